@@ -1,0 +1,107 @@
+"""The one loop that runs every core: step each event, append every edit, one fsync, then release what was held behind it.
+
+A `Driver` owns the only reference to its core while it runs. `turn` is one round and can be called by a loop that has its own way to wait
+(the namenode's selector, the simulator); `run` waits on an inbox that any thread may `post` to. An append or fsync that fails raises out
+of the loop, and the root exits: memory is discarded, never undone.
+"""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+from clusterkit.clock import Clock
+from clusterkit.effects import Core, Edit, Event, Send, Tick
+from clusterkit.errors import Fenced
+from clusterkit.journal import Journal, JournalRecord
+
+MAX_BATCH = 512
+"""Events taken in one turn: bounds how long the first reply of a batch waits for the last step of it."""
+
+
+class EditCodec(Protocol):
+    def encode(self, value: Any) -> bytes: ...
+    def decode(self, data: bytes) -> Any: ...
+
+
+class Driver:
+    def __init__(
+        self,
+        core: Core,
+        journal: Journal,
+        codec: EditCodec,
+        deliver: Callable[[Send], None],
+        clock: Clock,
+        *,
+        durable: Callable[[list[Edit]], None] = lambda _edits: None,
+        lease_deadline_us: Callable[[], int | None] = lambda: None,
+    ) -> None:
+        """`durable` hears of edits after their fsync (a namespace store takes them from there). `lease_deadline_us` is the moment, in
+        mono_us, until which this process may speak; None means for ever. Past it the driver raises Fenced instead of releasing."""
+        self.core = core
+        self._journal, self._codec, self._deliver, self._clock = journal, codec, deliver, clock
+        self._durable, self._lease_deadline_us = durable, lease_deadline_us
+        self._inbox: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._stopping = False
+
+    def replay(self, after_txid: int = 0) -> int:
+        """Applies every journaled edit above `after_txid`; returns how many."""
+        count = 0
+        for record in self._journal.read(after_txid):
+            self.core.apply(self._codec.decode(record.payload))
+            count += 1
+        return count
+
+    def post(self, event: Event) -> None:
+        """Queues an event from any thread."""
+        self._inbox.put(event)
+
+    def stop(self) -> None:
+        """Ends `run` after the turn it is in. Any thread or signal handler may call it."""
+        self._stopping = True
+        self._inbox.put(None)
+
+    def run(self) -> None:
+        while not self._stopping:
+            self.turn(self.wait())
+
+    def wait(self) -> list[Event]:
+        """Blocks until an event or the core's deadline; takes at most MAX_BATCH events."""
+        deadline = self.core.next_deadline()
+        timeout_s = None if deadline is None else max(0.0, (deadline - self._clock.now().mono_us) / 1e6)
+        events: list[Event] = []
+        try:
+            events.append(self._inbox.get(timeout=timeout_s))
+            while len(events) < MAX_BATCH:
+                events.append(self._inbox.get_nowait())
+        except queue.Empty:
+            pass
+        return [event for event in events if event is not None]
+
+    def turn(self, events: Iterable[Event]) -> int:
+        """One round; adds a Tick when the core's deadline has passed. Returns the number of sends released."""
+        edits: list[Edit] = []
+        sends: list[Send] = []
+        for event in events:
+            effects = self.core.step(event, self._clock.now())
+            edits += effects.journal
+            sends += effects.sends
+        deadline = self.core.next_deadline()
+        if deadline is not None and deadline <= self._clock.now().mono_us:
+            effects = self.core.step(Tick(), self._clock.now())
+            edits += effects.journal
+            sends += effects.sends
+        if edits:
+            self._journal.append([JournalRecord(edit.txid, edit.epoch, self._codec.encode(edit)) for edit in edits])
+            self._journal.sync()
+            self._durable(edits)
+        for send in sends:
+            self._check_lease()
+            self._deliver(send)
+        return len(sends)
+
+    def _check_lease(self) -> None:
+        deadline = self._lease_deadline_us()
+        if deadline is not None and self._clock.now().mono_us >= deadline:
+            raise Fenced("the leader's lease ran out before its answers could leave", next_command="mrc status")

@@ -1,0 +1,1 @@
+"""Who leads (with an epoch), who is alive, what the settings are. Backends are siblings behind `coordinator.api`."""

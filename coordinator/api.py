@@ -1,0 +1,97 @@
+"""The coordinator's three interfaces. Backends: `backends.embedded` (one machine), `backends.zookeeper`, `backends.memory` (tests).
+
+Rules every backend keeps (tests/contract/test_coordinator.py):
+* an epoch, once handed to a leader of a service, is never handed out again and only grows, across restarts of everything;
+* a campaign by the id that already leads ends the older leadership at once: the data directory's lock proves the old process dead;
+* `Leadership.deadline_us()` is when the holder must have stopped speaking: counted from *before* the last confirmed renewal was sent,
+  on the monotonic clock of clusterkit.clock. None = never (embedded: nobody else can be elected without the coordinator's word).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """`address` is what clients of the service connect to: host:port, several separated by commas as the service defines."""
+
+    id: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Leader:
+    id: str
+    address: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    role: str
+    id: str
+    address: str
+    capabilities: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    value: bytes
+    version: int
+
+
+class Leadership(Protocol):
+    epoch: int
+
+    def deadline_us(self) -> int | None: ...
+
+    def resign(self) -> None:
+        """Gives leadership up in an orderly way; the process exits afterwards."""
+        ...
+
+
+class Election(Protocol):
+    def campaign(self, service: str, candidate: Candidate, *, at_least_epoch: int = 0, on_lost: Callable[[], None]) -> Leadership:
+        """Blocks until elected. The epoch is above every earlier one and at least `at_least_epoch` + 1 (the highest found on disk: a
+        coordinator that lost its memory must not hand out old epochs). `on_lost` is called (any thread) when leadership ended for sure."""
+        ...
+
+    def leader(self, service: str) -> Leader | None: ...
+
+
+class Membership(Protocol):
+    def join(self, member: Member) -> None:
+        """Announces until `close`; re-announces after a lost session. The same (role, id) replaces its older row."""
+        ...
+
+    def members(self, role: str) -> list[Member]:
+        """Sorted by id."""
+        ...
+
+    def watch(self, role: str, changed: Callable[[list[Member]], None]) -> None:
+        """Calls `changed` with the full list now and after every change, from one thread."""
+        ...
+
+
+class ConfigStore(Protocol):
+    def get(self, key: str) -> Setting | None: ...
+
+    def set(self, key: str, value: bytes, *, version: int | None = None) -> int:
+        """Returns the new version (the first is 1). `version` = the one it must replace, 0 = must not exist, None = any.
+        Raises Conflict."""
+        ...
+
+    def watch(self, key: str, changed: Callable[[Setting | None], None]) -> None: ...
+
+
+class Coordinator(Protocol):
+    """One session with one backend."""
+
+    election: Election
+    membership: Membership
+    config: ConfigStore
+
+    def close(self) -> None: ...

@@ -1,0 +1,90 @@
+"""What a job is once it is planned: plain data that travels as JSON. No user code in it, and none is needed to read it.
+
+`JobSpec.to_json` / `JobSpec.from_json` are the only wire form; `from_json` validates (msgspec) and raises UsageError naming the field.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from clusterkit.errors import UsageError
+
+SPEC_VERSION = 1
+DEFAULT_REDUCERS = 2
+DEFAULT_SPLIT_BYTES = 16 << 20
+MAX_MAPS_BEFORE_DOUBLING = 10_000
+
+
+class Split(msgspec.Struct, frozen=True):
+    """A byte range of one file. A record belongs to the split that holds its first byte. `hosts` = datanode hostnames/addresses that hold it."""
+
+    path: str  # absolute URI or path of the storage the job reads
+    offset: int
+    length: int
+    hosts: list[str] = []
+
+
+class CodeRef(msgspec.Struct, frozen=True):
+    """The job's file and the modules beside it, zipped. `origin` is the directory it came from: tracebacks show that path."""
+
+    archive: str  # path of the zip in the cluster's file system, or a local path (local runner)
+    sha256: str
+    module_file: str  # file name inside the archive, e.g. "wordcount.py"
+    class_name: str
+    origin: str
+
+
+class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
+    version: int = SPEC_VERSION
+    name: str
+    code: CodeRef
+    parameters: dict[str, Any] = {}  # the class's own parameters, JSON values
+    inputs: list[str]  # as given
+    output: str
+    overwrite: bool = False
+    replaced_inode_id: int = 0  # the output directory that overwrite replaces; 0 = none existed
+    reducers: int = DEFAULT_REDUCERS  # 0 = map-only
+    has_combine: bool = False
+    input_format: str = "text"
+    record_type: str = "str"  # str | bytes: what `map` annotated
+    encoding_errors: str = "strict"
+    splits: list[Split] = []
+    max_attempts: int = 4
+    no_progress_limit_s: float = 600.0
+    memory_limit_bytes: int = 2 << 30  # resident size of one task process
+    spill_bytes: int = 256 << 20  # growth of a map task's resident size before it spills
+    output_replication: int = 0  # 0 = the file system's default
+    python: str = ""  # "3.11": submitter's minor version; workers refuse another
+
+    def to_json(self) -> bytes:
+        return msgspec.json.encode(self)
+
+    @staticmethod
+    def from_json(data: bytes) -> JobSpec:
+        try:
+            return msgspec.json.decode(data, type=JobSpec)
+        except msgspec.DecodeError as error:
+            raise UsageError(f"job spec does not decode: {error}") from error
+
+
+class FailureReport(msgspec.Struct, frozen=True, kw_only=True):
+    """Why an attempt ended, as the user should read it."""
+
+    kind: str  # raised | exited | signalled | no_progress | memory | bad_key | bad_record | storage | shuffle | engine
+    message: str  # one line: "ValueError: invalid literal …", "exited with status 3", "killed by SIGSEGV"
+    traceback: str = ""  # the user's frames only
+    engine_traceback: str = ""  # all frames, shown with -v
+    path: str = ""
+    offset: int = -1  # byte offset of the record
+    record: str = ""  # its text, cut at 200 characters
+    attempt_id: str = ""
+    worker_id: str = ""
+
+    def to_json(self) -> bytes:
+        return msgspec.json.encode(self)
+
+    @staticmethod
+    def from_json(data: bytes) -> FailureReport:
+        return msgspec.json.decode(data, type=FailureReport)

@@ -1,0 +1,1 @@
+"""The distributed file system: namenode, datanodes, client. Speaks HDFS's own wire (docs/ARCHITECTURE.md, "The wire")."""

@@ -1,0 +1,130 @@
+"""The file system's nouns, shared by namenode, datanodes and client. Frozen, pure stdlib, no IO.
+
+Units: lengths and sizes in bytes, `*_us` microseconds, permissions as the low 12 bits of a Unix mode.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+ROOT_INODE_ID = 16385  # Hadoop's; foreign clients print it
+DEFAULT_BLOCK_BYTES = 128 << 20
+MIN_BLOCK_BYTES = 1 << 10
+MAX_COMPONENT_BYTES = 255
+MAX_PATH_BYTES = 8000
+
+
+@dataclass(frozen=True, slots=True)
+class BlockRef:
+    """One block at one generation stamp. `length` is what the speaker believes it holds."""
+
+    id: int
+    stamp: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class DatanodeAddress:
+    """Where a datanode serves, as it registered. `host` is an address clients connect to, `hostname` its name for people and locality."""
+
+    uuid: str
+    host: str
+    hostname: str
+    xfer_port: int  # DataTransferProtocol
+    ipc_port: int  # ClientDatanodeProtocol over Hadoop RPC
+    rack: str = "/default-rack"
+    domain_socket: str = ""  # unix socket that passes block files' descriptors to clients of the same machine; "" = none
+
+
+@dataclass(frozen=True, slots=True)
+class DatanodeUsage:
+    capacity_bytes: int = 0
+    used_bytes: int = 0
+    remaining_bytes: int = 0
+    transfers: int = 0  # block streams open now
+    blocks: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DatanodeReportRow:
+    address: DatanodeAddress
+    usage: DatanodeUsage
+    state: str  # live | stale | dead | draining | decommissioned
+    last_contact_us: int  # wall clock of the last heartbeat
+
+
+@dataclass(frozen=True, slots=True)
+class FileStatus:
+    """What getFileInfo and getListing say of one inode. `name` is the last component as bytes, b"" when asked for by its own path."""
+
+    inode_id: int
+    name: bytes
+    is_directory: bool
+    length: int
+    replication: int
+    block_bytes: int
+    permission: int
+    owner: str
+    group: str
+    modified_us: int
+    accessed_us: int
+    children: int = 0
+    under_construction: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LocatedBlock:
+    block: BlockRef
+    offset: int
+    locations: tuple[DatanodeAddress, ...]
+    corrupt: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LocatedBlocks:
+    file_length: int
+    blocks: tuple[LocatedBlock, ...]
+    under_construction: bool
+    last_block: LocatedBlock | None
+    last_block_complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    entries: tuple[FileStatus, ...]
+    remaining: int
+    locations: tuple[LocatedBlocks | None, ...] = ()  # parallel to entries when asked for
+
+
+@dataclass(frozen=True, slots=True)
+class ContentSummary:
+    length: int
+    files: int
+    directories: int
+    space_consumed: int
+    quota: int = -1
+    space_quota: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class FsStats:
+    capacity_bytes: int
+    used_bytes: int
+    remaining_bytes: int
+    under_replicated_blocks: int
+    corrupt_blocks: int
+    missing_blocks: int
+    files: int = 0  # files only; `directories` counts the rest
+    directories: int = 0
+    blocks: int = 0
+    safe_mode: bool = False
+    pending_deletion_blocks: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ServerDefaults:
+    block_bytes: int = DEFAULT_BLOCK_BYTES
+    bytes_per_checksum: int = 64 << 10
+    packet_bytes: int = 1 << 20
+    replication: int = 3
+    file_buffer_bytes: int = 64 << 10
