@@ -1,0 +1,209 @@
+"""What every daemon keeps: its locked data directory with an identity, and the announcement that it serves.
+
+Liveness of a local process is a held flock in its data directory, never `kill(pid, 0)`: an orphan stays a zombie for seconds and pids
+come round again. Every file begins with a magic and a version. Services open their DataDirectory; the root writes the Announcement once
+the service has started and withdraws it on an orderly exit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import msgspec
+
+from clusterkit.durable_file import fsync_directory, write_durably
+from clusterkit.errors import ClusterError, CorruptRecord, Fenced
+
+T = TypeVar("T")
+
+IDENTITY_MAGIC = "mrcluster identity"
+IDENTITY_VERSION = 1
+
+
+class Service(Protocol):
+    """The face of every daemon's shell, as roots and tests see it."""
+
+    @property
+    def address(self) -> str: ...
+
+    @property
+    def ports(self) -> Mapping[str, int]: ...
+
+    def start(self) -> None:
+        """Returns when the service serves; raises ClusterError when it cannot."""
+        ...
+
+    def wait(self) -> None:
+        """Blocks until stopped; raises what made it fail."""
+        ...
+
+    def stop(self) -> None:
+        """Asks for an orderly end, from any thread; `wait` then returns."""
+        ...
+
+
+class Identity(msgspec.Struct, frozen=True):
+    magic: str = IDENTITY_MAGIC
+    version: int = IDENTITY_VERSION
+    role: str = ""
+    node_id: str = ""
+    cluster_id: str = ""
+    ports: dict[str, int] = {}
+
+
+class DataDirectory:
+    """One daemon's directory, held by this process until `close` or death."""
+
+    def __init__(self, path: Path, lock_fd: int, identity: Identity, fresh: bool) -> None:
+        self.path, self.fresh = path, fresh
+        self._lock_fd = lock_fd
+        self._identity = identity
+        self._epochs = _read(path / "epochs.json", dict[str, int], {})
+
+    @classmethod
+    def open(cls, path: Path, role: str, node_id: str) -> DataDirectory:
+        """Raises ClusterError when another process holds it or it belongs to another node."""
+        path = Path(path)
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        fd = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(fd, 32, 0).decode(errors="replace").strip() or "?"
+            os.close(fd)
+            raise ClusterError(f"{path} is in use by process {holder}", next_command="mrc status") from None
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        try:
+            identity, fresh = cls._identify(path, role, node_id)
+        except ClusterError:
+            os.close(fd)
+            raise
+        return cls(path, fd, identity, fresh)
+
+    @staticmethod
+    def _identify(path: Path, role: str, node_id: str) -> tuple[Identity, bool]:
+        file = path / "identity.json"
+        if not file.exists():
+            strangers = sorted(p.name for p in path.iterdir() if p.name != "lock" and not p.name.startswith("."))
+            if strangers:
+                raise ClusterError(
+                    f"{path} holds {', '.join(strangers[:3])} but no identity.json: not a data directory of this software",
+                    next_command=f"ls -la {path}",
+                )
+            identity = Identity(role=role, node_id=node_id)
+            write_durably(file, msgspec.json.encode(identity))
+            return identity, True
+        identity = _read(file, Identity, Identity())
+        if identity.magic != IDENTITY_MAGIC or identity.version > IDENTITY_VERSION:
+            raise ClusterError(f"{file} has format {identity.magic!r} {identity.version}; this version reads {IDENTITY_VERSION}")
+        if (identity.role, identity.node_id) != (role, node_id):
+            raise ClusterError(f"{path} belongs to {identity.role} {identity.node_id}, not to {role} {node_id}")
+        return identity, False
+
+    @property
+    def cluster_id(self) -> str:
+        """Empty until adopted."""
+        return self._identity.cluster_id
+
+    def adopt(self, cluster_id: str) -> None:
+        """Makes this the directory of a cluster, once; raises ClusterError for another one."""
+        if self.cluster_id == cluster_id:
+            return
+        if self.cluster_id:
+            raise ClusterError(f"{self.path} belongs to cluster {self.cluster_id}, not to {cluster_id}", next_command=f"ls {self.path}")
+        self._save(msgspec.structs.replace(self._identity, cluster_id=cluster_id))
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """The ports bound last time: a restarted daemon binds them again."""
+        return dict(self._identity.ports)
+
+    def remember_ports(self, ports: Mapping[str, int]) -> None:
+        if dict(ports) != self._identity.ports:
+            self._save(msgspec.structs.replace(self._identity, ports=dict(ports)))
+
+    def highest_epoch(self, service: str) -> int:
+        return self._epochs.get(service, 0)
+
+    def saw_epoch(self, service: str, number: int) -> None:
+        """Persists a new highest epoch of a service before it is obeyed. Raises Fenced for a lower one."""
+        highest = self.highest_epoch(service)
+        if number < highest:
+            raise Fenced(f"{service} epoch {number} is older than {highest}, seen before")
+        if number > highest:
+            self._epochs[service] = number
+            write_durably(self.path / "epochs.json", msgspec.json.encode(self._epochs))
+
+    def close(self) -> None:
+        """Lets go of the lock. The process's death does the same."""
+        if self._lock_fd >= 0:
+            os.close(self._lock_fd)
+            self._lock_fd = -1
+
+    def _save(self, identity: Identity) -> None:
+        write_durably(self.path / "identity.json", msgspec.json.encode(identity))
+        self._identity = identity
+
+
+def is_held(data_directory: Path) -> bool:
+    """Does a living process hold this data directory?"""
+    try:
+        fd = os.open(data_directory / "lock", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+
+
+class Announcement(msgspec.Struct, frozen=True, kw_only=True):
+    """HOME/daemons/ROLE-ID.json: where a daemon of this machine serves. `mrc` finds the cluster by it."""
+
+    role: str
+    id: str
+    pid: int
+    address: str
+    ports: dict[str, int] = {}
+    data_dirs: list[str] = []
+    log: str = ""
+    epoch: int = 0
+    facts: dict[str, str] = {}
+
+    def publish(self, home: Path) -> None:
+        directory = home / "daemons"
+        directory.mkdir(parents=True, exist_ok=True)
+        write_durably(directory / f"{self.role}-{self.id}.json", msgspec.json.encode(self))
+
+    def withdraw(self, home: Path) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            (home / "daemons" / f"{self.role}-{self.id}.json").unlink()
+            fsync_directory(home / "daemons")
+
+
+def announcements(home: Path) -> Iterator[Announcement]:
+    """Every announcement below a home, by role and id, whether its daemon still lives or not (`is_held` tells)."""
+    directory = home / "daemons"
+    for path in sorted(directory.glob("*.json")) if directory.is_dir() else ():
+        with contextlib.suppress(FileNotFoundError):
+            yield _read(path, Announcement, None)
+
+
+def _read(path: Path, kind: type[T], default: T | None) -> T:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except FileNotFoundError:
+        if default is None:
+            raise
+        return default
+    except msgspec.DecodeError as error:
+        raise CorruptRecord(f"{path} does not decode: {error}", next_command=f"cat {path}") from error

@@ -1,0 +1,135 @@
+"""Every journal keeps the same promises; the local one also survives every cut and every flipped bit of its files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from clusterkit.errors import CorruptRecord, Fenced
+from clusterkit.journal import Journal, JournalRecord
+from clusterkit.journal_local import LocalJournal
+from clusterkit.journal_memory import MemoryJournal
+
+
+def records(first: int, last: int, epoch: int = 1) -> list[JournalRecord]:
+    return [JournalRecord(txid, epoch, f"edit {txid}".encode() * (txid % 3 + 1)) for txid in range(first, last + 1)]
+
+
+@pytest.fixture(params=["local", "memory"])
+def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Journal:
+    return LocalJournal(tmp_path / "j", segment_bytes=300) if request.param == "local" else MemoryJournal()
+
+
+def test_what_was_synced_is_read_back_in_order(journal: Journal) -> None:
+    journal.append(records(1, 5))
+    journal.append(records(6, 40))
+    journal.sync()
+    assert list(journal.read()) == records(1, 40)
+    assert list(journal.read(after_txid=38)) == records(39, 40)
+    assert journal.last_txid() == 40
+
+
+def test_a_gap_and_an_older_epoch_are_refused(journal: Journal) -> None:
+    journal.append(records(1, 2, epoch=7))
+    with pytest.raises(ValueError, match="after 2"):
+        journal.append(records(4, 4, epoch=7))
+    with pytest.raises(Fenced, match="epoch 7"):
+        journal.append(records(3, 3, epoch=6))
+    journal.append(records(3, 3, epoch=8))
+    journal.sync()
+    assert [r.txid for r in journal.read()] == [1, 2, 3]
+
+
+def test_forgotten_records_do_not_come_back_and_txids_go_on(journal: Journal) -> None:
+    for txid in range(1, 60):
+        journal.append(records(txid, txid))
+    journal.sync()
+    journal.forget(50)
+    assert [r.txid for r in journal.read(after_txid=50)] == list(range(51, 60))
+    journal.append(records(60, 60))
+    journal.sync()
+    assert journal.last_txid() == 60
+
+
+@pytest.fixture
+def reopened(tmp_path: Path) -> Callable[[], LocalJournal]:
+    return lambda: LocalJournal(tmp_path / "j", segment_bytes=300)
+
+
+def test_segments_reopen_and_continue(reopened: Callable[[], LocalJournal], tmp_path: Path) -> None:
+    journal = reopened()
+    for txid in range(1, 50):
+        journal.append(records(txid, txid))
+    journal.sync()
+    journal.close()
+    assert len(list((tmp_path / "j").iterdir())) > 2
+    journal = reopened()
+    journal.append(records(50, 50))
+    journal.sync()
+    journal.forget(49)
+    journal.close()
+    journal = reopened()
+    assert journal.last_txid() == 50
+    assert [r.txid for r in journal.read(journal.first_txid() - 1)][-1] == 50
+
+
+def one_segment(tmp_path: Path, count: int) -> tuple[Path, bytes, list[int]]:
+    """A closed journal of one segment: its file, its bytes, and where each record ends."""
+    journal = LocalJournal(tmp_path / "one")
+    (path,) = (tmp_path / "one").iterdir()
+    ends = []
+    for txid in range(1, count + 1):
+        journal.append(records(txid, txid))
+        journal.sync()
+        ends.append(path.stat().st_size)
+    journal.close()
+    return path, path.read_bytes(), ends
+
+
+def test_cut_at_every_byte_keeps_every_whole_record(tmp_path: Path) -> None:
+    path, data, ends = one_segment(tmp_path, 12)
+    header_bytes = 28  # fsynced before the segment gets its name: a crash cannot tear it
+    for size in range(header_bytes, len(data)):
+        path.write_bytes(data[:size])
+        whole = sum(end <= size for end in ends)
+        journal = LocalJournal(path.parent)
+        assert [r.txid for r in journal.read()] == list(range(1, whole + 1)), size
+        journal.append(records(whole + 1, whole + 1))
+        journal.close()
+
+
+def test_every_flipped_bit_is_refused_or_cuts_only_the_last_record(tmp_path: Path) -> None:
+    path, data, ends = one_segment(tmp_path, 8)
+    for position in range(len(data)):
+        for bit in (0, 5):
+            path.write_bytes(data[:position] + bytes([data[position] ^ (1 << bit)]) + data[position + 1 :])
+            if position < ends[-2]:
+                with pytest.raises(CorruptRecord):
+                    LocalJournal(path.parent)
+            else:
+                journal = LocalJournal(path.parent)
+                assert journal.last_txid() == 7
+                journal.close()
+
+
+def test_a_missing_segment_is_named(reopened: Callable[[], LocalJournal], tmp_path: Path) -> None:
+    journal = reopened()
+    for txid in range(1, 50):
+        journal.append(records(txid, txid))
+    journal.sync()
+    journal.close()
+    sorted((tmp_path / "j").iterdir())[1].unlink()
+    with pytest.raises(CorruptRecord, match="are missing before"):
+        reopened()
+
+
+def test_a_crash_forgets_only_what_was_not_synced() -> None:
+    journal = MemoryJournal()
+    journal.append(records(1, 3))
+    journal.sync()
+    journal.append(records(4, 5))
+    journal.crash()
+    assert [r.txid for r in journal.read()] == [1, 2, 3]
+    journal.append(records(4, 4))
