@@ -44,8 +44,8 @@ def load(kind: type[C], *, file: Path | None, environment: Mapping[str, str], fl
     try:
         return msgspec.convert(tree, kind, strict=False), origins
     except msgspec.ValidationError as error:
-        where = str(error).partition("`$.")[2].rstrip("`")
-        raise UsageError(f"{where or 'configuration'}: {str(error).partition(' - at')[0]} (from {origins.get(where, 'defaults')})") from error
+        cause, _, where = str(error).rstrip("`").partition(" - at `$.")
+        raise UsageError(f"{where or 'configuration'}: {cause} (from {origins.get(where, 'defaults')})") from error
 
 
 def check_listen_host(host: str, security_mode: str) -> None:

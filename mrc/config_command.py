@@ -1,0 +1,28 @@
+"""`mrc config`: every setting, its value and where it comes from."""
+
+from __future__ import annotations
+
+import click
+import msgspec
+
+from mrc.home import Home
+from mrc.settings import read_settings
+
+
+@click.command()
+@click.option("-o", "output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--set", "flags", multiple=True, metavar="SECTION.KEY=VALUE", help="Check what a flag would change.")
+@click.pass_obj
+def config(obj: dict[str, str | None], output: str, flags: tuple[str, ...]) -> None:
+    """Show the configuration and where each value comes from."""
+    settings, origins = read_settings(Home.named(obj["home"]), flags)
+    tree = msgspec.to_builtins(settings)
+    if output == "json":
+        click.echo(msgspec.json.encode({"settings": tree, "origins": origins}))
+        return
+    for section, values in tree.items():
+        click.echo(f"[{section}]")
+        for key, value in values.items():
+            origin = origins.get(f"{section}.{key}", "default")
+            click.echo(f"{key} = {msgspec.json.encode(value).decode()}{'' if origin == 'default' else f'    # {origin}'}")
+        click.echo()

@@ -1,0 +1,40 @@
+"""The directory that holds all of a one-machine cluster, and what lies where in it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from clusterkit.service import Announcement, announcements, is_held
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    path: Path
+
+    @staticmethod
+    def named(given: str | None) -> Home:
+        """--home, else MRC_HOME, else $XDG_STATE_HOME/mrcluster."""
+        state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+        return Home(Path(given or os.environ.get("MRC_HOME") or f"{state}/mrcluster").expanduser().absolute())
+
+    @property
+    def config_file(self) -> Path:
+        return self.path / "cluster.toml"
+
+    def data(self, role: str, node_id: str) -> Path:
+        return self.path / "data" / f"{role}-{node_id}"
+
+    def log(self, role: str, node_id: str) -> Path:
+        return self.path / "logs" / f"{role}-{node_id}.log"
+
+    def announced(self, role: str | None = None) -> list[Announcement]:
+        """What daemons said when they began to serve; a dead one's words remain until it is started again."""
+        return [a for a in announcements(self.path) if role in (None, a.role)]
+
+    def is_alive(self, role: str, node_id: str) -> bool:
+        return is_held(self.data(role, node_id))
+
+    def living(self, role: str | None = None) -> list[Announcement]:
+        return [a for a in self.announced(role) if self.is_alive(a.role, a.id)]

@@ -1,0 +1,95 @@
+"""The `mrc` command: a table of verbs, each loaded when it is called, so that `--help` stays fast.
+
+Errors of ours are printed as `error: …` and `  try: …`; exit codes are those of the user contract. A traceback of ours is a bug: only an
+exception nobody foresaw prints one, with the line to report it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import click
+
+from clusterkit.errors import EXIT_FAILED, EXIT_INTERRUPTED, ClusterError
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "up": ("mrc.up_command:up", "Start what is missing of this machine's cluster."),
+    "down": ("mrc.down_command:down", "End every process of this machine's cluster; nothing is lost."),
+    "status": ("mrc.status_command:status", "Show services, file system and jobs."),
+    "demo": ("mrc.demo_command:demo", "Count words on a cluster of its own while parts of it are killed."),
+    "fs": ("mrc.fs_commands:fs", "Work with files in the cluster (Hadoop's spellings too)."),
+    "submit": ("mrc.job_commands:submit", "Run a job on the cluster."),
+    "run": ("mrc.run_command:run", "Run a job here, without a cluster."),
+    "jobs": ("mrc.job_commands:jobs", "List jobs."),
+    "job": ("mrc.job_commands:job", "Look at one job: status, logs, counters, kill, wait."),
+    "daemon": ("mrc.daemon_command:daemon", "Run one daemon in the foreground (systemd, containers)."),
+    "config": ("mrc.config_command:config", "Show the configuration and where each value comes from."),
+}
+
+
+class Verbs(click.Group):
+    """A click group whose commands are imported when they are used and listed from the table above."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+
+@click.command(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]}, epilog="First steps: mrc demo · mrc up · mrc fs ls /")
+@click.option("--home", metavar="DIR", help="Directory of a one-machine cluster [default: $MRC_HOME or the user's state directory].")
+@click.option("--cluster", metavar="URL", help="A cluster of several machines: zk://HOST:PORT/PATH [default: $MRC_CLUSTER].")
+@click.version_option(package_name="mrcluster", message="mrc %(version)s")
+@click.pass_context
+def cli(ctx: click.Context, home: str | None, cluster: str | None) -> None:
+    """A MapReduce cluster with its own HDFS-compatible file system, in plain Python."""
+    ctx.obj = {"home": home, "cluster": cluster}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Never returns: leaves with the exit code of the user contract."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: list[str]) -> int:
+    try:
+        outcome: Any = cli.main(args=arguments, prog_name="mrc", standalone_mode=False)
+        sys.stdout.flush()
+        return outcome if isinstance(outcome, int) else 0
+    except click.exceptions.Exit as leaving:
+        return leaving.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        sys.stderr.write("interrupted\n")
+        return EXIT_INTERRUPTED
+    except ClusterError as error:
+        return say(error)
+    except BrokenPipeError:
+        # The reader of our output went away (`mrc fs cat … | head`): nothing more to say, and nothing to flush.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+
+
+def say(error: ClusterError) -> int:
+    sys.stderr.write(f"error: {error.message}\n")
+    if error.next_command:
+        sys.stderr.write(f"  try: {error.next_command}\n")
+    return error.exit_code
+
+
+if __name__ == "__main__":
+    main()
