@@ -1,0 +1,48 @@
+"""CRC32C of chunks, as the data plane carries and the datanodes store them: 4 bytes big-endian per chunk, the last chunk may be short."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable
+from typing import cast
+
+from crc32c import crc32c as _untyped_crc32c
+
+from minihdfs.data_transfer import ChecksumType
+
+crc32c = cast(Callable[..., int], _untyped_crc32c)
+"""crc32c(data) of any bytes-like object. Releases the GIL for buffers above 32 KiB."""
+
+_FUNCTIONS: dict[int, Callable[..., int]] = {ChecksumType.CRC32C: crc32c, ChecksumType.CRC32: zlib.crc32}
+
+
+def chunk_count(length: int, bytes_per_checksum: int) -> int:
+    return -(-length // bytes_per_checksum)
+
+
+def checksums_of(data: bytes | bytearray | memoryview, bytes_per_checksum: int, kind: int = ChecksumType.CRC32C) -> bytes:
+    """The checksums of `data` cut into chunks."""
+    crc, view = _FUNCTIONS[kind], memoryview(data)
+    sums = [crc(view[at : at + bytes_per_checksum]) for at in range(0, len(view), bytes_per_checksum)]
+    return struct.pack(f">{len(sums)}I", *sums)
+
+
+def first_bad_chunk(
+    data: bytes | bytearray | memoryview, checksums: bytes | memoryview, bytes_per_checksum: int, kind: int = ChecksumType.CRC32C
+) -> int | None:
+    """Index of the first chunk of `data` that differs from its checksum (a missing checksum differs), or None when all agree."""
+    if kind == ChecksumType.NULL:
+        return None
+    crc, view, size = _FUNCTIONS[kind], memoryview(data), len(data)
+    wanted = struct.unpack(f">{len(checksums) // 4}I", checksums)
+    if len(wanted) < chunk_count(size, bytes_per_checksum):
+        return len(wanted)
+    at = 0
+    for index, sum_ in enumerate(wanted):
+        if at >= size:
+            break
+        if crc(view[at : at + bytes_per_checksum]) != sum_:
+            return index
+        at += bytes_per_checksum
+    return None
