@@ -75,9 +75,7 @@ def _parse(file: Path) -> dict[str, Any]:
         raise UsageError(f"{file}: {error}", next_command=f"edit {file}") from error
 
 
-def _put(
-    kind: type[C], tree: dict[str, dict[str, Any]], origins: dict[str, str], section: str, key: str, value: Any, origin: str
-) -> None:
+def _put(kind: type[C], tree: dict[str, dict[str, Any]], origins: dict[str, str], section: str, key: str, value: Any, origin: str) -> None:
     sections = {f.name: f.type for f in msgspec.structs.fields(kind)}
     if section not in sections:
         raise UsageError(f"{origin}: no section `{section}`{_nearest(section, sections)}")
