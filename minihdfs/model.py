@@ -128,3 +128,33 @@ class ServerDefaults:
     packet_bytes: int = 1 << 20
     replication: int = 3
     file_buffer_bytes: int = 64 << 10
+
+
+# ── orders: what a namenode tells a datanode, on heartbeat replies; both cores speak them ──────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Replicate:
+    """Order: copy your replica of `block` to `targets` (each gets one)."""
+
+    block: BlockRef
+    targets: tuple[DatanodeAddress, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Invalidate:
+    """Order: take these replicas out of your map, tell, then delete them."""
+
+    blocks: tuple[BlockRef, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """Order: your replica of `block` is said to be bad. Verify it; if it is, fetch a sound copy beside it from one of `sources` and
+    rename over it, then report it received."""
+
+    block: BlockRef
+    sources: tuple[DatanodeAddress, ...]
+
+
+Order = Replicate | Invalidate | Repair

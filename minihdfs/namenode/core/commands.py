@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from minihdfs.errors import FsError
-from minihdfs.model import BlockRef, DatanodeAddress
+from minihdfs.model import Invalidate as Invalidate
+from minihdfs.model import Order as Order
+from minihdfs.model import Repair as Repair
+from minihdfs.model import Replicate as Replicate
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,33 +25,6 @@ class Refusal:
 
     error: type[FsError]
     message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Replicate:
-    """Order: copy your replica of `block` to `targets` (each gets one)."""
-
-    block: BlockRef
-    targets: tuple[DatanodeAddress, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Invalidate:
-    """Order: take these replicas out of your map, tell, then delete them."""
-
-    blocks: tuple[BlockRef, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Repair:
-    """Order: your replica of `block` is said to be bad. Verify it; if it is, fetch a sound copy beside it from one of `sources` and
-    rename over it, then report it received."""
-
-    block: BlockRef
-    sources: tuple[DatanodeAddress, ...]
-
-
-Order = Replicate | Invalidate | Repair
 
 
 @dataclass(frozen=True, slots=True)
