@@ -18,7 +18,8 @@ MAX_MAPS_BEFORE_DOUBLING = 10_000
 
 
 class Split(msgspec.Struct, frozen=True):
-    """A byte range of one file. A record belongs to the split that holds its first byte. `hosts` = datanode hostnames/addresses that hold it."""
+    """A byte range of one file. A record belongs to the split that holds its first byte.
+    `hosts` = datanode hostnames/addresses that hold it."""
 
     path: str  # absolute URI or path of the storage the job reads
     offset: int

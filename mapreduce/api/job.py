@@ -1,0 +1,87 @@
+"""The class that a user derives a job from.
+
+    from mapreduce import Job
+
+    class WordCount(Job):
+        min_length: int = 1                      # a parameter: `--min-length 3`
+
+        def map(self, line: str):
+            for word in line.split():
+                if len(word) >= self.min_length:
+                    yield word, 1
+
+        def reduce(self, word, counts):
+            yield word, sum(counts)
+
+        combine = reduce
+
+`map` is required. Without `reduce` the pairs are written as they are, in the order of their keys; `reducers = 0` leaves out sorting too.
+A yielded value belongs to the engine from then on: a list that is yielded and changed afterwards gives undefined results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, ClassVar
+
+from mapreduce.api.context import Context
+from mapreduce.api.counters import Counter, Counters
+
+PARAMETER_TYPES: tuple[type, ...] = (str, int, float, bool)
+
+
+class Job:
+    """Base of all jobs. The class attributes below are settings; every other annotated attribute of a subclass whose type is str, int,
+    float or bool is a parameter of the command line. A parameter without a default must be given."""
+
+    reducers: ClassVar[int] = 2
+    """Output partitions; 0 writes what `map` yields, unsorted, one part per split."""
+    split_bytes: ClassVar[int] = 0
+    """Exact size of a map's input; 0 = 16 MiB inside blocks, larger for very large inputs."""
+    encoding_errors: ClassVar[str] = "strict"
+    """`strict` fails a record that is not UTF-8; `replace` puts U+FFFD for the bytes that are not."""
+    max_attempts: ClassVar[int] = 4
+    memory_limit_bytes: ClassVar[int] = 2 << 30
+    """Resident size at which a task is ended."""
+    spill_bytes: ClassVar[int] = 256 << 20
+    """Growth of a map task's resident size at which it sorts and writes out what it holds."""
+    no_progress_limit_s: ClassVar[float] = 600.0
+    output_replication: ClassVar[int] = 0
+    """Replicas of the output files; 0 = the file system's default."""
+
+    context: Context
+    _counters: Counters
+
+    def counter(self, name: str, group: str = "") -> Counter:
+        """The counter of that name; its group is the job's class name unless one is given."""
+        return self._counters.counter(group or type(self).__name__, name)
+
+    def setup(self) -> None:
+        """Called once in every task before its first record."""
+
+    def teardown(self) -> None:
+        """Called once in every task after its last record; not after an error."""
+
+    def map(self, record: Any) -> Iterable[tuple[Any, Any]]:
+        """Yields (key, value) pairs for one record. Annotate the record `bytes` to get it undecoded."""
+        raise TypeError(f"{type(self).__name__} has no map")
+
+    def reduce(self, key: Any, values: Iterator[Any]) -> Iterable[tuple[Any, Any]]:
+        """Yields (key, value) pairs for one key and all its values, which can be read once."""
+        for value in values:
+            yield key, value
+
+
+def defines(job: type[Job], method: str) -> bool:
+    """Whether the user wrote it."""
+    return getattr(job, method, None) is not None and getattr(job, method) is not getattr(Job, method, None)
+
+
+def start(job: type[Job], parameters: Mapping[str, Any], context: Context, counters: Counters) -> Job:
+    """An instance for one task attempt, with its parameters set; `setup` is still to be called."""
+    instance = job.__new__(job)
+    instance.context, instance._counters = context, counters
+    for name, value in parameters.items():
+        setattr(instance, name, value)
+    instance.__init__()  # type: ignore[misc]
+    return instance

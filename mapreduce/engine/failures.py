@@ -1,0 +1,116 @@
+"""How a task ends badly: one exception family that carries the FailureReport a user will read.
+
+`run_map`, `run_map_only` and `run_reduce` raise nothing but `TaskFailed` and its subclasses (and KeyboardInterrupt). A report's traceback
+starts at the first frame that is not ours; `engine_traceback` keeps all of them for `-v`.
+"""
+
+from __future__ import annotations
+
+import linecache
+import traceback
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+
+from mapreduce.plan.spec import FailureReport
+
+RECORD_CHARACTERS = 200
+_OURS = tuple(str(Path(__file__).resolve().parents[2] / package) + "/" for package in ("mapreduce", "mrc", "clusterkit", "minihdfs"))
+
+
+class TaskFailed(Exception):
+    """Ends a task attempt. `report` is complete but for attempt and worker id, which the worker knows."""
+
+    def __init__(self, report: FailureReport) -> None:
+        super().__init__(report.message)
+        self.report = report
+
+
+class UserCodeFailed(TaskFailed):
+    """The job's own fault: it raised, exited, or yielded something that cannot be a key; or its input is not what it says."""
+
+
+class SegmentCorrupt(TaskFailed):
+    """A map output segment does not match its checksum or does not decode: fetch it again, or make it again."""
+
+    def __init__(self, report: FailureReport, map_index: int) -> None:
+        super().__init__(report)
+        self.map_index = map_index
+
+
+def is_ours(filename: str) -> bool:
+    """Whether a frame belongs to the engine rather than to the user."""
+    return filename.startswith(_OURS) or filename.startswith("<frozen importlib")
+
+
+def record_text(record: object) -> str:
+    """A record as a message shows it: text as it is, bytes decoded where they can be, cut at 200 characters."""
+    if isinstance(record, bytes):
+        text = record[: 4 * RECORD_CHARACTERS].decode("utf-8", "backslashreplace")
+    else:
+        text = record[: RECORD_CHARACTERS + 1] if isinstance(record, str) else repr(record)
+    return text if len(text) <= RECORD_CHARACTERS else text[: RECORD_CHARACTERS - 1] + "…"
+
+
+def one_line(error: BaseException) -> str:
+    """`ValueError: invalid literal …`, whatever the exception's own str does."""
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # a user's __str__ may raise anything; the type's name is still worth telling
+        text = "(its message cannot be shown)"
+    name = type(error).__qualname__
+    return f"{name}: {text[:1000]}" if text else name
+
+
+def user_traceback(error: BaseException) -> str:
+    """The traceback without frames of ours, causes and contexts included; only the exception lines where no frame is the user's."""
+    shown = traceback.TracebackException.from_exception(error, compact=True)
+    part: traceback.TracebackException | None = shown
+    seen: set[int] = set()
+    parts = [shown]
+    while parts:
+        part = parts.pop()
+        if part is None or id(part) in seen:
+            continue
+        seen.add(id(part))
+        part.stack = traceback.StackSummary.from_list([frame for frame in part.stack if not is_ours(frame.filename)])
+        parts += [linked for linked in (part.__cause__, part.__context__) if linked is not None]
+        parts += getattr(part, "exceptions", None) or []
+    return _joined(shown.format())
+
+
+def full_traceback(error: BaseException) -> str:
+    return _joined(traceback.format_exception(error))
+
+
+def has_user_frame(trace: TracebackType | None) -> bool:
+    """Whether the exception passed through code that is not ours."""
+    while trace is not None:
+        if not is_ours(trace.tb_frame.f_code.co_filename):
+            return True
+        trace = trace.tb_next
+    return False
+
+
+def raised(error: BaseException, *, path: str = "", offset: int = -1, record: object = "", kind: str = "raised") -> FailureReport:
+    """The report on an exception that came out of the user's code."""
+    message = one_line(error)
+    if isinstance(error, SystemExit):
+        kind, message = "exited", f"exited with status {_exit_status(error)}"
+    return FailureReport(kind=kind, message=message, traceback=user_traceback(error), engine_traceback=full_traceback(error),
+                         path=path, offset=offset, record=record_text(record))
+
+
+def _exit_status(error: SystemExit) -> int:
+    if error.code is None:
+        return 0
+    return error.code if isinstance(error.code, int) else 1
+
+
+def seed_linecache(filename: str, source: str) -> None:
+    """Lets tracebacks quote a file that need not exist here."""
+    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+
+
+def _joined(lines: Iterable[str]) -> str:
+    return "".join(lines).rstrip("\n")

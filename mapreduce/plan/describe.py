@@ -1,0 +1,145 @@
+"""What the command line and the planner need to know of a job class: plain data, taken from the class once."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from clusterkit.errors import UsageError
+from mapreduce.api.job import PARAMETER_TYPES, Job, defines
+from mapreduce.plan.loading import CodeSource, choose_job, load_module
+
+SETTINGS: dict[str, type] = {
+    "reducers": int, "split_bytes": int, "encoding_errors": str, "max_attempts": int, "memory_limit_bytes": int, "spill_bytes": int,
+    "no_progress_limit_s": float, "output_replication": int,
+}
+"""Settings of a job by attribute name, with their types. Each is a class attribute and an option (`reducers` and `--reducers`)."""
+
+_RESERVED = frozenset({*SETTINGS, "context"})
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    name: str
+    type: type  # str | int | float | bool
+    default: Any
+    required: bool
+
+    @property
+    def option(self) -> str:
+        return "--" + self.name.replace("_", "-")
+
+
+@dataclass(frozen=True, slots=True)
+class JobClassFacts:
+    class_name: str
+    summary: str  # first line of the docstring
+    module_file: str  # file name inside the archive
+    origin: str  # absolute directory the file is in
+    parameters: tuple[Parameter, ...]
+    settings: dict[str, Any]  # every setting: the class's value or the default
+    explicit_settings: frozenset[str]  # those that the class itself gives
+    record_type: str  # str | bytes
+    has_reduce: bool
+    has_combine: bool
+
+
+def split_target(target: str) -> tuple[Path, str]:
+    """`FILE[:Job]` -> (path, class name or "")."""
+    path, colon, name = target.rpartition(":")
+    if colon and name.isidentifier() and path:
+        return Path(path), name
+    return Path(target), ""
+
+
+def describe(target: str) -> JobClassFacts:
+    """Loads `FILE[:Job]` from this machine's disk and says what it is.
+
+    UsageError: no such file, no Job, two Jobs, a Job without map, a setting or parameter that makes no sense.
+    UserCodeFailed: the file has a syntax error or raises when imported; the report carries the user's own traceback."""
+    file, class_name = split_target(target)
+    if not file.is_file():
+        reason = "is a directory" if file.is_dir() else "does not exist"
+        raise UsageError(f"job file {file} {reason}", next_command="mrc run --help")
+    path = Path(file.absolute())
+    source = CodeSource(str(path.parent), directory=path.parent)
+    try:
+        module = load_module(source, path.name)
+    except OSError as error:
+        raise UsageError(f"job file {file} cannot be read: {error.strerror}") from error
+    return class_facts(choose_job(module, class_name, str(file)), path.name, str(path.parent))
+
+
+def class_facts(job: type[Job], module_file: str, origin: str) -> JobClassFacts:
+    hints = _hints(job)
+    settings = {name: _setting(job, name, kind) for name, kind in SETTINGS.items()}
+    return JobClassFacts(
+        class_name=job.__name__, summary=_summary(job), module_file=module_file, origin=origin,
+        parameters=tuple(_parameter(job, name, hint) for name, hint in hints.items() if not name.startswith("_") and name not in _RESERVED),
+        settings=settings, explicit_settings=frozenset(name for name in SETTINGS if getattr(job, name) is not getattr(Job, name)),
+        record_type=_record_type(job), has_reduce=defines(job, "reduce"), has_combine=defines(job, "combine"),
+    )
+
+
+def _summary(job: type[Job]) -> str:
+    text = (job.__dict__.get("__doc__") or "").strip()
+    return str(text.splitlines()[0]) if text else ""
+
+
+def _hints(job: type[Job]) -> dict[str, Any]:
+    """Annotations of the user's classes, bases first, with strings resolved."""
+    found: dict[str, Any] = {}
+    for base in reversed(job.__mro__):
+        own = inspect.get_annotations(base)
+        if base is Job or not own:
+            continue
+        try:
+            hints = get_type_hints(base)
+        except Exception as error:  # resolving an annotation runs the user's text
+            raise UsageError(f"{job.__name__}: its annotations cannot be read: {error}") from error
+        found.update({name: hints[name] for name in own if name in hints and "ClassVar" not in str(own[name])})
+    return found
+
+
+def _parameter(job: type[Job], name: str, hint: Any) -> Parameter:
+    if hint not in PARAMETER_TYPES:
+        shown = getattr(hint, "__name__", str(hint))
+        raise UsageError(f"{job.__name__}.{name}: a parameter is str, int, float or bool, not {shown}")
+    if not hasattr(job, name):
+        return Parameter(name, hint, None, True)
+    default = getattr(job, name)
+    if hint is float and type(default) is int:
+        default = float(default)
+    if type(default) is not hint:
+        raise UsageError(f"{job.__name__}.{name} is annotated {hint.__name__}, but its default is {default!r}")
+    return Parameter(name, hint, default, False)
+
+
+def _setting(job: type[Job], name: str, kind: type) -> Any:
+    value = getattr(job, name)
+    if kind is float and type(value) is int:
+        value = float(value)
+    if type(value) is not kind:
+        raise UsageError(f"{job.__name__}.{name} must be {kind.__name__}, not {value!r}")
+    return value
+
+
+def _record_type(job: type[Job]) -> str:
+    """`bytes` when map's first argument says so, `str` when it says str or nothing."""
+    function = inspect.unwrap(job.map)
+    names = [p for p in inspect.signature(function).parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    is_bound = isinstance(inspect.getattr_static(job, "map"), classmethod)
+    wanted = 1 if is_bound or isinstance(inspect.getattr_static(job, "map"), staticmethod) else 2
+    if len(names) != wanted:
+        raise UsageError(f"{job.__name__}.map takes one record: def map(self, line: str)")
+    try:
+        hint = get_type_hints(function).get(names[-1].name, str)
+    except Exception:  # an annotation that does not resolve is not one of ours
+        hint = names[-1].annotation
+    if hint in (bytes, "bytes"):
+        return "bytes"
+    if hint in (str, "str", Any, object) or hint is inspect.Parameter.empty:
+        return "str"
+    raise UsageError(f"{job.__name__}.map: a record is str or bytes, not {getattr(hint, '__name__', hint)}")
