@@ -1,0 +1,112 @@
+"""The root of every daemon: reads the settings, builds the parts of one role, serves until a signal or a failure.
+
+Exit codes: 0 an orderly end, 3 stepped down (fenced, lease or disk lost: memory is discarded), 1 could not start.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Sequence
+from typing import TextIO
+
+from clusterkit.errors import ClusterError, Fenced
+from clusterkit.log import start_logging
+from clusterkit.service import Announcement, Service
+from mrc.home import Home
+from mrc.settings import read_settings
+
+EXIT_STEPPED_DOWN = 3
+
+
+def serve(home: Home, role: str, node_id: str, flags: Sequence[str], report: TextIO | None = None) -> int:
+    """Runs one daemon in this process until it ends; `report` hears "serving" or the cause of failure in one line."""
+    start_logging(f"{role}-{node_id}")
+    _title(f"mrc: {role} {node_id}")
+    log = logging.getLogger("mrc.daemon")
+    try:
+        service = build(home, role, node_id, flags)
+        service.start()
+    except (ClusterError, OSError) as error:
+        log.error("cannot start: %s", error)
+        _say(report, f"{error}")
+        return 1
+    except Exception as error:  # the launcher must hear of it: a silent death would look like a hang
+        log.error("cannot start:\n%s", traceback.format_exc())
+        _say(report, f"{type(error).__name__}: {error}")
+        return 1
+    announcement = Announcement(
+        role=role,
+        id=node_id,
+        pid=os.getpid(),
+        address=service.address,
+        ports=dict(service.ports),
+        data_dirs=[str(home.data(role, node_id))],
+        log=str(home.log(role, node_id)),
+        epoch=int(getattr(service, "epoch", 0)),
+    )
+    announcement.publish(home.path)
+    log.info("serving at %s", service.address)
+    _say(report, "serving")
+    _stop_on_signals(service)
+    try:
+        service.wait()
+    except Fenced as error:
+        log.error("stepping down: %s", error)
+        os._exit(EXIT_STEPPED_DOWN)
+    except Exception:  # the last thing this process does is say why
+        log.critical("stepping down:\n%s", traceback.format_exc())
+        os._exit(EXIT_STEPPED_DOWN)
+    announcement.withdraw(home.path)
+    log.info("ended")
+    return 0
+
+
+def build(home: Home, role: str, node_id: str, flags: Sequence[str]) -> Service:
+    from mrc.roles import BUILDERS
+
+    settings, _ = read_settings(home, flags)
+    if role not in BUILDERS:
+        raise ClusterError(f"no such role: {role}; known: {', '.join(BUILDERS)}")
+    return BUILDERS[role](home, node_id, settings)
+
+
+def _stop_on_signals(service: Service) -> None:
+    def stop(_number: int, _frame: object) -> None:
+        # A handler interrupts any line of the main thread; a thread of its own can take locks safely.
+        threading.Thread(target=service.stop, name="stop", daemon=True).start()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+def _say(report: TextIO | None, line: str) -> None:
+    if report is not None:
+        report.write(" ".join(line.split()) + "\n")
+        report.close()
+
+
+def _title(title: str) -> None:
+    """What `ps` shows; a machine without the library shows the command line."""
+    try:
+        import setproctitle
+    except ImportError:
+        return
+    setproctitle.setproctitle(title)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """python -m mrc.daemon HOME ROLE ID [SECTION.KEY=VALUE…]"""
+    from pathlib import Path
+
+    home, role, node_id, *flags = arguments
+    return serve(Home(Path(home)), role, node_id, flags)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,92 @@
+"""`mrc up`: starts what is missing of a one-machine cluster, and returns when it can store and run."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+
+import click
+
+from clusterkit.errors import ClusterError, UsageError
+from mrc.home import Home
+from mrc.settings import read_settings
+
+DEFAULT_SIZE = 3
+READY_LIMIT_S = 60.0
+
+
+@click.command()
+@click.option("-n", "size", type=click.IntRange(1, 64), help="Datanodes, and as many workers [default: what the home has, else 3].")
+@click.option("--set", "flags", multiple=True, metavar="SECTION.KEY=VALUE", help="A setting for the daemons started now.")
+@click.pass_obj
+def up(obj: dict[str, str | None], size: int | None, flags: tuple[str, ...]) -> None:
+    """Start what is missing of this machine's cluster and wait until it can store and run.
+
+    Said again, it starts what is missing and leaves the rest alone. Settings that should last belong in HOME/cluster.toml.
+    """
+    home = Home.named(obj["home"])
+    bring_up(home, size, flags)
+    tell(home)
+
+
+def bring_up(home: Home, size: int | None, flags: tuple[str, ...] = ()) -> None:
+    from mrc.launch import await_serving, launch
+    from mrc.readiness import await_ready
+
+    settings, _ = read_settings(home, flags)
+    if settings.cluster.coordinator != "embedded":
+        raise UsageError(
+            "`mrc up` starts a one-machine cluster with the embedded coordinator; this home's configuration names another",
+            next_command="mrc daemon ROLE on each machine",
+        )
+    home.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with _only_one(home):
+        wanted = _members(home, size)
+        missing = [who for who in wanted if not home.is_alive(*who)]
+        _forget_the_dead(home, missing)
+        coordinator_first = sorted(missing, key=lambda who: who[0] not in ("worker", "coordinator"))
+        await_serving(home, launch(home, coordinator_first, flags))
+    await_ready(home, wanted, time.monotonic() + READY_LIMIT_S)
+
+
+def tell(home: Home) -> None:
+    """What runs where, on stderr: standard output carries data only."""
+    living = {a.role: [b for b in home.living() if b.role == a.role] for a in home.living()}
+    click.echo(f"cluster ready in {home.path}", err=True)
+    for role in ("namenode", "datanode", "tracker", "worker"):
+        addresses = ", ".join(a.address for a in living.get(role, []))
+        click.echo(f"  {role:9} {addresses}", err=True)
+    click.echo("next: mrc fs put FILE /  ·  mrc submit JOB.py IN OUT  ·  mrc status  ·  mrc down", err=True)
+
+
+def _members(home: Home, size: int | None) -> list[tuple[str, str]]:
+    """(role, id) of every daemon the cluster should have: what the home has ever had, and up to `size` datanodes and workers."""
+    known = {(role, node_id) for role, _, node_id in (p.name.partition("-") for p in home.path.glob("data/*-*"))}
+    count = size if size is not None else (0 if any(role == "datanode" for role, _ in known) else DEFAULT_SIZE)
+    wanted = {("coordinator", "c1"), ("namenode", "nn1"), ("tracker", "jt1")} | known
+    for i in range(1, count + 1):
+        wanted |= {("datanode", f"d{i}"), ("worker", f"w{i}")}
+    return sorted(wanted)
+
+
+def _forget_the_dead(home: Home, missing: list[tuple[str, str]]) -> None:
+    for announcement in home.announced():
+        if (announcement.role, announcement.id) in missing:
+            announcement.withdraw(home.path)
+
+
+@contextlib.contextmanager
+def _only_one(home: Home) -> Iterator[None]:
+    """Two `mrc up` at once would start everything twice."""
+    fd = os.open(home.path / "up.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ClusterError(f"another `mrc up` is at work in {home.path}", next_command="mrc status") from None
+        yield
+    finally:
+        os.close(fd)
