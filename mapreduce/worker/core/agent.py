@@ -1,0 +1,372 @@
+"""A worker's core: which launches start, when a task must die, and what the tracker hears of it.
+
+Everything here is soft: a worker that restarts runs nothing and holds nothing, and says so with a new incarnation. So its journal stays
+empty; the one fact that outlives it, the highest tracker epoch, goes to the disk before the agent obeys under it.
+
+* A launch waits until a slot is free. A slot is free when the process that held it, and all that process left behind, are gone.
+* What an attempt comes to is said once: a map's output, a commit, or a failure. A kill is only reported when the process is gone, so
+  nothing of a reported attempt still writes.
+* A task that asked to commit has closed its file: its process may die from then on, the agent asks on its behalf until it is answered.
+* `attempts.STATES` is the whole life of an attempt; what comes at a time it does not name is ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from clusterkit.effects import Edit, Effects, Event, Instant, Send
+from mapreduce.worker.core import events as ev
+from mapreduce.worker.core.attempts import ALIVE, COMMITTING, DYING, FAILED, QUEUED, RUNNING, SUCCEEDED, Attempt, failure_of_exit
+from mapreduce.worker.core.commands import (
+    DISK,
+    POOL,
+    TRACKER,
+    AskCommit,
+    DropAttempt,
+    DropJob,
+    FailedReport,
+    FetchFailedReport,
+    InventoryItem,
+    KillTask,
+    MapSucceededReport,
+    OfferOutput,
+    ProgressReport,
+    StartTask,
+    TellCommit,
+    TellLocations,
+)
+from mapreduce.worker.core.tracker_session import SessionOptions, TrackerSession
+
+MAX_TOMBSTONES = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class AgentOptions:
+    worker_id: str
+    slots: int
+    session: SessionOptions = field(default_factory=SessionOptions)
+    linger_us: int = 3_000_000  # a process that has said its last word is killed after this
+    commit_answer_us: int = 10_000_000
+    commit_retry_us: int = 200_000
+    processes_per_task: int = 256
+
+
+@dataclass(slots=True)
+class _Step:
+    """What one step has gathered."""
+
+    now_us: int
+    sends: list[Send] = field(default_factory=list)
+
+
+class WorkerAgent:
+    def __init__(self, options: AgentOptions, *, highest_epoch: int = 0) -> None:
+        self.options = options
+        self.attempts: dict[str, Attempt] = {}
+        self._tombstones: dict[str, None] = {}
+        self._session = TrackerSession(options.session, highest_epoch, self._inventory)
+        self._last_step_us: int | None = None
+
+    # ── the Core face ──
+
+    def step(self, event: Event, now: Instant) -> Effects:
+        step = _Step(now.mono_us)
+        self._credit_pause(step.now_us)
+        handler = _HANDLERS.get(type(event))
+        if handler is not None:
+            handler(self, event, step)
+        self._look_at_the_clock(step)
+        self._start_queued(step)
+        # The disk remembers a new epoch before anything is done under it.
+        said = self._session.turn(step.now_us)
+        return Effects(sends=[s for s in said if s.to == DISK] + step.sends + [s for s in said if s.to != DISK])
+
+    def next_deadline(self) -> int | None:
+        if self._last_step_us is None:
+            return None
+        deadlines = [self._session.next_deadline(), self._last_step_us + self.options.session.heartbeat_us]
+        for attempt in self.attempts.values():
+            deadlines += [at for at in (attempt.die_by_us, attempt.commit_at_us, attempt.silent_at_us()) if at is not None]
+        return min(deadlines)
+
+    def apply(self, edit: Edit) -> None:
+        raise AssertionError(f"a worker keeps no journal, yet found {edit.op!r} in it")
+
+    def check_invariants(self) -> None:
+        assert self.busy() <= self.options.slots, "more processes than slots"
+        for attempt_id, attempt in sorted(self.attempts.items()):
+            assert attempt.launch.attempt_id == attempt_id
+            assert attempt.has_process or attempt.state not in (RUNNING, DYING), f"{attempt_id} is {attempt.state} without a process"
+            assert attempt.state != QUEUED or not attempt.has_process, f"{attempt_id} waits, yet has a process"
+            assert (attempt.state == DYING) <= (attempt.verdict is not None), f"{attempt_id} dies for no reason"
+            assert (attempt.state == COMMITTING) <= (attempt.file is not None), f"{attempt_id} commits nothing"
+            assert (attempt.state == SUCCEEDED) <= (attempt.output is not None), f"{attempt_id} succeeded without output"
+
+    def busy(self) -> int:
+        return sum(attempt.has_process for attempt in self.attempts.values())
+
+    @property
+    def highest_epoch(self) -> int:
+        return self._session.highest_epoch
+
+    # ── orders ──
+
+    def _on_started(self, _event: ev.Started, step: _Step) -> None:
+        self._session.begin(step.now_us)
+
+    def _on_order(self, event: ev.OrderReceived, step: _Step) -> None:
+        if not self._session.hears(event.session, event.epoch, step.now_us):
+            return
+        order = event.order
+        if isinstance(order, ev.Launch):
+            self._launch(order, event.epoch, step)
+        elif isinstance(order, ev.KillAttempt):
+            self._kill(order, step)
+        elif isinstance(order, ev.ForgetJob):
+            self._forget(order.job_id, step)
+        elif isinstance(order, ev.MapOutputsNews):
+            self._spread_news(order, step)
+
+    def _launch(self, launch: ev.Launch, epoch: int, step: _Step) -> None:
+        attempt_id = launch.attempt_id
+        if attempt_id in self._tombstones:
+            self._session.tell(FailedReport(attempt_id, ev.Failure("killed", "killed before it was launched"), True))
+            return
+        held = self.attempts.get(attempt_id)
+        if held is None or (held.state == FAILED and held.epoch < epoch and not held.has_process):
+            # A tracker that restarted may number its attempts anew: what an older one's attempt came to is no answer to it.
+            self.attempts[attempt_id] = Attempt(launch, epoch)
+        elif held.state == SUCCEEDED and held.output is not None:
+            self._session.tell(MapSucceededReport(attempt_id, held.output, held.counters))
+        elif held.state == FAILED and held.verdict is not None:
+            self._session.tell(FailedReport(attempt_id, *held.verdict))
+
+    def _kill(self, order: ev.KillAttempt, step: _Step) -> None:
+        failure = ev.Failure("killed", order.reason)
+        attempt = self.attempts.get(order.attempt_id)
+        if attempt is None:
+            self._tombstones[order.attempt_id] = None
+            while len(self._tombstones) > MAX_TOMBSTONES:
+                self._tombstones.pop(next(iter(self._tombstones)))
+            self._session.tell(FailedReport(order.attempt_id, failure, True))
+        elif attempt.state in (RUNNING, COMMITTING) and attempt.has_process:
+            self._condemn(attempt, failure, True, step)
+        elif attempt.state in (QUEUED, COMMITTING, SUCCEEDED):
+            self._fail(attempt, failure, True, step)
+
+    def _forget(self, job_id: str, step: _Step) -> None:
+        of_job = {attempt_id: a for attempt_id, a in sorted(self.attempts.items()) if a.launch.job_id == job_id}
+        self._session.forget(set(of_job))
+        for attempt_id, attempt in of_job.items():
+            attempt.forgotten, attempt.commit_at_us = True, None
+            if attempt.has_process:
+                step.sends.append(Send(POOL, KillTask(attempt_id)))
+            else:
+                del self.attempts[attempt_id]
+        if not any(attempt.has_process for attempt in of_job.values()):
+            step.sends.append(Send(DISK, DropJob(job_id)))
+
+    def _spread_news(self, news: ev.MapOutputsNews, step: _Step) -> None:
+        for attempt_id, attempt in sorted(self.attempts.items()):
+            if attempt.launch.job_id != news.job_id or attempt.launch.kind != "reduce" or attempt.forgotten:
+                continue
+            if attempt.state == QUEUED:
+                attempt.launch = replace(attempt.launch, known=attempt.launch.known + news.locations)
+            elif attempt.state == RUNNING:
+                step.sends.append(Send(POOL, TellLocations(attempt_id, news.locations)))
+
+    # ── facts ──
+
+    def _on_progress(self, event: ev.TaskProgressed, step: _Step) -> None:
+        attempt = self._attempt(event.attempt_id, RUNNING)
+        if attempt is not None:
+            attempt.last_progress_us, attempt.counters = step.now_us, event.counters
+            self._session.tell(ProgressReport(event.attempt_id, event.fraction, event.phase, event.status, event.counters))
+
+    def _on_map_finished(self, event: ev.MapFinished, step: _Step) -> None:
+        attempt = self._attempt(event.attempt_id, RUNNING)
+        if attempt is None or attempt.launch.kind != "map":
+            return
+        attempt.move("finish")
+        attempt.output, attempt.counters = event.output, event.counters
+        attempt.die_by_us = step.now_us + self.options.linger_us
+        step.sends.append(Send(DISK, OfferOutput(attempt.launch.job_id, event.attempt_id)))
+        self._session.tell(MapSucceededReport(event.attempt_id, event.output, event.counters))
+
+    def _on_commit_asked(self, event: ev.CommitAsked, step: _Step) -> None:
+        attempt = self._attempt(event.attempt_id, RUNNING)
+        if attempt is not None:
+            attempt.move("ask")
+            attempt.file, attempt.counters, attempt.commit_at_us = event.file, event.counters, step.now_us
+
+    def _on_commit_answered(self, event: ev.CommitAnswered, step: _Step) -> None:
+        attempt = self._attempt(event.attempt_id, COMMITTING)
+        if attempt is None:
+            return
+        if not self._session.admits(event.epoch, step.now_us):
+            attempt.commit_at_us = step.now_us + self.options.commit_retry_us
+            return
+        attempt.commit_at_us = None
+        if attempt.has_process:
+            attempt.die_by_us = step.now_us + self.options.linger_us
+            step.sends.append(Send(POOL, TellCommit(event.attempt_id, event.granted, event.reason)))
+        if event.granted:
+            attempt.move("grant")
+        else:
+            why = event.reason or (f"superseded by {event.winner}" if event.winner else "refused")
+            self._fail(attempt, ev.Failure("killed", f"commit denied: {why}"), True, step)
+
+    def _on_commit_lost(self, event: ev.CommitLost, step: _Step) -> None:
+        attempt = self._attempt(event.attempt_id, COMMITTING)
+        if attempt is not None:
+            attempt.commit_at_us = step.now_us + self.options.commit_retry_us
+
+    def _on_task_failed(self, event: ev.TaskFailed, step: _Step) -> None:
+        attempt = self._attempt(event.attempt_id, RUNNING)
+        if attempt is not None:
+            attempt.die_by_us = step.now_us + self.options.linger_us
+            self._fail(attempt, event.failure, event.killed, step)
+
+    def _on_fetches_failed(self, event: ev.FetchesFailed, step: _Step) -> None:
+        attempt = self._attempt(event.attempt_id, RUNNING)
+        if attempt is not None:
+            attempt.last_progress_us = step.now_us
+            self._session.tell(FetchFailedReport(event.attempt_id, event.map_attempt_ids, event.reason))
+
+    def _on_sampled(self, event: ev.TaskSampled, step: _Step) -> None:
+        attempt = self._attempt(event.attempt_id, RUNNING)
+        if attempt is None:
+            return
+        limit = attempt.launch.memory_limit_bytes
+        if limit and event.resident_bytes > limit:
+            used, allowed = event.resident_bytes >> 20, limit >> 20
+            self._condemn(attempt, ev.Failure("memory", f"used {used} MiB of memory (resident), limit {allowed} MiB"), False, step)
+        elif event.processes > self.options.processes_per_task:
+            what = f"ran {event.processes} processes, limit {self.options.processes_per_task}"
+            self._condemn(attempt, ev.Failure("processes", what), False, step)
+
+    def _on_exited(self, event: ev.TaskExited, step: _Step) -> None:
+        attempt = self.attempts.get(event.attempt_id)
+        if attempt is None or not attempt.has_process:
+            return
+        attempt.has_process, attempt.die_by_us = False, None
+        if attempt.forgotten:
+            self._bury(attempt, step)
+        elif attempt.state == DYING and attempt.verdict is not None:
+            failure, killed = attempt.verdict
+            if failure.kind == "no_progress" and event.stack_top:
+                failure = replace(failure, message=f"{failure.message}; it was in {event.stack_top}")
+            self._fail(attempt, failure, killed, step)
+        elif attempt.state == RUNNING:
+            self._fail(attempt, failure_of_exit(event, attempt.launch.kind), False, step)
+
+    def _on_not_started(self, event: ev.TaskNotStarted, step: _Step) -> None:
+        attempt = self.attempts.get(event.attempt_id)
+        if attempt is None or not attempt.has_process:
+            return
+        attempt.has_process, attempt.die_by_us = False, None
+        if attempt.forgotten:
+            self._bury(attempt, step)
+        elif attempt.state in ALIVE:
+            self._fail(attempt, ev.Failure("killed", f"could not be started: {event.reason}"), True, step)
+
+    def _on_pool_lost(self, event: ev.TaskPoolLost, step: _Step) -> None:
+        for _attempt_id, attempt in sorted(self.attempts.items()):
+            if not attempt.has_process:
+                continue
+            attempt.has_process, attempt.die_by_us = False, None
+            if attempt.forgotten:
+                self._bury(attempt, step)
+            elif attempt.state in (RUNNING, DYING):
+                self._fail(attempt, *(attempt.verdict or (ev.Failure("killed", event.reason), True)), step)
+
+    # ── time ──
+
+    def _look_at_the_clock(self, step: _Step) -> None:
+        for attempt_id, attempt in sorted(self.attempts.items()):
+            if attempt.commit_at_us is not None and attempt.commit_at_us <= step.now_us and attempt.file is not None:
+                attempt.commit_at_us = step.now_us + self.options.commit_answer_us
+                step.sends.append(Send(TRACKER, AskCommit(attempt_id, attempt.file, attempt.counters)))
+            if attempt.die_by_us is not None and attempt.die_by_us <= step.now_us:
+                attempt.die_by_us = step.now_us + self.options.linger_us
+                step.sends.append(Send(POOL, KillTask(attempt_id)))
+            silent_at = attempt.silent_at_us()
+            if silent_at is not None and silent_at <= step.now_us:
+                limit_s = attempt.launch.no_progress_limit_us / 1e6
+                self._condemn(attempt, ev.Failure("no_progress", f"no progress for {limit_s:g} s"), False, step)
+
+    def _credit_pause(self, now_us: int) -> None:
+        """When this process itself was stopped, its tasks' silence proves nothing: they were not heard."""
+        last, self._last_step_us = self._last_step_us, now_us
+        if last is not None and now_us - last > 4 * self.options.session.heartbeat_us:
+            for attempt in self.attempts.values():
+                attempt.last_progress_us += now_us - last
+
+    def _start_queued(self, step: _Step) -> None:
+        free = self.options.slots - self.busy()
+        for attempt in self.attempts.values():  # in the order of their launch
+            if free <= 0:
+                return
+            if attempt.state == QUEUED:
+                attempt.move("start")
+                attempt.has_process, attempt.last_progress_us = True, step.now_us
+                step.sends.append(Send(POOL, StartTask(attempt.launch)))
+                free -= 1
+
+    # ── shared ──
+
+    def _attempt(self, attempt_id: str, state: str) -> Attempt | None:
+        attempt = self.attempts.get(attempt_id)
+        return attempt if attempt is not None and attempt.state == state and not attempt.forgotten else None
+
+    def _condemn(self, attempt: Attempt, failure: ev.Failure, killed: bool, step: _Step) -> None:
+        """Kills the process; the failure is reported when it is gone."""
+        attempt.move("condemn")
+        attempt.verdict, attempt.commit_at_us = (failure, killed), None
+        attempt.die_by_us = step.now_us + self.options.linger_us
+        step.sends.append(Send(POOL, KillTask(attempt.launch.attempt_id, dump_stacks=failure.kind == "no_progress")))
+
+    def _fail(self, attempt: Attempt, failure: ev.Failure, killed: bool, step: _Step) -> None:
+        attempt.move("fail")
+        attempt.verdict, attempt.commit_at_us = (failure, killed), None
+        self._session.tell(FailedReport(attempt.launch.attempt_id, failure, killed))
+        step.sends.append(Send(DISK, DropAttempt(attempt.launch.job_id, attempt.launch.attempt_id)))
+
+    def _bury(self, attempt: Attempt, step: _Step) -> None:
+        """The last process of a forgotten job takes the job's directory with it."""
+        del self.attempts[attempt.launch.attempt_id]
+        if not any(other.launch.job_id == attempt.launch.job_id for other in self.attempts.values()):
+            step.sends.append(Send(DISK, DropJob(attempt.launch.job_id)))
+
+    def _inventory(self) -> tuple[InventoryItem, ...]:
+        items = []
+        for attempt_id, attempt in sorted(self.attempts.items()):
+            if attempt.forgotten:
+                continue
+            if attempt.state in ALIVE:
+                items.append(InventoryItem(attempt_id, "running"))
+            elif attempt.state == SUCCEEDED:
+                items.append(InventoryItem(attempt_id, "succeeded", attempt.output, attempt.counters))
+        return tuple(items)
+
+
+_HANDLERS: dict[type, Callable[[WorkerAgent, Any, _Step], None]] = {
+    ev.Started: WorkerAgent._on_started,
+    ev.OrderReceived: WorkerAgent._on_order,
+    ev.AttendEnded: lambda agent, event, step: agent._session.attend_ended(event, step.now_us),
+    ev.ReportTaken: lambda agent, event, step: agent._session.report_taken(event, step.now_us),
+    ev.ReportLost: lambda agent, event, step: agent._session.report_lost(event, step.now_us),
+    ev.CommitAnswered: WorkerAgent._on_commit_answered,
+    ev.CommitLost: WorkerAgent._on_commit_lost,
+    ev.TaskProgressed: WorkerAgent._on_progress,
+    ev.MapFinished: WorkerAgent._on_map_finished,
+    ev.CommitAsked: WorkerAgent._on_commit_asked,
+    ev.TaskFailed: WorkerAgent._on_task_failed,
+    ev.FetchesFailed: WorkerAgent._on_fetches_failed,
+    ev.TaskSampled: WorkerAgent._on_sampled,
+    ev.TaskExited: WorkerAgent._on_exited,
+    ev.TaskNotStarted: WorkerAgent._on_not_started,
+    ev.TaskPoolLost: WorkerAgent._on_pool_lost,
+}

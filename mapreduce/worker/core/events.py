@@ -1,0 +1,220 @@
+"""What the worker's agent is told: orders and answers of the tracker, facts from its task pool. Frozen, no wire types.
+
+Everything that comes from the tracker carries the epoch it spoke under, and what comes over the attend stream also the `session`
+that the agent gave that stream: orders of an older stream are void, because the tracker that sent them has been told of a newer one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+Counters = tuple[tuple[str, str, int], ...]
+"""(group, name, value), sorted."""
+
+
+class MapOutput(NamedTuple):
+    """Sizes of a finished map's segments, one per partition."""
+
+    segment_bytes: tuple[int, ...]
+    segment_records: tuple[int, ...]
+
+
+class FileResult(NamedTuple):
+    """An attempt's private output file, closed and durable."""
+
+    path: str
+    file_id: int
+    length: int
+    crc32c: int
+
+
+class MapLocation(NamedTuple):
+    """Where a map's output can be fetched; `lost` takes it back."""
+
+    map_index: int
+    attempt_id: str
+    host: str
+    shuffle_port: int
+    bytes: int
+    worker_id: str
+    lost: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an attempt ended. `document` is a whole FailureReport as JSON when the task itself said it, else empty."""
+
+    kind: str
+    message: str
+    document: bytes = b""
+
+
+# ── orders of the tracker ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    attempt_id: str
+    job_id: str
+    kind: str  # map | reduce
+    index: int
+    memory_limit_bytes: int
+    no_progress_limit_us: int
+    known: tuple[MapLocation, ...] = ()
+    work: bytes = b""  # what the task needs and the agent need not understand
+
+
+@dataclass(frozen=True, slots=True)
+class KillAttempt:
+    attempt_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetJob:
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class MapOutputsNews:
+    job_id: str
+    locations: tuple[MapLocation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    pass
+
+
+Order = Launch | KillAttempt | ForgetJob | MapOutputsNews | Ping
+
+
+@dataclass(frozen=True, slots=True)
+class OrderReceived:
+    session: int
+    epoch: int
+    order: Order
+
+
+@dataclass(frozen=True, slots=True)
+class AttendEnded:
+    """The stream of orders broke, was refused, or could not be opened."""
+
+    session: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportTaken:
+    sequence: int
+    epoch: int
+    hello_again: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReportLost:
+    """No answer: the report may or may not have been taken."""
+
+    sequence: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommitAnswered:
+    attempt_id: str
+    epoch: int
+    granted: bool
+    winner: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CommitLost:
+    """No answer: the commit may or may not have been granted."""
+
+    attempt_id: str
+    reason: str
+
+
+# ── facts from the task pool ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The worker process serves: the first event."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskProgressed:
+    attempt_id: str
+    fraction: float
+    phase: str
+    status: str
+    counters: Counters
+
+
+@dataclass(frozen=True, slots=True)
+class MapFinished:
+    attempt_id: str
+    output: MapOutput
+    counters: Counters
+
+
+@dataclass(frozen=True, slots=True)
+class CommitAsked:
+    """The attempt's private file is closed; the task waits for the word."""
+
+    attempt_id: str
+    file: FileResult
+    counters: Counters
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFailed:
+    """The task says itself why it cannot go on; it then exits."""
+
+    attempt_id: str
+    failure: Failure
+    killed: bool = False  # not the job's fault
+
+
+@dataclass(frozen=True, slots=True)
+class FetchesFailed:
+    """A reduce cannot get these map outputs; it goes on trying until the tracker says where else they are."""
+
+    attempt_id: str
+    map_attempt_ids: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskExited:
+    """The task's process is gone, and every process it left behind. `killed_by` is a signal's name or empty."""
+
+    attempt_id: str
+    status: int
+    killed_by: str = ""
+    stack_top: str = ""  # innermost frame of the user's code, from the dump made before the kill
+
+
+@dataclass(frozen=True, slots=True)
+class TaskNotStarted:
+    attempt_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSampled:
+    """Resident size and number of all processes of an attempt."""
+
+    attempt_id: str
+    resident_bytes: int
+    processes: int
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPoolLost:
+    """The warm server died, and with it every task process."""
+
+    reason: str

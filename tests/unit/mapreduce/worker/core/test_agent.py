@@ -1,0 +1,338 @@
+"""The worker agent's stories: an agent, a moment in milliseconds, an event, and what it then sends."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+
+from clusterkit.effects import Instant, Send, Tick
+from mapreduce.worker.core import commands as cmd
+from mapreduce.worker.core import events as ev
+from mapreduce.worker.core.agent import AgentOptions, WorkerAgent
+
+FILE = ev.FileResult("/.out.job_1/attempts/part-r-00000.r0", 7, 100, 5)
+OUTPUT = ev.MapOutput((10, 20), (1, 2))
+REFUSED = ev.Failure("raised", "ValueError: no", b"{}")
+
+
+class Stage:
+    """One agent, driven by hand. `sent` keeps what the last call sent, without the addressees."""
+
+    def __init__(self, slots: int = 2, highest_epoch: int = 0) -> None:
+        self.agent = WorkerAgent(AgentOptions("w1", slots), highest_epoch=highest_epoch)
+        self.ms = 0
+        self.session = 0
+        self.reports: list[cmd.Report] = []
+
+    def tell(self, *events: Any, after_ms: int = 0) -> list[Any]:
+        self.ms += after_ms
+        sent: list[Send] = []
+        for event in events:
+            effects = self.agent.step(event, Instant(self.ms * 1000, 0))
+            assert effects.journal == []
+            self.agent.check_invariants()
+            sent += effects.sends
+        messages = [send.message for send in sent]
+        for message in messages:
+            if isinstance(message, cmd.Attend):
+                self.session = message.session
+            if isinstance(message, cmd.Report):
+                self.reports.append(message)
+        return messages
+
+    def order(self, *orders: ev.Order, epoch: int = 1, session: int | None = None, after_ms: int = 0) -> list[Any]:
+        self.ms += after_ms
+        return self.tell(*(ev.OrderReceived(session or self.session, epoch, order) for order in orders))
+
+    def attend(self) -> list[Any]:
+        return self.tell(ev.Started()) + self.order(ev.Ping()) + self.take()
+
+    def take(self, hello_again: bool = False, epoch: int = 1) -> list[Any]:
+        """The tracker takes the report under way."""
+        return self.tell(ev.ReportTaken(self.reports[-1].sequence, epoch, hello_again))
+
+    def until(self, kind: type, limit_ms: int = 20_000) -> Any:
+        """Lets time pass by the agent's own deadlines until it sends such a thing."""
+        end = self.ms + limit_ms
+        while self.ms < end:
+            deadline = self.agent.next_deadline()
+            assert deadline is not None
+            for message in self.tell(Tick(), after_ms=max(0, -(-deadline // 1000) - self.ms)):
+                if isinstance(message, kind):
+                    return message
+        raise AssertionError(f"no {kind.__name__} within {limit_ms} ms")
+
+
+def launch(attempt_id: str, kind: str = "map", job_id: str = "job_1", memory: int = 0, silence_ms: int = 0) -> ev.Launch:
+    return ev.Launch(attempt_id, job_id, kind, 0, memory, silence_ms * 1000)
+
+
+def of(kind: type, messages: list[Any]) -> list[Any]:
+    return [message for message in messages if isinstance(message, kind)]
+
+
+def items(messages: list[Any]) -> list[Any]:
+    return [item for report in of(cmd.Report, messages) for item in report.items]
+
+
+@pytest.fixture
+def stage() -> Stage:
+    stage = Stage()
+    stage.attend()
+    return stage
+
+
+def test_says_hello_then_reports_once_it_is_heard() -> None:
+    stage = Stage()
+    assert stage.tell(ev.Started()) == [cmd.Attend(1, 0, ())]
+    assert stage.order(ev.Ping(), epoch=4) == [cmd.RememberEpoch(4), cmd.Report(1, ())]
+
+
+def test_reports_even_if_the_tracker_says_nothing() -> None:
+    stage = Stage()
+    stage.tell(ev.Started())
+    assert stage.until(cmd.Report) == cmd.Report(1, ())
+    assert stage.ms < 1000
+
+
+def test_heartbeats_at_the_interval(stage: Stage) -> None:
+    start, first = stage.ms, stage.reports[-1].sequence
+    report = stage.until(cmd.Report)
+    assert (report.sequence, report.items) == (first + 1, ())
+    assert stage.ms - start == 500
+
+
+def test_a_launch_starts_at_once_and_a_second_of_the_same_id_does_nothing(stage: Stage) -> None:
+    assert of(cmd.StartTask, stage.order(launch("m0"))) == [cmd.StartTask(launch("m0"))]
+    assert stage.order(launch("m0")) == []
+
+
+def test_launches_wait_for_a_slot_until_the_process_is_gone() -> None:
+    stage = Stage(slots=1)
+    stage.attend()
+    assert len(of(cmd.StartTask, stage.order(launch("m0"), launch("m1")))) == 1
+    sent = stage.tell(ev.MapFinished("m0", OUTPUT, ()))
+    assert items(sent) == [cmd.MapSucceededReport("m0", OUTPUT, ())]
+    assert of(cmd.OfferOutput, sent) and not of(cmd.StartTask, sent)
+    assert of(cmd.StartTask, stage.tell(ev.TaskExited("m0", 0))) == [cmd.StartTask(launch("m1"))]
+
+
+def test_news_goes_at_once_one_report_at_a_time_and_again_until_taken(stage: Stage) -> None:
+    stage.order(launch("m0"), launch("m1"))
+    first = stage.tell(ev.MapFinished("m0", OUTPUT, ()))
+    assert len(of(cmd.Report, first)) == 1
+    assert stage.tell(ev.MapFinished("m1", OUTPUT, ())) == [cmd.OfferOutput("job_1", "m1")]
+    stage.tell(ev.ReportLost(stage.reports[-1].sequence, "deadline"))
+    stage.until(cmd.Attend)
+    again = stage.order(ev.Ping())
+    assert of(cmd.Report, again) == of(cmd.Report, first), "the same number, the same content"
+    assert items(stage.take()) == [cmd.MapSucceededReport("m1", OUTPUT, ())]
+
+
+def test_an_unanswered_report_is_lost_after_a_while(stage: Stage) -> None:
+    lost = stage.until(cmd.Report)
+    stage.until(cmd.Attend)
+    assert stage.until(cmd.Report) == lost
+
+
+def test_progress_travels_with_the_heartbeat_in_its_newest_form(stage: Stage) -> None:
+    stage.order(launch("m0"))
+    for fraction in (0.1, 0.2):
+        assert stage.tell(ev.TaskProgressed("m0", fraction, "map", "", ())) == []
+    assert stage.until(cmd.Report).items == (cmd.ProgressReport("m0", 0.2, "map", "", ()),)
+
+
+def test_hello_again_brings_the_inventory_and_the_news_not_yet_taken(stage: Stage) -> None:
+    stage.order(launch("m0"), launch("m1"))
+    stage.tell(ev.MapFinished("m0", OUTPUT, (("g", "n", 1),)))
+    stage.take()
+    stage.tell(ev.TaskFailed("m1", REFUSED))
+    sent = stage.take(hello_again=True, epoch=2)
+    assert sent == [cmd.RememberEpoch(2), cmd.Attend(2, 2, (cmd.InventoryItem("m0", "succeeded", OUTPUT, (("g", "n", 1),)),))]
+    assert items(stage.order(ev.Ping(), epoch=2)) == [cmd.FailedReport("m1", REFUSED, False)]
+
+
+def test_a_deposed_tracker_is_refused_and_left() -> None:
+    stage = Stage(highest_epoch=5)
+    stage.tell(ev.Started())
+    assert stage.order(launch("m0"), epoch=4) == []
+    assert stage.agent.attempts == {}
+    again = stage.until(cmd.Attend)
+    assert (again.session, again.highest_epoch) == (2, 5)
+    assert of(cmd.StartTask, stage.order(launch("m0"), epoch=5))
+
+
+def test_orders_of_an_older_stream_are_void(stage: Stage) -> None:
+    stage.tell(ev.AttendEnded(stage.session, "broken"))
+    stage.until(cmd.Attend)
+    assert stage.order(launch("m0"), session=1) == []
+    assert of(cmd.StartTask, stage.order(launch("m0"), session=2))
+
+
+def test_attends_again_ever_more_slowly_but_at_least_every_second(stage: Stage) -> None:
+    moments = []
+    for _ in range(8):
+        stage.tell(ev.AttendEnded(stage.session, "refused"))
+        stage.until(cmd.Attend)
+        moments.append(stage.ms)
+    pauses = [b - a for a, b in itertools.pairwise(moments)]
+    assert pauses[0] < pauses[-1] <= 1000
+
+
+def test_a_kill_is_reported_when_the_process_is_gone(stage: Stage) -> None:
+    stage.order(launch("m0"))
+    assert stage.order(ev.KillAttempt("m0", "job killed")) == [cmd.KillTask("m0")]
+    sent = stage.tell(ev.TaskExited("m0", -9, "SIGKILL"))
+    assert items(sent) == [cmd.FailedReport("m0", ev.Failure("killed", "job killed"), True)]
+    assert cmd.DropAttempt("job_1", "m0") in sent
+
+
+def test_a_kill_that_overtakes_its_launch_wins(stage: Stage) -> None:
+    sent = stage.order(ev.KillAttempt("m0", "speculated"))
+    assert items(sent) == [cmd.FailedReport("m0", ev.Failure("killed", "speculated"), True)]
+    assert of(cmd.StartTask, stage.order(launch("m0"))) == []
+
+
+def test_a_kill_takes_back_a_map_output(stage: Stage) -> None:
+    stage.order(launch("m0"))
+    stage.tell(ev.MapFinished("m0", OUTPUT, ()), ev.TaskExited("m0", 0))
+    assert cmd.DropAttempt("job_1", "m0") in stage.order(ev.KillAttempt("m0", "not needed"))
+
+
+@pytest.mark.parametrize(
+    ("event", "kind", "message"),
+    [
+        (ev.TaskExited("r0", 3), "exited", "exited with status 3"),
+        (ev.TaskExited("r0", 0), "exited", "exited with status 0 without asking to commit"),
+        (ev.TaskExited("r0", -11, "SIGSEGV"), "signalled", "killed by SIGSEGV"),
+    ],
+)
+def test_a_process_that_ends_unasked_has_failed(stage: Stage, event: ev.TaskExited, kind: str, message: str) -> None:
+    stage.order(launch("r0", "reduce"))
+    assert items(stage.tell(event)) == [cmd.FailedReport("r0", ev.Failure(kind, message), False)]
+
+
+def test_what_the_task_says_stands_whatever_its_exit(stage: Stage) -> None:
+    stage.order(launch("m0"))
+    assert items(stage.tell(ev.TaskFailed("m0", REFUSED))) == [cmd.FailedReport("m0", REFUSED, False)]
+    stage.take()
+    assert items(stage.tell(ev.TaskExited("m0", 1))) == []
+
+
+def test_a_task_that_said_its_last_word_and_stays_is_killed(stage: Stage) -> None:
+    stage.order(launch("m0"))
+    stage.tell(ev.MapFinished("m0", OUTPUT, ()))
+    stage.take()
+    assert stage.until(cmd.KillTask) == cmd.KillTask("m0")
+
+
+def test_memory_beyond_the_limit_ends_the_task_with_both_numbers(stage: Stage) -> None:
+    stage.order(launch("m0", memory=512 << 20))
+    assert stage.tell(ev.TaskSampled("m0", 511 << 20, 1)) == []
+    assert stage.tell(ev.TaskSampled("m0", 612 << 20, 1)) == [cmd.KillTask("m0")]
+    failure = ev.Failure("memory", "used 612 MiB of memory (resident), limit 512 MiB")
+    assert items(stage.tell(ev.TaskExited("m0", -9, "SIGKILL"))) == [cmd.FailedReport("m0", failure, False)]
+
+
+def test_too_many_processes_end_the_task(stage: Stage) -> None:
+    stage.order(launch("m0"))
+    assert stage.tell(ev.TaskSampled("m0", 1, 257)) == [cmd.KillTask("m0")]
+    assert "257 processes, limit 256" in items(stage.tell(ev.TaskExited("m0", -9, "SIGKILL")))[0].failure.message
+
+
+def test_silence_ends_the_task_and_names_where_it_was(stage: Stage) -> None:
+    stage.order(launch("m0", silence_ms=5_000))
+    start = stage.ms
+    stage.tell(ev.TaskProgressed("m0", 0.1, "map", "", ()), after_ms=400)
+    killed = None
+    while killed is None:
+        stage.take()
+        report_or_kill = stage.until(object)
+        killed = report_or_kill if isinstance(report_or_kill, cmd.KillTask) else None
+    assert killed == cmd.KillTask("m0", dump_stacks=True)
+    assert stage.ms - start == 5_400
+    stage.take()
+    sent = stage.tell(ev.TaskExited("m0", -9, "SIGKILL", "hang.py line 6 in map"))
+    assert items(sent)[0].failure.message == "no progress for 5 s; it was in hang.py line 6 in map"
+
+
+def test_the_workers_own_pause_is_not_the_tasks_silence(stage: Stage) -> None:
+    stage.order(launch("m0", silence_ms=5_000))
+    sent = stage.tell(Tick(), after_ms=60_000)
+    assert of(cmd.KillTask, sent) == []
+
+
+def test_commit_granted_ends_the_attempt(stage: Stage) -> None:
+    stage.order(launch("r0", "reduce"))
+    assert stage.tell(ev.CommitAsked("r0", FILE, ())) == [cmd.AskCommit("r0", FILE, ())]
+    assert stage.tell(ev.CommitAnswered("r0", 1, True)) == [cmd.TellCommit("r0", True, "")]
+    assert stage.tell(ev.TaskExited("r0", 0)) == []
+    assert stage.agent._inventory() == ()
+
+
+def test_commit_denied_is_told_and_reported_as_nobodys_fault(stage: Stage) -> None:
+    stage.order(launch("r0", "reduce"))
+    stage.tell(ev.CommitAsked("r0", FILE, ()))
+    sent = stage.tell(ev.CommitAnswered("r0", 1, False, "r0_1"))
+    assert cmd.TellCommit("r0", False, "") in sent
+    assert items(sent) == [cmd.FailedReport("r0", ev.Failure("killed", "commit denied: superseded by r0_1"), True)]
+
+
+def test_commit_is_asked_again_when_its_answer_is_lost_even_after_the_process_died(stage: Stage) -> None:
+    stage.order(launch("r0", "reduce"))
+    stage.tell(ev.CommitAsked("r0", FILE, ()))
+    stage.tell(ev.TaskExited("r0", -9, "SIGKILL"))
+    stage.tell(ev.CommitLost("r0", "unavailable"))
+    assert stage.until(cmd.AskCommit) == cmd.AskCommit("r0", FILE, ())
+    assert stage.tell(ev.CommitAnswered("r0", 1, True)) == []
+    assert stage.agent.attempts["r0"].state == "committed"
+
+
+def test_a_deposed_trackers_grant_is_no_grant(stage: Stage) -> None:
+    stage.order(launch("r0", "reduce"), epoch=3)
+    stage.tell(ev.CommitAsked("r0", FILE, ()))
+    assert of(cmd.TellCommit, stage.tell(ev.CommitAnswered("r0", 2, True))) == []
+    assert stage.until(cmd.AskCommit) == cmd.AskCommit("r0", FILE, ())
+
+
+def test_news_of_map_outputs_reaches_running_and_waiting_reduces() -> None:
+    stage = Stage(slots=1)
+    stage.attend()
+    stage.order(launch("r0", "reduce"), launch("r1", "reduce"), launch("r2", "reduce", job_id="job_2"))
+    news = (ev.MapLocation(0, "m0", "h", 1, 9, "w2"),)
+    assert stage.order(ev.MapOutputsNews("job_1", news)) == [cmd.TellLocations("r0", news)]
+    stage.tell(ev.TaskFailed("r0", REFUSED))
+    started = of(cmd.StartTask, stage.tell(ev.TaskExited("r0", 1)))
+    assert started[0].launch.known == news
+
+
+def test_fetch_failures_are_passed_on(stage: Stage) -> None:
+    stage.order(launch("r0", "reduce"))
+    sent = stage.tell(ev.FetchesFailed("r0", ("m0",), "missing: m0"))
+    assert items(sent) == [cmd.FetchFailedReport("r0", ("m0",), "missing: m0")]
+
+
+def test_forgetting_a_job_kills_its_tasks_and_drops_its_files_after_the_last(stage: Stage) -> None:
+    stage.order(launch("m0"), launch("m1"), launch("m2", job_id="job_2"))
+    stage.tell(ev.MapFinished("m1", OUTPUT, ()), ev.TaskExited("m1", 0))
+    assert stage.order(ev.ForgetJob("job_1"))[0] == cmd.KillTask("m0")
+    assert cmd.DropJob("job_1") in stage.tell(ev.TaskExited("m0", -9, "SIGKILL"))
+    assert sorted(stage.agent.attempts) == ["m2"]
+
+
+def test_the_warm_servers_death_is_no_jobs_fault(stage: Stage) -> None:
+    stage.order(launch("m0"), launch("m1"))
+    sent = stage.tell(ev.TaskPoolLost("the warm task server was killed by SIGKILL"))
+    assert [(item.attempt_id, item.killed) for item in items(sent) + items(stage.take())] == [("m0", True), ("m1", True)]
+    assert stage.agent.busy() == 0
+
+
+def test_a_task_that_cannot_be_started_frees_its_slot() -> None:
+    stage = Stage(slots=1)
+    stage.attend()
+    stage.order(launch("m0"), launch("m1"))
+    sent = stage.tell(ev.TaskNotStarted("m0", "no processes left"))
+    assert items(sent)[0].killed
+    assert of(cmd.StartTask, sent) == [cmd.StartTask(launch("m1"))]
