@@ -1,0 +1,145 @@
+"""What the namenode still has to be told of this datanode's replicas: changes, bad ones, and full reports in chunks.
+
+Reports leave one at a time, and one that got no answer is repeated word for word before the next: so the namenode meets our changes in the
+order they happened, and a chunk of a full report never overtakes a deletion that came after it was built. A full report is a walk over the
+replica map, not a photograph: each chunk is read from the map when it leaves, and what was received after the walk began has a higher
+sequence than `begun_sequence`, by which the namenode knows not to miss it in the list.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from minihdfs.datanode.core.events import Changes, FoundBad, FullReportChunk, Report
+from minihdfs.model import BlockRef
+
+
+class Reports:
+    def __init__(self, uuid: str, chunk_replicas: int) -> None:
+        self._uuid, self._chunk_replicas = uuid, chunk_replicas
+        self.replicas: dict[int, BlockRef] = {}
+        self.bad: dict[int, BlockRef] = {}
+        self._changed: dict[int, tuple[bool, BlockRef]] = {}  # block id -> (received, block): only the last word of each counts
+        self._bad_untold: dict[int, BlockRef] = {}
+        self._sequence = 0
+        self._report_id = 0
+        self._walk: list[int] | None = None  # ids still to be listed, in order; None when no full report is under way
+        self._chunk = 0
+        self._begun_sequence = 0
+        self._unanswered: Report | None = None
+        self.complete = False  # a full report was taken in whole under the present registration
+
+    # ── facts ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def list(self, replicas: tuple[BlockRef, ...]) -> None:
+        for block in replicas:
+            self.replicas[block.id] = block
+
+    def received(self, block: BlockRef) -> bool:
+        """False for a replica older than the one we hold."""
+        held = self.replicas.get(block.id)
+        if held is not None and held.stamp > block.stamp:
+            return False
+        self.replicas[block.id] = block
+        self.bad.pop(block.id, None)
+        self._bad_untold.pop(block.id, None)
+        self._change(True, block)
+        return True
+
+    def forget(self, block: BlockRef) -> None:
+        """Out of the map, so that it is neither reported nor copied; `deleted` follows when the store has let go of it too."""
+        held = self.replicas.get(block.id)
+        if held is not None and held.stamp <= block.stamp:
+            del self.replicas[block.id]
+            self.bad.pop(block.id, None)
+            self._bad_untold.pop(block.id, None)
+
+    def deleted(self, block: BlockRef) -> None:
+        self.forget(block)
+        if block.id not in self.replicas:  # a newer replica of the same block is here: the namenode has been told of that one
+            self._change(False, block)
+
+    def found_bad(self, block: BlockRef) -> bool:
+        """False for a replica that is not ours."""
+        held = self.replicas.get(block.id)
+        if held is None or held.stamp != block.stamp:
+            return False
+        self.bad[block.id] = self._bad_untold[block.id] = held
+        return True
+
+    def _change(self, received: bool, block: BlockRef) -> None:
+        self._changed.pop(block.id, None)
+        self._changed[block.id] = received, block
+
+    # ── what leaves ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def begin_full_report(self) -> None:
+        self._walk = sorted(self.replicas)
+        self._chunk = 0
+        self._report_id += 1
+        self._begun_sequence = self._sequence
+
+    @property
+    def full_report_under_way(self) -> bool:
+        return self._walk is not None
+
+    def restart(self) -> None:
+        """A new registration: what was not answered is told anew, and a full report begins."""
+        if isinstance(self._unanswered, Changes):
+            for block in self._unanswered.received:
+                self._changed.setdefault(block.id, (True, block))
+            for block in self._unanswered.deleted:
+                self._changed.setdefault(block.id, (False, block))
+        self._unanswered = None
+        self._bad_untold = dict(self.bad)
+        self.complete = False
+        self.begin_full_report()
+
+    def next(self, call: int, registration_id: int) -> Report | None:
+        """The message to send now, numbered `call`: the unanswered one again, else changes, else bad ones, else the next chunk."""
+        if self._unanswered is not None:
+            self._unanswered = replace(self._unanswered, call=call, registration_id=registration_id)
+        else:
+            self._unanswered = self._form(call, registration_id)
+        return self._unanswered
+
+    def _form(self, call: int, registration_id: int) -> Report | None:
+        if self._changed:
+            ids = list(self._changed)[: self._chunk_replicas]
+            changed = [self._changed.pop(block_id) for block_id in ids]
+            self._sequence += 1
+            gained = tuple(block for received, block in changed if received)
+            lost = tuple(block for received, block in changed if not received)
+            return Changes(call, self._uuid, registration_id, self._sequence, gained, lost)
+        if self._bad_untold:
+            ids = list(self._bad_untold)[: self._chunk_replicas]
+            return FoundBad(call, self._uuid, registration_id, tuple(self._bad_untold.pop(block_id) for block_id in ids))
+        if self._walk is not None:
+            ids, rest = self._walk[: self._chunk_replicas], self._walk[self._chunk_replicas :]
+            self._walk = rest
+            here = tuple(self.replicas[block_id] for block_id in ids if block_id in self.replicas)
+            report = FullReportChunk(call, self._uuid, registration_id, self._report_id, self._begun_sequence, self._chunk, not rest, here)
+            self._chunk += 1
+            return report
+        return None
+
+    def taken(self) -> bool:
+        """The unanswered message was answered; True when a full report ended with it."""
+        report, self._unanswered = self._unanswered, None
+        if isinstance(report, FullReportChunk) and report.last:
+            self._walk = None
+            self.complete = True
+            return True
+        return False
+
+    def something_to_tell(self) -> bool:
+        return self._unanswered is not None or bool(self._changed) or bool(self._bad_untold) or self._walk is not None
+
+    def check_invariants(self) -> None:
+        for block_id in self.bad:
+            assert block_id in self.replicas, f"bad replica {block_id} is not in the map"
+        for block_id in self._bad_untold:
+            assert block_id in self.bad, f"untold bad replica {block_id} is not bad"
+        for block_id, (received, block) in self._changed.items():
+            if received:
+                assert self.replicas.get(block_id) in (block, None), f"change of {block_id} is not the replica held"
