@@ -1,0 +1,186 @@
+"""One client's connection to the namenode: bytes to events, answers to bytes. Owned by the loop in `rpc`; holds the socket, never waits.
+
+What a client may make the namenode keep is bounded: answers it does not read, calls it has not been answered, and half-said openings.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from clusterkit.effects import Event
+from minihdfs import hadoop_rpc
+from minihdfs.errors import FsError, NoSuchMethod
+from minihdfs.hadoop_rpc import Call, MalformedRpc, ServerConnection
+from minihdfs.namenode.core.commands import Refusal
+from minihdfs.namenode.core.events import Caller
+from minihdfs.namenode.wire import Facts, Method, MethodTable, NoSuchProtocol, decode_request
+from minihdfs.pb import hadoop_rpc_pb2 as pb
+
+LOG = logging.getLogger(__name__)
+_DETAILS = {
+    NoSuchMethod: pb.RpcResponseHeader.ERROR_NO_SUCH_METHOD,
+    NoSuchProtocol: pb.RpcResponseHeader.ERROR_NO_SUCH_PROTOCOL,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    frame_bytes: int = hadoop_rpc.MAX_FRAME_BYTES
+    receive_bytes: int = 64 << 10  # taken from one connection in one turn: nobody starves the others
+    paused_answer_bytes: int = 1 << 20  # unread answers above this: no more is read from the client
+    dropped_answer_bytes: int = 64 << 20  # above this the client is dropped
+    pending_calls: int = 4096  # unanswered calls above this: no more is read from the client
+    stall_s: float = 60.0  # a client that reads nothing for so long is dropped
+    opening_s: float = 30.0
+    idle_s: float = 600.0
+
+
+class Asked:
+    """The reply token of one call: gathers the answers to its events and encodes the response."""
+
+    __slots__ = ("call", "connection", "method", "request", "values")
+
+    def __init__(self, connection: ClientConnection, call: Call, method: Method, request: Any) -> None:
+        self.connection, self.call, self.method, self.request = connection, call, method, request
+        self.values: list[Any] = []
+
+    def take(self, message: Any) -> None:
+        """An Answer or Refusal of the core, in the order of the method's events."""
+        self.values.append(message if isinstance(message, Refusal) else message.value)
+        if len(self.values) < len(self.method.events):
+            return
+        refused = next((value for value in self.values if isinstance(value, Refusal)), None)
+        if refused is not None and not self.method.lenient:
+            self.connection.answer(hadoop_rpc.encode_error(self.call, refused.error.java_class, refused.message, refused.error.code))
+            return
+        self.connection.answer(self._encoded())
+
+    def _encoded(self) -> bytes:
+        try:
+            value = self.values[0] if len(self.values) == 1 else self.values
+            return hadoop_rpc.encode_success(self.call, self.method.respond(value, self.request, self.connection.facts))
+        except FsError as error:
+            return encode_failure(self.call, error)
+        except (ValueError, TypeError, AttributeError) as error:  # a row's defect costs its call, not the namenode
+            LOG.error("%s: the answer does not encode: %r", self.call.method, error)
+            return hadoop_rpc.encode_error(self.call, FsError.java_class, f"{self.call.method}: the answer does not encode: {error}")
+
+
+def encode_failure(call: Call, error: FsError) -> bytes:
+    detail = _DETAILS.get(type(error), pb.RpcResponseHeader.ERROR_APPLICATION)
+    return hadoop_rpc.encode_error(call, error.java_class, error.message, error.code, detail)
+
+
+class ClientConnection:
+    # fmt: off
+    __slots__ = (
+        "_changed", "_groups", "_limits", "_methods", "_wire",
+        "closed", "facts", "heard_us", "host", "mask", "out", "pending", "sent_us", "sock",
+    )
+    # fmt: on
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        host: str,
+        now_us: int,
+        *,
+        methods: MethodTable,
+        facts: Facts,
+        groups: Callable[[str], tuple[str, ...]],
+        limits: Limits,
+        changed: Callable[[ClientConnection], None],
+    ) -> None:
+        """`changed` hears that there is something to send."""
+        self.sock, self.host, self.facts = sock, host, facts
+        self._methods, self._groups, self._limits, self._changed = methods, groups, limits, changed
+        self._wire = ServerConnection(limit_bytes=limits.frame_bytes)
+        self.out = bytearray()
+        self.pending = 0
+        self.closed = False
+        self.mask = 0  # what the loop's epoll waits for here
+        self.heard_us = self.sent_us = now_us
+
+    @property
+    def opened(self) -> bool:
+        return self._wire.user is not None
+
+    def received(self, data: bytes) -> list[Event]:
+        """The events that these bytes complete. Raises MalformedRpc when the connection must end (its farewell is in `out`)."""
+        events: list[Event] = []
+        try:
+            calls = self._wire.feed(data)
+        except MalformedRpc as error:
+            self.out += error.farewell
+            raise
+        if self._wire.to_send:
+            self.out += self._wire.to_send
+            self._wire.to_send = b""
+            self._changed(self)
+        for call in calls:
+            self._begin(call, events)
+        return events
+
+    def _begin(self, call: Call, events: list[Event]) -> None:
+        self.pending += 1
+        try:
+            method = self._methods.find(call.protocol, call.method)
+            request = decode_request(method, call.payload)
+            asked = Asked(self, call, method, request)
+            user = self._wire.user or ""
+            identity = (call.client_id, call.call_id, call.retry_count > 0) if method.changes else (b"", 0, False)
+            caller = Caller(asked, user, self._groups(user), *identity, self.host)
+            made = [event(caller, request) for event in method.events]
+        except FsError as error:
+            self.answer(encode_failure(call, error))
+            return
+        except (ValueError, KeyError) as error:  # a value of the request that no field of an event can hold
+            self.answer(encode_failure(call, FsError(f"{call.method}: {error}")))
+            return
+        if made:
+            events += made
+        else:
+            self.answer(hadoop_rpc.encode_success(call, method.respond(None, request, self.facts)))
+
+    def answer(self, frame: bytes) -> None:
+        self.pending -= 1
+        if not self.closed:
+            self.out += frame
+            self._changed(self)
+
+    @property
+    def wants_more(self) -> bool:
+        """False while the client leaves its answers unread or has too many calls open."""
+        return len(self.out) <= self._limits.paused_answer_bytes and self.pending < self._limits.pending_calls
+
+    def flush(self, now_us: int) -> bool:
+        """Sends what the socket takes; True when some is left. Raises OSError when the peer is gone."""
+        try:
+            while self.out:
+                sent = self.sock.send(self.out)
+                self.sent_us = now_us
+                if sent == len(self.out):
+                    self.out.clear()
+                else:
+                    del self.out[:sent]
+        except (BlockingIOError, InterruptedError):
+            return True
+        return False
+
+    def overdue(self, now_us: int) -> str:
+        """Why this connection should end now, or ""."""
+        limits = self._limits
+        if len(self.out) > limits.dropped_answer_bytes:
+            return f"{len(self.out)} bytes of answers are not read"
+        if self.out and now_us - self.sent_us > limits.stall_s * 1e6:
+            return f"answers are not read for {limits.stall_s:g} s"
+        quiet_us = now_us - self.heard_us
+        if not self.opened and quiet_us > limits.opening_s * 1e6:
+            return f"it said nothing for {limits.opening_s:g} s"
+        if not self.pending and not self.out and quiet_us > limits.idle_s * 1e6:
+            return f"it was idle for {limits.idle_s:g} s"
+        return ""

@@ -1,0 +1,62 @@
+"""Our own calls, under a protocol name of their own on the same port: what the tracker's publish and `mrc status` need."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from google.protobuf.message import Message
+
+from minihdfs import hadoop_model as to
+from minihdfs.namenode.core import events as ev
+from minihdfs.namenode.core.events import Caller
+from minihdfs.namenode.wire import Facts, Method, MethodTable, answered
+from minihdfs.namenode.wire_changes import CHANGES
+from minihdfs.namenode.wire_reads import READS
+from minihdfs.namenode.wire_system import SYSTEM
+from minihdfs.pb import mrcluster_namenode_pb2 as own
+
+
+def _publish(caller: Caller, r: own.PublishRequest) -> ev.Publish:
+    return ev.Publish(caller, r.staging, r.destination, r.replaced_inode_id, r.tracker_epoch)
+
+
+def _rename_many(caller: Caller, r: own.RenameManyRequest) -> ev.RenameMany:
+    return ev.RenameMany(caller, tuple((pair.source, pair.destination) for pair in r.pairs))
+
+
+def _status(values: list[Any], _request: Any, facts: Facts) -> Message:
+    stats, rows = map(answered, values)
+    return own.GetStatusResponse(
+        capacity_bytes=stats.capacity_bytes,
+        used_bytes=stats.used_bytes,
+        remaining_bytes=stats.remaining_bytes,
+        under_replicated_blocks=stats.under_replicated_blocks,
+        corrupt_blocks=stats.corrupt_blocks,
+        missing_blocks=stats.missing_blocks,
+        files=stats.files,
+        directories=stats.directories,
+        blocks=stats.blocks,
+        safe_mode=stats.safe_mode,
+        pending_deletion_blocks=stats.pending_deletion_blocks,
+        epoch=facts.epoch,
+        cluster_id=facts.cluster_id,
+        datanodes=[to.row_to_pb(row) for row in rows],
+    )
+
+
+OWN: dict[str, Method] = {
+    "publish": Method(
+        own.PublishRequest, (_publish,), lambda inode_id, _request, _facts: own.PublishResponse(inode_id=inode_id), changes=True
+    ),
+    "renameMany": Method(own.RenameManyRequest, (_rename_many,), lambda _value, _request, _facts: own.RenameManyResponse(), changes=True),
+    "getStatus": Method(
+        own.GetStatusRequest,
+        (lambda caller, _request: ev.GetFsStats(caller), lambda caller, _request: ev.GetDatanodeReport(caller, "all")),
+        _status,
+    ),
+}
+
+
+def method_table() -> MethodTable:
+    """Every call this namenode answers."""
+    return MethodTable(hadoop=(READS, CHANGES, SYSTEM), own=(OWN,))
