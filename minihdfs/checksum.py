@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import cast
 
 from crc32c import crc32c as _untyped_crc32c
@@ -46,3 +46,29 @@ def first_bad_chunk(
             return index
         at += bytes_per_checksum
     return None
+
+
+def first_bad_chunk_of(
+    parts: Sequence[memoryview], checksums: bytes, bytes_per_checksum: int, kind: int = ChecksumType.CRC32C
+) -> int | None:
+    """As `first_bad_chunk` for data that lies in several buffers, one after the other; a chunk may span them."""
+    parts = [part for part in parts if len(part)]
+    if len(parts) <= 1:
+        return first_bad_chunk(parts[0], checksums, bytes_per_checksum, kind) if parts else None
+    if kind == ChecksumType.NULL:
+        return None
+    crc, chunk, room, running = _FUNCTIONS[kind], 0, bytes_per_checksum, 0
+    wanted = struct.unpack(f">{len(checksums) // 4}I", checksums)
+    if len(wanted) < chunk_count(sum(map(len, parts)), bytes_per_checksum):
+        return len(wanted)
+    for part in parts:
+        at = 0
+        while at < len(part):
+            piece = part[at : at + room]
+            running = crc(piece, running)
+            at, room = at + len(piece), room - len(piece)
+            if not room:
+                if running != wanted[chunk]:
+                    return chunk
+                chunk, room, running = chunk + 1, bytes_per_checksum, 0
+    return chunk if room < bytes_per_checksum and running != wanted[chunk] else None
