@@ -11,7 +11,16 @@ import time
 from pathlib import Path
 
 ROUNDS = 5
-JOB = "from mapreduce import Job\n\nclass Tiny(Job):\n    def map(self, line: str):\n        yield line, 1\n\n    def reduce(self, k, ones):\n        yield k, sum(ones)\n"
+JOB = """from mapreduce import Job
+
+
+class Tiny(Job):
+    def map(self, line: str):
+        yield line, 1
+
+    def reduce(self, k, ones):
+        yield k, sum(ones)
+"""
 
 
 def timed(command: list[str], environment: dict[str, str]) -> float:
