@@ -1,0 +1,25 @@
+"""Which storage a URI means. The adaptors are loaded when asked for: a job on local files never loads the file system's client."""
+
+from __future__ import annotations
+
+import importlib
+
+from clusterkit.errors import UsageError
+from mapreduce.storage.api import Storage
+
+_ADAPTORS = {
+    "file": ("mapreduce.storage.local", "LocalStorage"),
+    "hdfs": ("mapreduce.storage.minihdfs", "MinihdfsStorage"),
+}
+
+
+def open_storage(uri: str) -> Storage:
+    """`file:///` or `hdfs://HOST:PORT` (a path behind it is ignored). An adaptor's class has `from_uri(uri) -> Storage`.
+
+    Raises UsageError for another scheme."""
+    scheme = uri.partition(":")[0]
+    if scheme not in _ADAPTORS:
+        raise UsageError(f"{uri}: no storage is known by the scheme {scheme!r}; known: {', '.join(sorted(_ADAPTORS))}")
+    module, name = _ADAPTORS[scheme]
+    storage: Storage = getattr(importlib.import_module(module), name).from_uri(uri)
+    return storage
