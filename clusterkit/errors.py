@@ -55,3 +55,21 @@ class CorruptRecord(ClusterError):
     """Bytes on disk or on the wire do not decode or do not match their checksum."""
 
     code = "CORRUPT"
+
+
+class PortInUse(ClusterError):
+    """Another process listens where this one was told to."""
+
+    code = "PORT_IN_USE"
+
+
+class Overloaded(TryAgain):
+    """The service answered at once that it has more calls than it may hold."""
+
+    code = "OVERLOADED"
+
+
+class Cancelled(ClusterError):
+    """The call or its channel was closed by this side while it was under way."""
+
+    code = "CANCELLED"

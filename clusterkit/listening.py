@@ -1,0 +1,47 @@
+"""Why a port could not be bound, in one line: used by every server, gRPC or not."""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+import psutil
+
+from clusterkit.errors import ClusterError, PortInUse
+
+
+def bind_refusal(host: str, port: int, cause: OSError | None = None) -> ClusterError:
+    """The error to raise after binding host:port failed. Without a `cause` the bind is tried once more, by a plain socket, to learn it."""
+    cause = cause or _try_bind(host, port)
+    if cause is None or cause.errno == errno.EADDRINUSE:
+        holder = _holder(port)
+        by = f" by {holder}" if holder else ""
+        return PortInUse(f"port {port} on {host} is in use{by}", next_command=f"ss -ltnp 'sport = :{port}'")
+    if cause.errno in (errno.EACCES, errno.EPERM):
+        return ClusterError(f"port {port} on {host} needs privileges this process does not have", next_command="use a port above 1023")
+    if cause.errno == errno.EADDRNOTAVAIL or isinstance(cause, socket.gaierror):
+        return ClusterError(f"cannot listen on {host}: it is not an address of this machine", next_command="ip -brief address")
+    return ClusterError(f"cannot listen on {host}:{port}: {cause.strerror or cause}")
+
+
+def _try_bind(host: str, port: int) -> OSError | None:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            probe.listen(1)
+    except OSError as error:
+        return error
+    return None
+
+
+def _holder(port: int) -> str:
+    """`pid 17 (name)` of the listener, or "" where this user may not know."""
+    try:
+        for connection in psutil.net_connections(kind="tcp"):
+            if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr[1] == port and connection.pid:
+                return f"pid {connection.pid} ({psutil.Process(connection.pid).name()})"
+    except psutil.Error:
+        pass
+    return ""
