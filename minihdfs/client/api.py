@@ -30,7 +30,7 @@ class ClientOptions:
     connect_timeout_s: float = 3.0
     read_timeout_s: float = 6.0
     ack_timeout_s: float = 20.0  # of a packet in flight
-    close_timeout_s: float = 120.0  # of a block's last packet: the datanodes fsync 128 MiB before they acknowledge it
+    close_timeout_s: float = 60.0  # of a block's last packet: the datanodes fsync 128 MiB before they acknowledge it
     complete_timeout_s: float = 60.0
     suspect_s: float = 10.0  # how long a datanode that failed is asked last
     read_rounds: int = 5  # times all replicas of a block are tried, with fresh locations and growing pauses, before BlockMissing

@@ -157,7 +157,7 @@ class FakeDatanode:
         if write.targets:
             target = write.targets[0]
             try:
-                mirror = socket.create_connection((target.host, target.xfer_port), timeout=5)
+                mirror = socket.create_connection((target.host, target.xfer_port), timeout=0.4 * len(write.targets))
                 onward = dt.WriteBlock(write.block, write.client_name, write.targets[1:], write.stage, write.pipeline_size, write.checksum)
                 mirror.sendall(dt.encode_operation(onward))
                 reply = dt.decode_reply(receive_delimited(mirror))
