@@ -22,7 +22,7 @@ from typing import Any, NamedTuple, TypeVar
 from google.protobuf.message import DecodeError, Message
 
 from minihdfs.errors import FsError
-from minihdfs.model import BlockRef, DatanodeAddress
+from minihdfs.model import BLOCK_POOL, BlockRef, DatanodeAddress
 from minihdfs.pb import hadoop_datatransfer_pb2 as pb
 from minihdfs.pb import hadoop_hdfs_pb2 as hdfs_pb
 
@@ -30,7 +30,7 @@ VERSION = 28
 OP_PREFIX = struct.Struct(">HB")
 MAX_OP_BYTES = 1 << 20  # of a request or reply body: a bound for what a peer may make us allocate
 MAX_PACKET_BYTES = 16 << 20  # Hadoop's own limit
-POOL = "mrcluster"  # HDFS's block pool id; one pool per cluster here, so it is only echoed
+POOL = BLOCK_POOL
 
 
 class Opcode(enum.IntEnum):

@@ -66,7 +66,8 @@ class NoDatanodes(FsError):
 
 
 class SafeMode(FsError, TryAgain):
-    code, exit_code, retryable, java_class = "SAFE_MODE", TryAgain.exit_code, True, "org.apache.hadoop.hdfs.server.namenode.SafeModeException"
+    code, exit_code, retryable = "SAFE_MODE", TryAgain.exit_code, True
+    java_class = "org.apache.hadoop.hdfs.server.namenode.SafeModeException"
 
 
 class Standby(FsError, TryAgain):
@@ -117,3 +118,6 @@ def _tree(root: type[FsError]) -> list[type[FsError]]:
 
 BY_JAVA_CLASS: dict[str, type[FsError]] = {cls.java_class: cls for cls in reversed(_tree(FsError))}
 """What a client raises for the class name a namenode answered with; unknown names become FsError."""
+
+BY_CODE: dict[str, type[FsError]] = {cls.code: cls for cls in reversed(_tree(FsError))}
+"""What our own namenode says beside the Java class: several of ours share one of Java's."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable
 
-from minihdfs.data_transfer import POOL
 from minihdfs.model import (
+    BLOCK_POOL,
     BlockRef,
     ContentSummary,
     DatanodeAddress,
@@ -55,7 +55,7 @@ def unsigned(value: int) -> int:
 
 
 def block_to_pb(block: BlockRef) -> pb.ExtendedBlock:
-    return pb.ExtendedBlock(poolId=POOL, blockId=block.id, generationStamp=block.stamp, numBytes=block.length)
+    return pb.ExtendedBlock(poolId=BLOCK_POOL, blockId=block.id, generationStamp=block.stamp, numBytes=block.length)
 
 
 def block_from_pb(message: pb.ExtendedBlock) -> BlockRef:

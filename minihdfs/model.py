@@ -12,6 +12,7 @@ DEFAULT_BLOCK_BYTES = 128 << 20
 MIN_BLOCK_BYTES = 1 << 10
 MAX_COMPONENT_BYTES = 255
 MAX_PATH_BYTES = 8000
+BLOCK_POOL = "mrcluster"  # HDFS's block pool id; one pool per cluster here, so it is only echoed
 
 
 @dataclass(frozen=True, slots=True)

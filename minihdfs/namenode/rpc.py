@@ -82,6 +82,10 @@ class RpcLoop:
             if not self._closed:
                 os.eventfd_write(self._wakeup, 1)
 
+    def connected(self) -> list[str]:
+        """The hosts of the clients connected now."""
+        return [connection.host for connection in list(self._connections.values())]
+
     def deliver(self, send: Send) -> None:
         """Where the driver puts what a step says, once it is durable. Called from within `run`."""
         send.to.take(send.message)

@@ -29,7 +29,7 @@ from minihdfs.model import (
 )
 from minihdfs.namenode.core import events as ev
 from minihdfs.namenode.core.commands import Refusal
-from tests.unit.minihdfs.namenode.fake_core import FakeCore, FakeNamenode, running
+from tests.unit.minihdfs.namenode.fake_core import FakeCore, FakeNamenode, Release, running
 
 NODE = DatanodeAddress("u-1", "127.0.0.1", "node1", 9866, 9867, "/rack1", "/run/dn.sock")
 STATUS = FileStatus(16390, b"caf\xc3\xa9", False, 5, 3, 1 << 20, 0o1644, "ann", "staff", 1_700_000_000_123_000, 1_000_000, 0, True)
@@ -78,8 +78,8 @@ def test_every_value_survives_the_wire() -> None:
         assert client.get_additional_datanode("/x", "c", 5, BLOCK.block, [NODE]) == BLOCK
         assert client.publish("/s", "/d", 3, 4) == 77
         for said in (
-            client.mkdirs("/x"), client.complete("/x", "c"), client.delete("/x"), client.rename("/a", "/b"), client.set_replication("/x", 2),
-            client.set_safe_mode("get"), client.recover_lease("/x", "c"), client.is_file_closed("/x"),
+            client.mkdirs("/x"), client.complete("/x", "c"), client.delete("/x"), client.rename("/a", "/b"),
+            client.set_replication("/x", 2), client.set_safe_mode("get"), client.recover_lease("/x", "c"), client.is_file_closed("/x"),
         ):  # fmt: skip
             assert said is True
         client.set_owner("/x", owner="bob")
@@ -207,8 +207,6 @@ def test_a_long_wait_of_one_thread_does_not_hold_up_another() -> None:
     core.held, core.rules[ev.Complete] = {ev.Complete}, True
     with running(core) as namenode:
         client = client_of(namenode)
-        from tests.unit.minihdfs.namenode.fake_core import Release
-
         done: list[bool] = []
         waiting = threading.Thread(target=lambda: done.append(client.complete("/f", "c")))
         waiting.start()

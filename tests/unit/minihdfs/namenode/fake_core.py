@@ -1,0 +1,99 @@
+"""A stand-in for the namesystem behind a real loop and real sockets: it says what a test tells it to and remembers what it was asked."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from clusterkit.clock import SystemClock
+from clusterkit.codec import Codec
+from clusterkit.driver import Driver
+from clusterkit.effects import Edit, Effects, Instant, Send, Tick
+from clusterkit.journal_memory import MemoryJournal
+from minihdfs.model import ServerDefaults
+from minihdfs.namenode.client_rpc import Limits
+from minihdfs.namenode.core import events as ev
+from minihdfs.namenode.core.commands import Answer, Refusal
+from minihdfs.namenode.rpc import RpcLoop, listen
+from minihdfs.namenode.wire import Facts
+
+Rule = Callable[[Any], Any]
+
+
+class FakeCore:
+    """`rules` maps an event class to a value, a Refusal, or a function of the event. An event in `held` is answered by `release`."""
+
+    def __init__(self) -> None:
+        self.rules: dict[type, Any] = {ev.GetFileInfo: None, ev.Mkdirs: True, ev.GetServerDefaults: ServerDefaults()}
+        self.asked: list[Any] = []
+        self.held: set[type] = set()
+        self.parked: list[Send] = []
+        self._txid = 0
+
+    def step(self, event: Any, now: Instant) -> Effects:
+        if isinstance(event, Tick):
+            return Effects()
+        self.asked.append(event)
+        if isinstance(event, Release):
+            sends, self.parked = self.parked, []
+            return Effects(sends=sends)
+        rule = self.rules.get(type(event))
+        value = rule(event) if callable(rule) else rule
+        send = Send(event.caller.reply_to, value if isinstance(value, Refusal) else Answer(value))
+        if type(event) in self.held:
+            self.parked.append(send)
+            return Effects()
+        effects = Effects(sends=[send])
+        if isinstance(event, ev.Mkdirs):
+            self._txid += 1
+            effects.journal.append(Edit(self._txid, 1, now.wall_us, event.path))
+        return effects
+
+    def next_deadline(self) -> int | None:
+        return None
+
+    def apply(self, edit: Edit) -> None: ...
+
+    def check_invariants(self) -> None: ...
+
+
+class Release:
+    """Answers everything parked."""
+
+
+class FakeNamenode:
+    def __init__(self, core: FakeCore, limits: Limits | None = None, port: int = 0) -> None:
+        listener = listen("127.0.0.1", port)
+        self.core, self.journal = core, MemoryJournal()
+        self.port = listener.getsockname()[1]
+        self.address = f"127.0.0.1:{self.port}"
+        clock = SystemClock()
+        facts = Facts("test", 7)
+        self.loop = RpcLoop([listener], facts=facts, groups=lambda user: (f"{user}s",), clock=clock, limits=limits)
+        driver = Driver(core, self.journal, Codec([Edit]), self.loop.deliver, clock)
+        self.failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, args=(driver,), daemon=True)
+        self._thread.start()
+
+    def _run(self, driver: Driver) -> None:
+        try:
+            self.loop.run(driver)
+        except BaseException as error:
+            self.failure = error
+
+    def stop(self) -> None:
+        self.loop.stop()
+        self._thread.join(10)
+        assert not self._thread.is_alive()
+
+
+@contextlib.contextmanager
+def running(core: FakeCore | None = None, limits: Limits | None = None) -> Iterator[FakeNamenode]:
+    namenode = FakeNamenode(core or FakeCore(), limits)
+    try:
+        yield namenode
+    finally:
+        namenode.stop()
+    assert namenode.failure is None
