@@ -1,0 +1,185 @@
+"""Workers come, report, fall silent, come back. A worker is one incarnation of one id; what it holds lives and dies with that.
+
+Attending again with the same incarnation keeps everything: the inventory tells what really runs and what is held, and the two views are
+reconciled. A new incarnation, or silence, loses everything. A worker given up for dead that speaks again is asked to attend anew.
+"""
+
+from __future__ import annotations
+
+from mapreduce.jobtracker.core import attempts, outputs, states
+from mapreduce.jobtracker.core.desk import Desk
+from mapreduce.jobtracker.core.events import (
+    AttemptFailed,
+    AttemptNews,
+    AttemptProgressed,
+    FetchFailed,
+    HeldAttempt,
+    MapSucceeded,
+    StreamEnded,
+    WorkerAttended,
+    WorkerReported,
+)
+from mapreduce.jobtracker.core.model import MAP, AttemptId
+from mapreduce.jobtracker.core.orders import ROOT, EndStream, ForgetJob, KillAttempt, ReportReceived, StepDown, TellMapOutputs
+from mapreduce.jobtracker.core.runs import kill_run, open_run
+from mapreduce.jobtracker.core.work import JobWork, Worker
+
+
+def attended(desk: Desk, event: WorkerAttended) -> None:
+    if event.highest_epoch > desk.epoch:
+        reason = f"{event.worker_id} has served a tracker of epoch {event.highest_epoch}, this one is {desk.epoch}"
+        desk.send(event.stream, EndStream(reason))
+        desk.send(ROOT, StepDown(reason))
+        return
+    worker = _seat(desk, event)
+    held = {item.attempt_id: item for item in event.inventory}
+    for name in [name for name in worker.dying if name not in held]:
+        del worker.dying[name]
+    for name in [name for name in worker.running if name not in held]:
+        found = attempts.find_run(desk, name)
+        if found is not None:
+            attempts.lost(desk, *found, f"{worker.worker_id} does not know of it")
+    forgotten = set()
+    for name in sorted(held):
+        attempt = AttemptId.parse(name)
+        if attempt is not None and attempt.job_id in desk.works:
+            _reconcile(desk, desk.works[attempt.job_id], worker, attempt, held[name])
+        else:
+            forgotten.add(attempt.job_id if attempt is not None else name)
+            desk.order(worker.worker_id, KillAttempt(name, "its job has ended"))
+    for job_id in sorted(forgotten):
+        desk.order(worker.worker_id, ForgetJob(job_id))
+    for work in desk.works.values():
+        if any(run.worker_id == worker.worker_id for run in work.runs_in("reduce")):
+            desk.order(worker.worker_id, TellMapOutputs(work.job.job_id, outputs.locations(desk, work)))
+
+
+def _seat(desk: Desk, event: WorkerAttended) -> Worker:
+    """The worker's record with its new stream; a new record for a new incarnation or one that was given up."""
+    worker = desk.workers.get(event.worker_id)
+    if worker is not None and not worker.dead and worker.incarnation != event.incarnation:
+        declare_dead(desk, worker, f"{event.worker_id} started anew")
+    if worker is not None and not worker.dead:
+        if worker.stream is not None and worker.stream != event.stream:
+            desk.send(worker.stream, EndStream("a newer stream of this worker"))
+        worker.stream, worker.heard_us = event.stream, desk.now.mono_us
+        worker.host, worker.rpc_port, worker.shuffle_port, worker.slots = event.host, event.rpc_port, event.shuffle_port, event.slots
+        return worker
+    sequence = worker.sequence if worker is not None and worker.incarnation == event.incarnation else -1
+    seated = Worker(
+        event.worker_id,
+        event.incarnation,
+        event.host,
+        event.rpc_port,
+        event.shuffle_port,
+        event.slots,
+        event.stream,
+        desk.now.mono_us,
+        desk.rng.random(),
+        sequence,
+    )
+    desk.workers[event.worker_id] = seated
+    return seated
+
+
+def _reconcile(desk: Desk, work: JobWork, worker: Worker, attempt: AttemptId, item: HeldAttempt) -> None:
+    """One line of an inventory against what we believe."""
+    record = work.job.task(attempt.task)
+    name = item.attempt_id
+    run = work.runs.get(name)
+    if record is None or name in worker.dying:
+        desk.order(worker.worker_id, KillAttempt(name, "it was ended"))
+        return
+    if item.state == "succeeded" and attempt.stage == MAP and work.job.plan.reduces:
+        ended = record.ended.get(name)
+        if record.winner == name:
+            outputs.add_output(desk, work, attempt, worker.worker_id, item.segment_bytes, item.counters)
+        elif run is not None:
+            attempts.map_succeeded(desk, work, run, MapSucceeded(name, item.segment_bytes, item.segment_records, item.counters))
+        elif not record.winner and (ended is None or ended.state == states.SUCCEEDED):
+            for rival in work.runs_of(attempt.task):
+                kill_run(desk, work, rival, f"superseded by {name}")
+            outputs.add_output(desk, work, attempt, worker.worker_id, item.segment_bytes, item.counters)
+        return
+    if run is not None or record.winner == name:
+        return
+    if record.state == states.DONE or name in record.ended or work.runs_of(attempt.task):
+        desk.order(worker.worker_id, KillAttempt(name, "its task goes on without it"))
+        return
+    open_run(desk, work, attempt, worker.worker_id)
+
+
+def stream_ended(desk: Desk, event: StreamEnded) -> None:
+    """The worker may come back: it is dead only when it stays silent as well."""
+    worker = desk.workers.get(event.worker_id)
+    if worker is not None and worker.stream == event.stream:
+        worker.stream = None
+
+
+def reported(desk: Desk, event: WorkerReported) -> None:
+    worker = desk.workers.get(event.worker_id)
+    if worker is None or worker.dead or worker.incarnation != event.incarnation:
+        desk.send(event.reply_to, ReportReceived(hello_again=True))
+        return
+    worker.heard_us = desk.now.mono_us
+    if event.sequence > worker.sequence:
+        worker.sequence = event.sequence
+        for news in event.news:
+            _take(desk, worker, news)
+    desk.send(event.reply_to, ReportReceived(hello_again=worker.stream is None))
+
+
+def _take(desk: Desk, worker: Worker, news: AttemptNews) -> None:
+    found = attempts.find_run(desk, news.attempt_id)
+    if found is None or found[1].worker_id != worker.worker_id:
+        _take_unknown(desk, worker, news)
+        return
+    work, run = found
+    if isinstance(news, AttemptProgressed):
+        attempts.progressed(desk, work, run, news)
+    elif isinstance(news, MapSucceeded):
+        attempts.map_succeeded(desk, work, run, news)
+    elif isinstance(news, AttemptFailed):
+        attempts.failed(desk, work, run, news)
+    elif isinstance(news, FetchFailed):
+        outputs.fetch_failed(desk, work, news)
+
+
+def _take_unknown(desk: Desk, worker: Worker, news: AttemptNews) -> None:
+    """An attempt we ended, or never knew: its slot is free when it is over, and it is told to end when it is not."""
+    if isinstance(news, AttemptFailed | MapSucceeded):
+        worker.dying.pop(news.attempt_id, None)
+        return
+    attempt = AttemptId.parse(news.attempt_id)
+    job = desk.ledger.jobs.get(attempt.job_id) if attempt is not None else None
+    task = job.task(attempt.task) if job is not None and attempt is not None else None
+    if news.attempt_id not in worker.dying and (task is None or task.winner != news.attempt_id):
+        desk.order(worker.worker_id, KillAttempt(news.attempt_id, "the tracker does not know of it"))
+
+
+def declare_dead(desk: Desk, worker: Worker, reason: str) -> None:
+    if worker.stream is not None:
+        desk.send(worker.stream, EndStream(reason))
+    worker.dead, worker.stream = True, None
+    worker.dying.clear()
+    outputs.give_up_worker(desk, worker.worker_id)
+    for name in list(worker.running):
+        found = attempts.find_run(desk, name)
+        if found is not None:
+            attempts.lost(desk, *found, reason)
+    worker.running.clear()
+
+
+def death_us(desk: Desk, worker: Worker) -> int:
+    """When this worker will be given up if nothing is heard of it."""
+    return worker.heard_us + (desk.options.dead_after_us if worker.stream is not None else desk.options.detached_after_us)
+
+
+def bury_the_silent(desk: Desk) -> None:
+    for worker_id in sorted(desk.workers):
+        worker = desk.workers[worker_id]
+        if not worker.dead and desk.now.mono_us >= death_us(desk, worker):
+            silent_s = (desk.now.mono_us - worker.heard_us) / 1e6
+            declare_dead(desk, worker, f"{worker_id} was not heard of for {silent_s:.1f} s")
+        for name in [name for name, until_us in worker.dying.items() if desk.now.mono_us >= until_us]:
+            del worker.dying[name]

@@ -1,0 +1,64 @@
+"""Ids, retention, and the checkpoint that is the state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from clusterkit.effects import Edit
+from mapreduce.jobtracker.core import edits
+from mapreduce.jobtracker.core.ledger import Ledger
+from mapreduce.jobtracker.core.model import FileResult, JobPlan, MapInput
+from mapreduce.jobtracker.edit_codec import edit_codec
+
+NOON_US = 1_795_348_800_000_000  # 2026-11-22T12:00Z
+DAY_US = 86_400_000_000
+
+
+def apply(ledger: Ledger, *ops: Any, wall_us: int = NOON_US) -> None:
+    for op in ops:
+        ledger.apply(edit_codec().decode(edit_codec().encode(Edit(ledger.txid + 1, 1, wall_us, op))))
+
+
+def accept(ledger: Ledger, maps: int = 1, reduces: int = 0, wall_us: int = NOON_US) -> str:
+    job_id = ledger.next_job_id(wall_us)
+    plan = JobPlan("j", "ann", f"/{job_id}", tuple(MapInput(b"{}", ("h1",)) for _ in range(maps)), reduces, b"{}")
+    apply(ledger, edits.JobAccepted(job_id, f"token-{job_id}", plan), wall_us=wall_us)
+    return job_id
+
+
+def test_job_ids_count_up_within_a_day_and_never_go_back() -> None:
+    ledger = Ledger(10)
+    assert [accept(ledger), accept(ledger)] == ["job_20261122_0001", "job_20261122_0002"]
+    assert accept(ledger, wall_us=NOON_US + DAY_US) == "job_20261123_0001"
+    assert accept(ledger, wall_us=NOON_US) == "job_20261123_0002"
+
+
+def test_the_oldest_finished_jobs_are_forgotten_with_their_tokens() -> None:
+    ledger = Ledger(keep_finished=2)
+    for _ in range(4):
+        apply(ledger, edits.JobFinished(accept(ledger), "KILLED"))
+    live = accept(ledger)
+    assert list(ledger.jobs) == ["job_20261122_0003", "job_20261122_0004", live]
+    assert len(ledger.by_token) == 3
+
+
+def test_counters_count_only_what_counts() -> None:
+    ledger = Ledger(10)
+    job = ledger.jobs[accept(ledger, maps=1, reduces=1)]
+    map_0, map_1 = "attempt_20261122_0001_m_000000_0", "attempt_20261122_0001_m_000000_1"
+    apply(ledger, edits.MapMade(map_0, "w1", (("job", "map_input_records", 5),)))
+    apply(ledger, edits.MapOutputLost(job.job_id, 0, "w1 is gone"), edits.MapMade(map_1, "w2", (("job", "map_input_records", 5),)))
+    assert job.counters() == (("job", "lost_map_outputs", 1), ("job", "map_input_records", 5))
+
+
+def test_a_ledger_built_from_a_checkpoint_is_the_same_ledger() -> None:
+    ledger = Ledger(10)
+    job_id = accept(ledger, maps=2)
+    apply(ledger, edits.JobFinished(accept(ledger), "FAILED", "boom", b"{}"))
+    apply(ledger, edits.JobStarted(job_id), edits.AttemptEnded("attempt_20261122_0001_m_000000_0", "w1", "LOST", "gone"))
+    grant = edits.CommitGranted("attempt_20261122_0001_m_000001_0", "w2", FileResult("/s/part", 3, 4, 5), (("G", "n", 2),))
+    apply(ledger, grant, ledger.image())
+    twin = Ledger(10)
+    apply(twin, ledger.image())
+    assert twin.image() == ledger.image()
+    assert twin.next_job_id(NOON_US) == ledger.next_job_id(NOON_US)
