@@ -1,0 +1,112 @@
+"""What happens by itself: datanodes declared dead, leases expired, copies and deletions ordered, deleted trees reclaimed. In bounded
+slices.
+
+A tick that comes later than a heartbeat after the one before means that this process was paused: every deadline that others had to
+meet meanwhile is extended by the pause.
+"""
+
+from __future__ import annotations
+
+from minihdfs.namenode.core import edits
+from minihdfs.namenode.core.datanodes import Datanode
+from minihdfs.namenode.core.rooms import Rooms
+from minihdfs.namenode.core.writing import close_for_writer
+
+FILES_CLOSED_MAX = 100
+"""Files of expired leases closed in one tick."""
+
+
+class Monitor:
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+        self._interval_us = max(1, rooms.options.heartbeat_us // 2)
+        self._looked_us = 0
+        self._due_us = 0
+
+    def start(self) -> None:
+        self._looked_us = self._rooms.now.mono_us
+        self._due_us = self._looked_us + self._interval_us
+
+    def next_deadline(self) -> int:
+        """Always soon: silence of a datanode or a writer is only noticed by looking."""
+        return self._due_us
+
+    def credit_pause(self) -> None:
+        """Called before every event, so that a paused namenode blames nobody for what it slept through."""
+        rooms = self._rooms
+        late = rooms.now.mono_us - self._due_us
+        if late > rooms.options.heartbeat_us:
+            rooms.datanodes.credit(late)
+            rooms.leases.credit(late)
+            self._due_us = rooms.now.mono_us
+
+    def run(self) -> None:
+        if self._rooms.now.mono_us < self._due_us:
+            return
+        self._looked_us = self._rooms.now.mono_us
+        self._due_us = self._looked_us + self._interval_us
+        self._bury()
+        if not self._rooms.safemode.on:
+            self._expire_leases()
+            if self._rooms.now.mono_us - self._rooms.safemode.left_us >= self._rooms.options.settle_us:
+                self._rooms.replication.run(self._rooms.now)
+            self._reclaim_soon()
+
+    def _bury(self) -> None:
+        for node in self._rooms.datanodes.silent(self._rooms.now):
+            node.alive = False
+            node.copies.clear()
+            node.repairs.clear()
+            node.report = None
+            self._rooms.work.append(Burial(self._rooms, node))
+
+    def _expire_leases(self) -> None:
+        rooms, left = self._rooms, FILES_CLOSED_MAX
+        for _client_name, files in rooms.leases.older_than(rooms.options.lease_hard_us, rooms.now.mono_us):
+            for inode_id in files[:left]:
+                left -= 1
+                inode = rooms.namespace.require(inode_id)
+                if rooms.namespace.is_attached(inode):
+                    close_for_writer(rooms, inode, forced=True)
+            if left <= 0:
+                return
+
+    def _reclaim_soon(self) -> None:
+        rooms = self._rooms
+        if rooms.namespace.detached and not rooms.reclaiming:
+            rooms.reclaiming = True
+            rooms.work.append(Reclaim(rooms))
+
+
+class Burial:
+    """Takes a dead datanode's replicas out of the map, unless it comes back meanwhile (then its full report speaks)."""
+
+    def __init__(self, rooms: Rooms, node: Datanode) -> None:
+        self._rooms, self._node = rooms, node
+
+    def __call__(self) -> bool:
+        rooms, uuid = self._rooms, self._node.uuid
+        if rooms.datanodes.get(uuid) is not self._node:
+            return True
+        held = rooms.blocks.blocks_of(uuid)
+        for block_id in list(held)[: rooms.options.step_records]:
+            rooms.blocks.lost(uuid, block_id)
+        return not rooms.blocks.blocks_of(uuid)
+
+
+class Reclaim:
+    """Frees deleted trees: some children of one detached directory per slice. Stops in safe mode; the monitor starts it again."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    def __call__(self) -> bool:
+        rooms = self._rooms
+        if rooms.safemode.on or not rooms.namespace.detached:
+            rooms.reclaiming = False
+            return True
+        directory_id = next(iter(rooms.namespace.detached))
+        limit = rooms.options.reclaim_records
+        found = rooms.namespace.children(directory_id, "", limit)
+        rooms.commit(edits.Reclaimed(directory_id, tuple(inode_id for _name, inode_id in found), len(found) < limit))
+        return False

@@ -1,0 +1,67 @@
+"""What a namenode's core may be told, frozen. Times in microseconds; the root reads them from the configuration once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from minihdfs.model import ServerDefaults
+
+_SECOND = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    cluster_id: str
+    superuser: str
+    """Who started the file system: no permission is checked for them."""
+    supergroup: str = "supergroup"
+    permissions_enabled: bool = True
+    defaults: ServerDefaults = field(default_factory=ServerDefaults)
+
+    heartbeat_interval_us: int = 1 * _SECOND
+    stale_after_us: int = 3 * _SECOND
+    """Silent this long: not chosen for writes, offered last for reads."""
+    dead_after_us: int = 10 * _SECOND
+    """Silent this long: its replicas are counted as lost and made again elsewhere."""
+
+    lease_soft_us: int = 60 * _SECOND
+    lease_hard_us: int = 20 * 60 * _SECOND
+    park_us: int = 3 * _SECOND
+    """How long addBlock and complete wait for a replica to be reported before they say "not yet"."""
+
+    replication_max: int = 512
+    streams_per_datanode: int = 4
+    """Copies in flight that one datanode sends, and that it receives, at most."""
+    replication_timeout_us: int = 30 * _SECOND
+    order_resend_us: int = 5 * _SECOND
+    """A deletion or repair that was not confirmed is ordered again after this."""
+    settle_us: int = 3 * _SECOND
+    """No re-replication this long after safe mode ends or a block is completed: the reports are on their way."""
+
+    listing_page: int = 1_000
+    step_records: int = 10_000
+    """Records one step may touch; longer work continues in later steps."""
+    reclaim_records: int = 1_000
+    """Children of a deleted directory freed by one edit."""
+    renames_max: int = 1_000
+    retry_keep_us: int = 600 * _SECOND
+    retry_entries_max: int = 200_000
+    cached_records_max: int = 200_000
+    """Clean records of each table held in memory beside the changed ones."""
+
+    def __post_init__(self) -> None:
+        if self.heartbeat_us * 2 > self.dead_after_us:
+            raise ValueError(f"dead_after {self.dead_after_us} µs is less than two heartbeats of {self.heartbeat_us} µs")
+        if self.lease_soft_us > self.lease_hard_us:
+            raise ValueError("the soft limit of a lease is longer than its hard limit")
+        if not 1 <= self.defaults.replication <= self.replication_max:
+            raise ValueError(f"default replication {self.defaults.replication} is not within 1…{self.replication_max}")
+
+    @property
+    def heartbeat_us(self) -> int:
+        """The interval datanodes are told: at least four heartbeats fit before a silent one is declared dead."""
+        return min(self.heartbeat_interval_us, self.dead_after_us // 4)
+
+    @property
+    def stale_us(self) -> int:
+        return min(self.stale_after_us, max(self.dead_after_us // 2, 1))

@@ -1,0 +1,90 @@
+"""Where replicas go: the writer's own datanode first, then another rack, then that second rack again, then anywhere; chance decides the
+rest.
+
+Never a datanode that is dead, stale, excluded, full or already in use for the block; one with many streams only when nothing else is
+left. (HDFS's default policy: BlockPlacementPolicyDefault. Its first replica is local, the second remote-rack, the third on the
+second's rack.)
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Collection
+
+from clusterkit.effects import Instant
+from minihdfs.namenode.core.datanodes import Datanode, Datanodes, is_on
+
+LOAD_FACTOR = 2.0
+"""A datanode with more than this many times the average of open streams counts as loaded."""
+
+
+class Placement:
+    def __init__(self, datanodes: Datanodes, rng: random.Random) -> None:
+        self._datanodes, self._rng = datanodes, rng
+
+    def choose(
+        self,
+        count: int,
+        block_bytes: int,
+        now: Instant,
+        *,
+        host: str = "",
+        exclude: Collection[str] = (),
+        favored: Collection[str] = (),
+        existing: tuple[Datanode, ...] = (),
+    ) -> list[Datanode]:
+        """At most `count` datanodes for new replicas beside `existing`; fewer when there are no more."""
+        usable = [node for node in self._datanodes.live() if self._reason(node, block_bytes, now, exclude) is None and node not in existing]
+        chosen: list[Datanode] = []
+        limit = self._load_limit()
+        while usable and len(chosen) < count:
+            node = self._next([*existing, *chosen], usable, host, favored, limit)
+            chosen.append(node)
+            usable.remove(node)
+        return chosen
+
+    def explain(self, block_bytes: int, now: Instant, exclude: Collection[str]) -> str:
+        """Why `choose` found nobody: counts by reason."""
+        nodes = list(self._datanodes.by_uuid.values())
+        if not nodes:
+            return "no datanode has registered"
+        counts: dict[str, int] = {}
+        for node in nodes:
+            reason = self._reason(node, block_bytes, now, exclude) or "in use for this block"
+            counts[reason] = counts.get(reason, 0) + 1
+        live = sum(node.alive for node in nodes)
+        return f"{live} of {len(nodes)} datanodes are live: " + ", ".join(f"{counts[reason]} {reason}" for reason in sorted(counts))
+
+    def _reason(self, node: Datanode, block_bytes: int, now: Instant, exclude: Collection[str]) -> str | None:
+        if not node.alive:
+            return "dead"
+        if node.uuid in exclude:
+            return "excluded by the writer"
+        if self._datanodes.is_stale(node, now):
+            return "silent for some seconds"
+        if node.usage.remaining_bytes < block_bytes:
+            return f"with less than {block_bytes} bytes free"
+        return None
+
+    def _load_limit(self) -> float:
+        live = self._datanodes.live()
+        average = sum(node.usage.transfers for node in live) / max(1, len(live))
+        return max(1.0, LOAD_FACTOR * average)
+
+    def _next(self, taken: list[Datanode], usable: list[Datanode], host: str, favored: Collection[str], limit: float) -> Datanode:
+        racks = [node.address.rack for node in taken]
+        wishes: list[Callable[[Datanode], bool]] = [lambda node: node.uuid in favored] if favored else []
+        if not taken:
+            wishes.append(lambda node: is_on(node, host))
+        elif len(set(racks)) == 1:
+            wishes.append(lambda node: node.address.rack != racks[0])
+        elif len(taken) == 2:
+            wishes.append(lambda node: node.address.rack == racks[1])
+        elif len(taken) > 2:
+            wishes.append(lambda node: node.address.rack not in racks)
+        calm = [node for node in usable if node.usage.transfers <= limit] or usable
+        for wish in wishes:
+            found = [node for node in calm if wish(node)]
+            if found:
+                return self._rng.choice(found)
+        return self._rng.choice(calm)

@@ -1,0 +1,69 @@
+"""The durable state's records: what the tables of the namespace hold. Tuples, so they are cheap, immutable and shared with the flusher.
+
+Tables: *dentry* (parent id, name) → inode id; *inode* id → Inode; *block* id → Block; *retry* (client id, call id) → Retry;
+*lease* inode id → client name; *detached* inode id → True (deleted subtrees that are still to be reclaimed); and one Counters.
+A field is only ever appended, with a default: old stores are read by newer code.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from minihdfs.model import ROOT_INODE_ID
+
+DENTRY, INODE, BLOCK, RETRY, LEASE, DETACHED = "dentry", "inode", "block", "retry", "lease", "detached"
+TABLES = (DENTRY, INODE, BLOCK, RETRY, LEASE, DETACHED)
+
+BUILDING, COMMITTED, COMPLETE = 0, 1, 2
+"""A block is being written → its writer said its final length → a replica of that length has been reported and the writer went on."""
+
+
+class Inode(NamedTuple):
+    id: int
+    parent_id: int  # 0: detached, to be reclaimed
+    name: str
+    is_directory: bool
+    permission: int
+    owner: str
+    group: str
+    modified_us: int
+    accessed_us: int
+    children: int = 0
+    replication: int = 0
+    block_bytes: int = 0
+    length: int = 0
+    blocks: tuple[int, ...] = ()
+    client_name: str = ""  # who writes it; "" = closed
+    published_from: str = ""  # the staging directory that a publish made this of
+
+
+class Block(NamedTuple):
+    id: int
+    inode_id: int
+    stamp: int
+    length: int
+    state: int
+    replication: int
+
+
+class Retry(NamedTuple):
+    client_id: bytes
+    call_id: int
+    txid: int
+    wall_us: int
+    answer: Any
+
+
+class Counters(NamedTuple):
+    """Everything durable that is one number."""
+
+    txid: int = 0
+    epoch: int = 0
+    tracker_epoch: int = 0
+    last_inode_id: int = ROOT_INODE_ID
+    last_block_id: int = (1 << 30) - 1
+    last_stamp: int = 999
+    files: int = 0
+    directories: int = 0
+    blocks: int = 0
+    complete_blocks: int = 0

@@ -1,0 +1,134 @@
+"""What datanodes say: registration, heartbeats, full reports in chunks, changes, bad replicas. Soft state only; nothing here is
+journaled.
+
+Order is what makes reports safe. Each registration numbers its change messages, so a repeated or overtaken one is dropped. A full
+report says at which sequence it began to list; whatever a change message said after that is newer than the list and wins over it.
+"""
+
+from __future__ import annotations
+
+from minihdfs.errors import Standby, WrongCluster
+from minihdfs.model import BlockRef
+from minihdfs.namenode.core import events
+from minihdfs.namenode.core.blocks import BAD, IS_BUILDING, SOUND, UNKNOWN
+from minihdfs.namenode.core.commands import HeartbeatReply, Refusal, Registered, ReportTaken, Reregister
+from minihdfs.namenode.core.datanodes import Datanode, OpenReport
+from minihdfs.namenode.core.rooms import Rooms
+
+
+def registered(rooms: Rooms, event: events.RegisterDatanode) -> Registered | Refusal:
+    address = event.address
+    if event.cluster_id and event.cluster_id != rooms.options.cluster_id:
+        message = f"datanode {address.uuid} belongs to cluster {event.cluster_id}, this is {rooms.options.cluster_id}"
+        return Refusal(WrongCluster, message)
+    known = rooms.datanodes.get(address.uuid)
+    if known is not None and known.alive and not rooms.datanodes.is_stale(known, rooms.now):
+        old, new = known.address, address
+        if (old.host, old.xfer_port) != (new.host, new.xfer_port):
+            twice = f"datanode {new.uuid} at {new.host}:{new.xfer_port} is live at {old.host}:{old.xfer_port}: a copied data directory?"
+            return Refusal(WrongCluster, twice)
+    node = rooms.datanodes.register(address, event.usage, rooms.epoch, rooms.now)
+    rooms.safemode.look(rooms.now)
+    return Registered(node.registration_id, rooms.options.cluster_id, rooms.epoch, rooms.options.heartbeat_us // 1000)
+
+
+def heartbeat(rooms: Rooms, event: events.Heartbeat) -> HeartbeatReply | Reregister:
+    node = rooms.datanodes.registered(event.uuid, event.registration_id)
+    if node is None:
+        return Reregister(rooms.epoch)
+    _heard(rooms, node)
+    node.usage = event.usage
+    quiet = rooms.safemode.on
+    return HeartbeatReply(rooms.epoch, rooms.datanodes.orders(node, rooms.now, may_delete=not quiet))
+
+
+def full_block_report(rooms: Rooms, event: events.FullBlockReport) -> ReportTaken | Reregister:
+    node = rooms.datanodes.registered(event.uuid, event.registration_id)
+    if node is None:
+        return Reregister(rooms.epoch)
+    _heard(rooms, node)
+    if event.chunk == 0 and (node.report is None or node.report.report_id != event.report_id):
+        node.report = OpenReport(event.report_id)
+    report = node.report
+    if report is None or report.report_id != event.report_id or event.chunk != report.next_chunk:
+        return ReportTaken(rooms.epoch)  # repeated, or of a report that has a gap: it never finishes, the next one does
+    report.next_chunk += 1
+    for ref in event.replicas:
+        report.named.add(ref.id)
+        if max(node.received_at.get(ref.id, 0), node.deleted_at.get(ref.id, 0)) <= event.begun_sequence:
+            take_replica(rooms, node, ref)
+    if event.last:
+        _finish(rooms, node, report, event.begun_sequence)
+    return ReportTaken(rooms.epoch)
+
+
+def _finish(rooms: Rooms, node: Datanode, report: OpenReport, begun_sequence: int) -> None:
+    """What the namenode knew here and the report did not name is not here; nor is a deletion still under way."""
+    node.received_at = {block_id: sequence for block_id, sequence in node.received_at.items() if sequence > begun_sequence}
+    node.deleted_at = {block_id: sequence for block_id, sequence in node.deleted_at.items() if sequence > begun_sequence}
+    for block_id in [known for known in rooms.blocks.blocks_of(node.uuid) if known not in report.named]:
+        if block_id not in node.received_at:
+            rooms.blocks.lost(node.uuid, block_id)
+    for block_id in [ordered for ordered in node.invalidating if ordered not in report.named]:
+        node.deleted(block_id)
+    node.report = None
+    node.reported = True
+
+
+def blocks_changed(rooms: Rooms, event: events.BlocksChanged) -> ReportTaken | Reregister:
+    node = rooms.datanodes.registered(event.uuid, event.registration_id)
+    if node is None:
+        return Reregister(rooms.epoch)
+    _heard(rooms, node)
+    if event.sequence <= node.sequence:
+        return ReportTaken(rooms.epoch)
+    node.sequence = event.sequence
+    for ref in event.deleted:
+        node.received_at.pop(ref.id, None)
+        node.deleted_at[ref.id] = event.sequence
+        node.deleted(ref.id)
+        rooms.blocks.lost(node.uuid, ref.id)
+    for ref in event.received:
+        node.deleted_at.pop(ref.id, None)
+        node.received_at[ref.id] = event.sequence
+        take_replica(rooms, node, ref)
+    return ReportTaken(rooms.epoch)
+
+
+def replicas_found_bad(rooms: Rooms, event: events.ReplicasFoundBad) -> ReportTaken | Reregister:
+    node = rooms.datanodes.registered(event.uuid, event.registration_id)
+    if node is None:
+        return Reregister(rooms.epoch)
+    _heard(rooms, node)
+    for ref in event.blocks:
+        rooms.blocks.found_bad(node.uuid, ref.id)
+    return ReportTaken(rooms.epoch)
+
+
+def report_bad_blocks(rooms: Rooms, event: events.ReportBadBlocks) -> None:
+    """A client's word: not served any more, and the holder is told to verify; if it was sound, its holder reports it received."""
+    for ref, uuid in event.replicas:
+        rooms.blocks.found_bad(uuid, ref.id)
+
+
+def take_replica(rooms: Rooms, node: Datanode, ref: BlockRef) -> None:
+    """One reported replica: known, wrong, or of a block that is gone."""
+    if node.is_deleting(ref.id):
+        return  # ordered away: the order is repeated until the deletion is reported
+    verdict = rooms.blocks.received(node.uuid, ref)
+    if verdict == UNKNOWN:
+        node.invalidate(ref)
+    elif verdict == SOUND:
+        rooms.replication.arrived(node.uuid, ref.id)
+        rooms.safemode.look(rooms.now)
+        rooms.wake(ref.id)
+    else:
+        assert verdict in (BAD, IS_BUILDING)
+
+
+def _heard(rooms: Rooms, node: Datanode) -> None:
+    node.contact_us, node.contact_wall_us = rooms.now.mono_us, rooms.now.wall_us
+
+
+def not_leading(rooms: Rooms) -> Refusal:
+    return Refusal(Standby, "this namenode does not lead: ask another one")

@@ -1,0 +1,84 @@
+"""All rooms of the namenode's core, joined: the durable ones over one overlay, the soft ones beside them, and the step in progress.
+
+Handlers (reads, writing, changes, reports, monitor) are functions of these rooms; none of them mutates durable state but through
+`commit`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from clusterkit.effects import Edit, Effects, Instant, Send
+from minihdfs.model import ROOT_INODE_ID
+from minihdfs.namenode.core.blocks import Blocks
+from minihdfs.namenode.core.datanodes import Datanodes
+from minihdfs.namenode.core.events import Caller
+from minihdfs.namenode.core.leases import Leases
+from minihdfs.namenode.core.namespace import Namespace
+from minihdfs.namenode.core.options import Options
+from minihdfs.namenode.core.overlay import Overlay, Store
+from minihdfs.namenode.core.parking import Parking
+from minihdfs.namenode.core.permissions import Permissions
+from minihdfs.namenode.core.placement import Placement
+from minihdfs.namenode.core.records import Counters
+from minihdfs.namenode.core.replication import Replication
+from minihdfs.namenode.core.retries import Retries
+from minihdfs.namenode.core.safemode import Safemode
+
+Slice = Callable[[], bool]
+"""A bounded piece of longer work: called again behind other events until it says True (done)."""
+
+
+class Rooms:
+    def __init__(self, options: Options, store: Store, rng: random.Random) -> None:
+        self.options, self.rng = options, rng
+        counters = store.counters() or Counters()
+        self.overlay = Overlay(store, options.cached_records_max)
+        self.permissions = Permissions(options)
+        self.namespace = Namespace(self.overlay, self.permissions)
+        self.blocks = Blocks(self.overlay)
+        self.leases = Leases(self.overlay)
+        self.retries = Retries(self.overlay, options)
+        self.datanodes = Datanodes(options, rng)
+        self.placement = Placement(self.datanodes, rng)
+        self.replication = Replication(options, self.blocks, self.datanodes, self.placement, rng)
+        self.safemode = Safemode(self.blocks)
+        self.parking = Parking()
+        self.work: deque[Slice] = deque()
+
+        self.txid, self.epoch, self.tracker_epoch = counters.txid, counters.epoch, counters.tracker_epoch
+        self.last_inode_id, self.last_block_id, self.last_stamp = counters.last_inode_id, counters.last_block_id, counters.last_stamp
+        self.namespace.files, self.namespace.directories = counters.files, counters.directories
+        self.blocks.total, self.blocks.complete_total = counters.blocks, counters.complete_blocks
+
+        self.leading = False
+        self.now = Instant(0, 0)
+        self.effects = Effects()
+        self.reclaiming = False
+        self.apply: Callable[[Edit], None]
+        self.wake: Callable[[int], None]
+        """Both are the namesystem's: rooms below it reach it through these."""
+
+    def counters(self) -> Counters:
+        return Counters(
+            self.txid, self.epoch, self.tracker_epoch, self.last_inode_id, self.last_block_id, self.last_stamp,
+            self.namespace.files, self.namespace.directories, self.blocks.total, self.blocks.complete_total,
+        )  # fmt: skip
+
+    def has_root(self) -> bool:
+        return self.namespace.inode(ROOT_INODE_ID) is not None
+
+    def commit(self, op: Any, caller: Caller | None = None, answer: Any = None) -> None:
+        """Applies one durable change and queues it for the journal. With a caller, `answer` is what its retries will be told."""
+        if caller is None or not caller.client_id:
+            edit = Edit(self.txid + 1, self.epoch, self.now.wall_us, op)
+        else:
+            edit = Edit(self.txid + 1, self.epoch, self.now.wall_us, op, caller.client_id, caller.call_id, answer)
+        self.apply(edit)
+        self.effects.journal.append(edit)
+
+    def send(self, to: Any, message: Any) -> None:
+        self.effects.sends.append(Send(to, message))

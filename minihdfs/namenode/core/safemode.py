@@ -1,0 +1,47 @@
+"""Safe mode: until nearly every block has a reported replica, nothing is changed, copied or deleted.
+
+Entered at start when there are blocks at all, left at 99.9 %; an operator may enter it (then it stays) or leave it.
+"""
+
+from __future__ import annotations
+
+from clusterkit.effects import Instant
+from minihdfs.errors import SafeMode
+from minihdfs.namenode.core.blocks import Blocks
+
+THRESHOLD_PER_MILLE = 999
+
+
+class Safemode:
+    def __init__(self, blocks: Blocks) -> None:
+        self._blocks = blocks
+        self.on = False
+        self.by_hand = False
+        self.left_us = 0
+
+    def start(self, now: Instant) -> None:
+        self.on, self.by_hand, self.left_us = True, False, now.mono_us
+        self.look(now)
+
+    def enter(self) -> None:
+        self.on = self.by_hand = True
+
+    def leave(self, now: Instant) -> None:
+        self.on = self.by_hand = False
+        self.left_us = now.mono_us
+
+    def look(self, now: Instant) -> None:
+        """Leaves when enough has been reported."""
+        if self.on and not self.by_hand and self._blocks.reported * 1000 >= self._blocks.complete_total * THRESHOLD_PER_MILLE:
+            self.leave(now)
+
+    def require_off(self, what: str) -> None:
+        if not self.on:
+            return
+        if self.by_hand:
+            raise SafeMode(f"Cannot {what}. Name node is in safe mode: an operator turned it on.", next_command="mrc fs safemode leave")
+        raise SafeMode(
+            f"Cannot {what}. Name node is in safe mode: {self._blocks.reported} of {self._blocks.complete_total} blocks have been "
+            f"reported, it leaves at {THRESHOLD_PER_MILLE / 10} %.",
+            next_command="mrc status",
+        )

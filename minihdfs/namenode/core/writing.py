@@ -1,0 +1,292 @@
+"""The write path of one file: create, its blocks one after the other, close; and taking a file over from a writer who went silent.
+
+One writer per file, by lease. Before a block is added or the file is closed, the block before has its final length and at least one
+reported replica; the request is parked until then. A repeated request finds what the first one did and is told the same.
+"""
+
+from __future__ import annotations
+
+from minihdfs.errors import (
+    AlreadyBeingCreated,
+    FileAlreadyExists,
+    FileNotFound,
+    FsError,
+    InvalidArgument,
+    IsADirectory,
+    LeaseExpired,
+    NoDatanodes,
+    NotReplicatedYet,
+)
+from minihdfs.model import MIN_BLOCK_BYTES, BlockRef, FileStatus, LocatedBlock
+from minihdfs.namenode.core import edits, events
+from minihdfs.namenode.core.changes import place_for
+from minihdfs.namenode.core.commands import Answer, Refusal
+from minihdfs.namenode.core.parking import Waits
+from minihdfs.namenode.core.permissions import WRITE
+from minihdfs.namenode.core.reads import locate
+from minihdfs.namenode.core.records import BUILDING, COMPLETE, Block, Inode
+from minihdfs.namenode.core.rooms import Rooms
+
+
+def create(rooms: Rooms, event: events.Create) -> FileStatus:
+    caller, path = event.caller, event.path
+    rooms.safemode.require_off(f"create file {path}")
+    if not event.client_name:
+        raise InvalidArgument(f"create of {path} without a client name")
+    defaults = rooms.options.defaults
+    replication = check_replication(rooms, event.replication or defaults.replication, path)
+    block_bytes = event.block_bytes or defaults.block_bytes
+    if block_bytes < MIN_BLOCK_BYTES:
+        raise InvalidArgument(f"block size {block_bytes} of {path} is below the minimum of {MIN_BLOCK_BYTES}")
+    place = place_for(rooms, caller, path, create_parents=event.create_parents)
+    found = place.existing
+    if found is not None:
+        if found.is_directory:
+            raise FileAlreadyExists(f"{path} already exists as a directory")
+        same = (found.client_name, found.permission, found.replication, found.block_bytes, found.blocks)
+        if same == (event.client_name, event.permission, replication, block_bytes, ()):
+            rooms.leases.renew(event.client_name, rooms.now.mono_us)
+            return rooms.namespace.status(found)
+        if not event.overwrite:
+            raise _taken(rooms, event, found)
+        rooms.permissions.check(caller, found, WRITE, path)
+    directory = place.make_parents(0o755)
+    now_us = rooms.now.wall_us
+    inode_id = rooms.last_inode_id + 1
+    status = FileStatus(
+        inode_id, b"", False, 0, replication, block_bytes, event.permission, caller.user, directory.group, now_us, now_us, 0, True
+    )  # fmt: skip
+    rooms.commit(
+        edits.FileCreated(
+            directory.id, place.name, inode_id, event.permission, caller.user, directory.group, replication, block_bytes,
+            event.client_name, 0 if found is None else found.id,
+        ),
+        caller,
+        status,
+    )  # fmt: skip
+    rooms.leases.renew(event.client_name, rooms.now.mono_us)
+    return status
+
+
+def _taken(rooms: Rooms, event: events.Create, found: Inode) -> FsError:
+    """Why a file that exists cannot be created; a writer silent past the soft limit loses it on the way."""
+    if found.client_name == "":
+        return FileAlreadyExists(f"{event.path} already exists", next_command=f"mrc fs rm {event.path}")
+    being = f"{event.path} is already being created by {found.client_name}"
+    if found.client_name == event.client_name:
+        return AlreadyBeingCreated(f"{being}, which is the same client, and it has blocks")
+    if rooms.leases.age_us(found.client_name, rooms.now.mono_us) < rooms.options.lease_soft_us:
+        return AlreadyBeingCreated(being)
+    if close_for_writer(rooms, found):
+        return FileAlreadyExists(f"{event.path} already exists: its writer {found.client_name} went silent and the file was closed")
+    return AlreadyBeingCreated(f"{being}; its lease is being recovered")
+
+
+def check_replication(rooms: Rooms, replication: int, path: str) -> int:
+    if not 1 <= replication <= rooms.options.replication_max:
+        raise InvalidArgument(f"replication {replication} of {path} is not within 1…{rooms.options.replication_max}")
+    return replication
+
+
+def _open_file(rooms: Rooms, path: str, inode_id: int, client_name: str, caller: events.Caller) -> Inode:
+    """The file its writer means, by id when it knows one (the file may have been renamed). Raises LeaseExpired when it is not theirs."""
+    inode = rooms.namespace.inode(inode_id) if inode_id else rooms.namespace.find(caller, path)
+    if inode is None or (inode_id and not rooms.namespace.is_attached(inode)):
+        raise FileNotFound(f"File does not exist: {path} (inode {inode_id}); it was deleted while {client_name} wrote it")
+    if inode.is_directory:
+        raise IsADirectory(f"{path} is a directory")
+    if inode.client_name != client_name:
+        holder = f"it is open by {inode.client_name}" if inode.client_name else "it is closed"
+        raise LeaseExpired(f"No lease on {path} (inode {inode.id}) for {client_name}: {holder}")
+    rooms.leases.renew(client_name, rooms.now.mono_us)
+    return inode
+
+
+def _commit_last(rooms: Rooms, inode: Inode, last: BlockRef) -> None:
+    """Takes the writer's word for the final length of its last block."""
+    block = rooms.blocks.require(inode.blocks[-1])
+    if block.state != BUILDING:
+        return
+    if last.stamp != block.stamp or last.length < 0:
+        raise InvalidArgument(f"block {last.id} was said to end with stamp {last.stamp}, length {last.length}; its stamp is {block.stamp}")
+    if last.length == 0:
+        rooms.commit(edits.BlockDropped(inode.id, block.id))
+    else:
+        rooms.commit(edits.BlockCommitted(inode.id, block.id, block.stamp, last.length))
+
+
+def _await_replica(rooms: Rooms, inode: Inode, late: Answer | Refusal) -> None:
+    """Raises Waits unless the file's last block has a sound replica."""
+    if inode.blocks and not rooms.blocks.holders(inode.blocks[-1]):
+        raise Waits(inode.blocks[-1], late)
+
+
+def add_block(rooms: Rooms, event: events.AddBlock) -> LocatedBlock:
+    rooms.safemode.require_off(f"add a block to {event.path}")
+    inode = _open_file(rooms, event.path, event.inode_id, event.client_name, event.caller)
+    previous, last_id = event.previous, inode.blocks[-1] if inode.blocks else 0
+    if previous is not None and previous.id == last_id:
+        _commit_last(rooms, inode, previous)
+        inode = rooms.namespace.require(inode.id)
+    elif last_id:
+        return _added_before(rooms, inode, event)
+    elif previous is not None:
+        raise InvalidArgument(f"{event.path}: block {previous.id} was said to be its last, but it has none")
+    _await_replica(rooms, inode, Refusal(NotReplicatedYet, f"Not replicated yet: {event.path}, block {last_id} has no reported replica"))
+    nodes = rooms.placement.choose(
+        inode.replication, inode.block_bytes, rooms.now, host=event.caller.host, exclude=event.exclude, favored=event.favored
+    )
+    if not nodes:
+        why = rooms.placement.explain(inode.block_bytes, rooms.now, event.exclude)
+        raise NoDatanodes(f"no datanode can take a block of {event.path}: {why}", next_command="mrc status")
+    block_id, stamp = rooms.last_block_id + 1, rooms.last_stamp + 1
+    if inode.blocks:
+        rooms.replication.settle(inode.blocks[-1], rooms.now)
+    rooms.commit(edits.BlockAdded(inode.id, block_id, stamp))
+    rooms.blocks.pipelines[block_id] = tuple(node.uuid for node in nodes)
+    return LocatedBlock(BlockRef(block_id, stamp, 0), inode.length, tuple(node.address for node in nodes))
+
+
+def _added_before(rooms: Rooms, inode: Inode, event: events.AddBlock) -> LocatedBlock:
+    """The request is a repetition if its `previous` is the block before the last and nothing was written to the last: same answer."""
+    block = rooms.blocks.require(inode.blocks[-1])
+    before = inode.blocks[-2] if len(inode.blocks) > 1 else 0
+    if (event.previous.id if event.previous else 0) != before or block.state != BUILDING or block.length:
+        said = f"block {event.previous.id}" if event.previous else "none"
+        raise InvalidArgument(f"{event.path}: {said} was said to be its last block, but that is {block.id}")
+    if not rooms.blocks.pipelines.get(block.id):  # forgotten by a restart: the writer never heard of it either
+        nodes = rooms.placement.choose(inode.replication, inode.block_bytes, rooms.now, host=event.caller.host, exclude=event.exclude)
+        if not nodes:
+            raise NoDatanodes(
+                f"no datanode can take a block of {event.path}: {rooms.placement.explain(inode.block_bytes, rooms.now, event.exclude)}"
+            )
+        rooms.blocks.pipelines[block.id] = tuple(node.uuid for node in nodes)
+    uuids = rooms.blocks.pipelines[block.id]
+    addresses = tuple(node.address for uuid in uuids if (node := rooms.datanodes.get(uuid)) is not None)
+    return LocatedBlock(BlockRef(block.id, block.stamp, 0), inode.length, addresses)
+
+
+def abandon_block(rooms: Rooms, event: events.AbandonBlock) -> None:
+    """Abandoning what is not the last open block any more is a repetition: nothing happens."""
+    rooms.safemode.require_off(f"abandon a block of {event.path}")
+    inode = _open_file(rooms, event.path, event.inode_id, event.client_name, event.caller)
+    if inode.blocks and inode.blocks[-1] == event.block.id and rooms.blocks.require(event.block.id).state == BUILDING:
+        rooms.commit(edits.BlockDropped(inode.id, event.block.id))
+
+
+def complete(rooms: Rooms, event: events.Complete) -> bool:
+    rooms.safemode.require_off(f"complete file {event.path}")
+    closed = rooms.namespace.inode(event.inode_id) if event.inode_id else rooms.namespace.find(event.caller, event.path)
+    if closed is not None and not closed.is_directory and closed.client_name == "" and rooms.namespace.is_attached(closed):
+        last_id = closed.blocks[-1] if closed.blocks else 0
+        if event.last is None or event.last.id == last_id or (event.last.length == 0 and event.last.id > last_id):
+            return True
+    inode = _open_file(rooms, event.path, event.inode_id, event.client_name, event.caller)
+    last_id = inode.blocks[-1] if inode.blocks else 0
+    if event.last is not None and event.last.id == last_id:
+        _commit_last(rooms, inode, event.last)
+        inode = rooms.namespace.require(inode.id)
+    elif event.last is not None and event.last.length:
+        raise InvalidArgument(f"{event.path}: block {event.last.id} was said to be its last, but that is {last_id}")
+    if inode.blocks and rooms.blocks.require(inode.blocks[-1]).state == BUILDING:
+        raise InvalidArgument(f"{event.path} cannot be closed: the final length of block {inode.blocks[-1]} was not said")
+    _await_replica(rooms, inode, Answer(False))
+    _close(rooms, inode)
+    return True
+
+
+def _close(rooms: Rooms, inode: Inode) -> None:
+    if inode.blocks:
+        rooms.replication.settle(inode.blocks[-1], rooms.now)
+    rooms.commit(edits.FileClosed(inode.id))
+
+
+def fsync(rooms: Rooms, event: events.Fsync) -> None:
+    rooms.safemode.require_off(f"fsync file {event.path}")
+    inode = _open_file(rooms, event.path, event.inode_id, event.client_name, event.caller)
+    if inode.blocks and event.last_block_length > 0:
+        block = rooms.blocks.require(inode.blocks[-1])
+        if block.state == BUILDING and event.last_block_length > block.length:
+            rooms.commit(edits.BlockLengthNoted(inode.id, block.id, event.last_block_length))
+
+
+def renew_lease(rooms: Rooms, event: events.RenewLease) -> None:
+    rooms.leases.renew(event.client_name, rooms.now.mono_us)
+
+
+def recover_lease(rooms: Rooms, event: events.RecoverLease) -> bool:
+    """Answer: the file is closed now."""
+    rooms.safemode.require_off(f"recover the lease of {event.path}")
+    inode = rooms.namespace.existing(event.caller, event.path)
+    if inode.is_directory:
+        raise IsADirectory(f"{event.path} is a directory")
+    rooms.permissions.check(event.caller, inode, WRITE, event.path)
+    return inode.client_name == "" or close_for_writer(rooms, inode)
+
+
+def close_for_writer(rooms: Rooms, inode: Inode, *, forced: bool = False) -> bool:
+    """Closes a file whose writer is gone, with what its replicas say. False while a committed block waits for its first report.
+
+    An open last block ends at the longest finalized replica of its newest stamp; of one that nobody has reported nothing is left.
+    """
+    last = rooms.blocks.require(inode.blocks[-1]) if inode.blocks else None
+    if last is not None and last.state == BUILDING:
+        found = [ref for ref in rooms.blocks.building.get(last.id, {}).values() if ref.stamp >= last.stamp and ref.length > 0]
+        if found:
+            stamp, length = max((ref.stamp, ref.length) for ref in found)
+            rooms.commit(edits.BlockCommitted(inode.id, last.id, stamp, length))
+        else:
+            rooms.commit(edits.BlockDropped(inode.id, last.id))
+    elif last is not None and last.state != COMPLETE and not rooms.blocks.holders(last.id) and not forced:
+        return False
+    _close(rooms, rooms.namespace.require(inode.id))
+    return True
+
+
+# ── recovery of a broken pipeline ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _open_block(rooms: Rooms, ref: BlockRef, client_name: str) -> tuple[Inode, Block]:
+    block = rooms.blocks.get(ref.id)
+    inode = None if block is None else rooms.namespace.inode(block.inode_id)
+    if block is None or inode is None or not rooms.namespace.is_attached(inode):
+        raise FileNotFound(f"block {ref.id} belongs to no file")
+    if inode.client_name != client_name:
+        raise LeaseExpired(f"No lease on {rooms.namespace.path_of(inode)} (inode {inode.id}) for {client_name}")
+    if block.state != BUILDING:
+        raise InvalidArgument(f"block {ref.id} of {rooms.namespace.path_of(inode)} is not under construction")
+    rooms.leases.renew(client_name, rooms.now.mono_us)
+    return inode, block
+
+
+def update_block_for_pipeline(rooms: Rooms, event: events.UpdateBlockForPipeline) -> LocatedBlock:
+    rooms.safemode.require_off("get a new generation stamp")
+    inode, block = _open_block(rooms, event.block, event.client_name)
+    stamp = rooms.last_stamp + 1
+    rooms.commit(edits.StampAllocated(stamp))
+    located = locate(rooms, block, inode.length - block.length, event.caller.host)
+    return LocatedBlock(BlockRef(block.id, stamp, event.block.length), located.offset, located.locations)
+
+
+def update_pipeline(rooms: Rooms, event: events.UpdatePipeline) -> None:
+    rooms.safemode.require_off("update a pipeline")
+    inode, block = _open_block(rooms, event.old, event.client_name)
+    if event.new.id != block.id or not block.stamp <= event.new.stamp <= rooms.last_stamp or event.new.length < block.length:
+        raise InvalidArgument(
+            f"pipeline of block {block.id} (stamp {block.stamp}, {block.length} bytes) cannot go on as block {event.new.id} "
+            f"(stamp {event.new.stamp}, {event.new.length} bytes)"
+        )
+    if event.new.stamp != block.stamp:
+        rooms.commit(edits.PipelineUpdated(inode.id, block.id, event.new.stamp, event.new.length), event.caller, True)
+    rooms.blocks.pipelines[block.id] = event.datanodes
+
+
+def get_additional_datanode(rooms: Rooms, event: events.GetAdditionalDatanode) -> LocatedBlock:
+    rooms.safemode.require_off("add a datanode to a pipeline")
+    inode = _open_file(rooms, event.path, event.inode_id, event.client_name, event.caller)
+    existing = tuple(node for uuid in event.existing if (node := rooms.datanodes.get(uuid)) is not None)
+    exclude = {*event.exclude, *event.existing}
+    nodes = rooms.placement.choose(max(0, event.count), inode.block_bytes, rooms.now, exclude=exclude, existing=existing)
+    if not nodes:
+        raise NoDatanodes(f"no further datanode for {event.path}: {rooms.placement.explain(inode.block_bytes, rooms.now, exclude)}")
+    return LocatedBlock(event.block, inode.length, tuple(node.address for node in [*existing, *nodes]))

@@ -1,0 +1,12 @@
+"""The namespace store's interface, for shells and roots. It is defined beside the core, which may not import from here.
+
+Backends: `store_lmdb.LmdbStore` (production), `store_memory.MemoryStore` (simulator). One contract suite:
+tests/contract/test_namespace_store.py.
+"""
+
+from __future__ import annotations
+
+from minihdfs.namenode.core.overlay import Batch, Store
+from minihdfs.namenode.core.records import BLOCK, DENTRY, DETACHED, INODE, LEASE, RETRY, TABLES, Counters
+
+__all__ = ["BLOCK", "DENTRY", "DETACHED", "INODE", "LEASE", "RETRY", "TABLES", "Batch", "Counters", "Store"]
