@@ -59,6 +59,20 @@ class FakeCore:
     def check_invariants(self) -> None: ...
 
 
+class ReplyCore(FakeCore):
+    """Answers datanodes' events with `replies` by class."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.replies: dict[type, Any] = {}
+
+    def step(self, event: Any, now: Instant) -> Effects:
+        if type(event) not in self.replies:
+            return super().step(event, now)
+        self.asked.append(event)
+        return Effects(sends=[Send(event.reply_to, self.replies[type(event)])])
+
+
 class Release:
     """Answers everything parked."""
 

@@ -1,0 +1,81 @@
+"""Datanodes' gRPC calls become events and the core's replies become answers, over a real channel and a real loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from clusterkit.rpc import Channel, make_channel
+from minihdfs.errors import Standby, WrongCluster
+from minihdfs.model import BlockRef, DatanodeAddress, DatanodeUsage, Invalidate, Repair, Replicate
+from minihdfs.namenode.core import events as ev
+from minihdfs.namenode.core.commands import HeartbeatReply, Refusal, Registered, ReportTaken, Reregister
+from minihdfs.namenode.datanode_rpc import datanode_server
+from minihdfs.pb import datanode_pb2 as pb
+from minihdfs.pb.datanode_pb2_grpc import NamenodeForDatanodesStub
+from tests.unit.minihdfs.namenode.fake_core import FakeNamenode, ReplyCore
+
+NODE = DatanodeAddress("u-1", "10.0.0.1", "node1", 9866, 9867, "/rack1", "/run/dn.sock")
+BLOCK = BlockRef(1 << 40, 1001, 5)
+
+
+@pytest.fixture
+def core() -> ReplyCore:
+    return ReplyCore()
+
+
+@pytest.fixture
+def stub(core: ReplyCore) -> Iterator[NamenodeForDatanodesStub]:
+    namenode = FakeNamenode(core)
+    server = datanode_server("127.0.0.1", 0, namenode.loop.post)
+    channel: Channel = make_channel(f"127.0.0.1:{server.start()}")
+    yield NamenodeForDatanodesStub(channel)
+    channel.close()
+    server.stop(0)
+    namenode.stop()
+    assert namenode.failure is None
+
+
+def test_registering_says_who_and_where_and_is_told_the_epoch(core: ReplyCore, stub: NamenodeForDatanodesStub) -> None:
+    core.replies[ev.RegisterDatanode] = Registered(5, "c-1", 7, 300)
+    address = pb.Address(uuid="u-1", hostname="node1", xfer_port=9866, ipc_port=9867)
+    reply = stub.Register(pb.RegisterRequest(address=address, cluster_id="c-1", usage=pb.Usage(capacity_bytes=9, blocks=2)))
+    assert (reply.registration_id, reply.cluster_id, reply.epoch, reply.heartbeat_interval_ms) == (5, "c-1", 7, 300)
+    (asked,) = core.asked
+    assert asked.address == DatanodeAddress("u-1", "127.0.0.1", "node1", 9866, 9867)
+    assert asked.usage == DatanodeUsage(capacity_bytes=9, blocks=2)
+
+
+def test_an_advertised_host_wins_over_the_one_seen(core: ReplyCore, stub: NamenodeForDatanodesStub) -> None:
+    core.replies[ev.RegisterDatanode] = Registered(5, "c-1", 7, 300)
+    stub.Register(pb.RegisterRequest(address=pb.Address(uuid="u-1", host="10.0.0.1")))
+    assert (core.asked[0].address.host, core.asked[0].address.hostname) == ("10.0.0.1", "10.0.0.1")
+
+
+@pytest.mark.parametrize("error", [WrongCluster, Standby])
+def test_a_refusal_is_raised_at_the_datanode_as_its_class(core: ReplyCore, stub: NamenodeForDatanodesStub, error: type) -> None:
+    core.replies[ev.RegisterDatanode] = Refusal(error, "not here")
+    with pytest.raises(error, match="not here"):
+        stub.Register(pb.RegisterRequest())
+
+
+def test_orders_ride_on_the_heartbeat(core: ReplyCore, stub: NamenodeForDatanodesStub) -> None:
+    core.replies[ev.Heartbeat] = HeartbeatReply(7, (Replicate(BLOCK, (NODE,)), Invalidate((BLOCK,)), Repair(BLOCK, (NODE,))))
+    reply = stub.Heartbeat(pb.HeartbeatRequest(uuid="u-1", registration_id=5))
+    assert [order.WhichOneof("order") for order in reply.orders] == ["replicate", "invalidate", "repair"]
+    assert reply.orders[0].replicate.targets[0].domain_socket == "/run/dn.sock"
+    assert (reply.epoch, reply.orders[1].invalidate.blocks[0].stamp, reply.orders[2].repair.sources[0].uuid) == (7, 1001, "u-1")
+
+
+def test_reports_arrive_whole(core: ReplyCore, stub: NamenodeForDatanodesStub) -> None:
+    core.replies |= {ev.FullBlockReport: ReportTaken(7), ev.BlocksChanged: ReportTaken(7), ev.ReplicasFoundBad: Reregister(7)}
+    block = pb.Block(id=BLOCK.id, stamp=BLOCK.stamp, length=BLOCK.length)
+    chunk = pb.FullReportChunk(uuid="u-1", registration_id=5, report_id=6, begun_sequence=7, chunk=8, last=True, replicas=[block])
+    assert not stub.FullReport(chunk).reregister
+    stub.Changed(pb.ChangesRequest(uuid="u-1", registration_id=5, sequence=9, received=[block], deleted=[block, block]))
+    assert stub.FoundBad(pb.BadReplicasRequest(uuid="u-1", registration_id=5, blocks=[block])).reregister
+    full, changed, bad = core.asked
+    assert (full.report_id, full.begun_sequence, full.chunk, full.last, full.replicas) == (6, 7, 8, True, (BLOCK,))
+    assert (changed.sequence, changed.received, changed.deleted) == (9, (BLOCK,), (BLOCK, BLOCK))
+    assert bad.blocks == (BLOCK,)
