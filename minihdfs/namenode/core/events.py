@@ -367,3 +367,10 @@ class StoreFlushed:
     """The store on disk now holds every edit up to this txid: the overlay may drop them."""
 
     txid: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSpaceChanged:
+    """The disk under journal and store went below its reserve (`reason` says so) or has room again (""). Edits are refused meanwhile."""
+
+    reason: str

@@ -115,7 +115,9 @@ class Namesystem:
         elif kind is events.LeadershipGained:
             self._lead(event)
         elif kind is events.StoreFlushed:
-            rooms.overlay.flushed(event.txid)
+            self.flushed(event.txid)
+        elif kind is events.StoreSpaceChanged:
+            rooms.safemode.no_space = event.reason
         else:
             raise TypeError(f"the namenode knows no event {kind.__name__}")
         return effects
@@ -146,6 +148,10 @@ class Namesystem:
 
         None while the last batch has not come back as StoreFlushed, or when nothing changed."""
         return self.rooms.overlay.freeze(self.rooms.counters())
+
+    def flushed(self, txid: int) -> None:
+        """The store holds every edit up to this one. Usually said by the event StoreFlushed; directly only after the last step."""
+        self.rooms.overlay.flushed(txid)
 
     def dirty_records(self) -> int:
         """Records in memory that the store on disk lacks: the shell bounds it by waiting for the flusher."""

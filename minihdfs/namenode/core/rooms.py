@@ -28,6 +28,9 @@ from minihdfs.namenode.core.replication import Replication
 from minihdfs.namenode.core.retries import Retries
 from minihdfs.namenode.core.safemode import Safemode
 
+CLIENT_ID_BYTES_MAX = 64
+"""Hadoop's have 16. A longer one is nobody's: its calls are not remembered, because it could not be a key of the store."""
+
 Slice = Callable[[], bool]
 """A bounded piece of longer work: called again behind other events until it says True (done)."""
 
@@ -73,7 +76,7 @@ class Rooms:
 
     def commit(self, op: Any, caller: Caller | None = None, answer: Any = None) -> None:
         """Applies one durable change and queues it for the journal. With a caller, `answer` is what its retries will be told."""
-        if caller is None or not caller.client_id:
+        if caller is None or not 0 < len(caller.client_id) <= CLIENT_ID_BYTES_MAX:
             edit = Edit(self.txid + 1, self.epoch, self.now.wall_us, op)
         else:
             edit = Edit(self.txid + 1, self.epoch, self.now.wall_us, op, caller.client_id, caller.call_id, answer)

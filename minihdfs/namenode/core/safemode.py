@@ -1,6 +1,7 @@
 """Safe mode: until nearly every block has a reported replica, nothing is changed, copied or deleted.
 
-Entered at start when there are blocks at all, left at 99.9 %; an operator may enter it (then it stays) or leave it.
+Entered at start when there are blocks at all, left at 99.9 %; an operator may enter it (then it stays) or leave it. Changes are refused as
+well while the disk under the journal has no room, so that an edit, once decided, cannot fail.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ class Safemode:
         self.on = False
         self.by_hand = False
         self.left_us = 0
+        self.no_space = ""
 
     def start(self, now: Instant) -> None:
         self.on, self.by_hand, self.left_us = True, False, now.mono_us
@@ -36,6 +38,8 @@ class Safemode:
             self.leave(now)
 
     def require_off(self, what: str) -> None:
+        if self.no_space:
+            raise SafeMode(f"Cannot {what}. {self.no_space}", next_command="df -h")
         if not self.on:
             return
         if self.by_hand:

@@ -1,0 +1,117 @@
+"""One suite for every backend of the namespace store: what `core.overlay.Store` promises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from minihdfs.model import BlockRef, DatanodeAddress, FileStatus, LocatedBlock
+from minihdfs.namenode.core.records import COMPLETE, Block, Inode, Retry
+from minihdfs.namenode.store import BLOCK, DENTRY, DETACHED, INODE, LEASE, RETRY, TABLES, Batch, Counters, Store
+from minihdfs.namenode.store_lmdb import LmdbStore
+from minihdfs.namenode.store_memory import MemoryStore
+
+
+@pytest.fixture(params=["memory", "lmdb"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    made: Store = MemoryStore() if request.param == "memory" else LmdbStore(tmp_path / "store", "c1", map_bytes=1 << 20)
+    yield made
+    made.close()
+
+
+def batch(txid: int, **changes: dict) -> Batch:
+    return Batch(Counters(txid=txid, epoch=3), changes)
+
+
+def write(store: Store, txid: int, **changes: dict) -> None:
+    store.write(batch(txid, **changes))
+    store.refresh()
+
+
+FILE = Inode(20, 10, "naïve-日本", False, 0o644, "ann", "staff", 5, 6, 0, 3, 1 << 20, 77, (1 << 30, (1 << 30) + 1), "writer", "")
+STATUS = FileStatus(20, b"x", False, 1, 2, 3, 4, "o", "g", 5, 6)
+LOCATED = LocatedBlock(BlockRef(1, 2, 3), 0, (DatanodeAddress("u", "h", "n", 1, 2),))
+
+
+def test_a_fresh_store_is_empty(store: Store) -> None:
+    assert store.counters() is None
+    assert store.get(INODE, 1) is None
+    assert store.children(1, "", 10) == []
+    assert all(list(store.items(table)) == [] for table in TABLES)
+
+
+RECORDS = [
+    (DENTRY, (10, "a:b\nc"), 20),
+    (INODE, 20, FILE),
+    (BLOCK, 1 << 30, Block(1 << 30, 20, 1000, 77, COMPLETE, 3)),
+    (RETRY, (b"\x00\xffclient", -3), Retry(b"\x00\xffclient", -3, 7, 8, STATUS)),
+    (RETRY, (b"", 2**31 - 1), Retry(b"", 2**31 - 1, 7, 8, LOCATED)),
+    (LEASE, 20, "DFSClient_é"),
+    (DETACHED, 2**63, True),
+]
+
+
+@pytest.mark.parametrize(("table", "key", "record"), RECORDS, ids=[f"{table}-{i}" for i, (table, _k, _r) in enumerate(RECORDS)])
+def test_records_come_back_equal_until_removed(store: Store, table: str, key: object, record: object) -> None:
+    write(store, 1, **{table: {key: record}})
+    assert store.get(table, key) == record
+    assert list(store.items(table)) == [(key, record)]
+    write(store, 2, **{table: {key: None}})
+    assert store.get(table, key) is None
+    assert list(store.items(table)) == []
+
+
+def test_counters_are_those_of_the_last_batch(store: Store) -> None:
+    write(store, 1)
+    store.write(Batch(Counters(5, 4, 3, 2, 1, 9, 8, 7, 6, 5)))
+    store.refresh()
+    assert store.counters() == Counters(5, 4, 3, 2, 1, 9, 8, 7, 6, 5)
+
+
+def test_children_are_listed_in_byte_order_page_by_page(store: Store) -> None:
+    names = ["", "a", "a b", "aa", "b", "é", "日", "\U0001f600", "\uffff", "z" * 255][1:]
+    write(store, 1, dentry={(7, name): number for number, name in enumerate(names)} | {(6, "x"): 1, (8, "x"): 1})
+    expected = sorted(names, key=str.encode)
+    assert [name for name, _ in store.children(7, "", 100)] == expected
+    assert dict(store.children(7, "", 100)) == {name: number for number, name in enumerate(names)}
+    paged, after = [], ""
+    while page := store.children(7, after, 2):
+        assert len(page) <= 2
+        paged += [name for name, _ in page]
+        after = page[-1][0]
+    assert paged == expected
+    assert store.children(7, "ab", 1) == [("b", names.index("b"))]
+    assert store.children(7, expected[-1], 5) == []
+
+
+def test_writing_again_replaces(store: Store) -> None:
+    write(store, 1, dentry={(1, "a"): 5}, inode={5: FILE})
+    write(store, 2, dentry={(1, "a"): 6}, inode={5: FILE._replace(length=1)})
+    assert store.children(1, "", 9) == [("a", 6)]
+    assert store.get(INODE, 5).length == 1
+
+
+def test_removing_what_is_not_there_is_fine(store: Store) -> None:
+    write(store, 1, dentry={(1, "a"): None}, inode={5: None})
+    assert store.children(1, "", 9) == []
+
+
+@pytest.mark.parametrize("count", [20_000])
+def test_a_store_grows(store: Store, count: int) -> None:
+    for start in range(0, count, 5_000):
+        write(store, start + 1, inode={i: FILE._replace(id=i) for i in range(start, start + 5_000)})
+    assert store.get(INODE, count - 1).id == count - 1
+    assert sum(1 for _ in store.items(INODE)) == count
+
+
+def test_what_was_written_is_there_after_reopening(tmp_path: Path) -> None:
+    opened: Callable[[], LmdbStore] = lambda: LmdbStore(tmp_path / "store", "c1")  # noqa: E731
+    first = opened()
+    first.write(batch(1, inode={20: FILE}))
+    first.close()
+    again = opened()
+    assert again.get(INODE, 20) == FILE
+    assert again.counters() == Counters(txid=1, epoch=3)
+    again.close()

@@ -1,0 +1,135 @@
+"""The flusher and its writer's process: what the core changed reaches the store, and a failure is never silent."""
+
+from __future__ import annotations
+
+import io
+import queue
+import random
+import struct
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from clusterkit.effects import Effects, Event, Instant
+from clusterkit.errors import ClusterError, CorruptRecord
+from clusterkit.journal import JournalRecord
+from clusterkit.journal_memory import MemoryJournal
+from minihdfs.errors import WrongCluster
+from minihdfs.namenode.core import events
+from minihdfs.namenode.core.events import StoreFlushed, StoreSpaceChanged
+from minihdfs.namenode.core.namesystem import Namesystem
+from minihdfs.namenode.core.options import Options
+from minihdfs.namenode.core.overlay import Batch
+from minihdfs.namenode.core.records import Counters
+from minihdfs.namenode.edit_codec import CODEC
+from minihdfs.namenode.store_flusher import StoreFlusher, write_batches
+from minihdfs.namenode.store_lmdb import LmdbStore, encode_rows
+
+OPTIONS = Options("c1", "root")
+
+
+class Node:
+    """A core on a real store, driven by hand."""
+
+    def __init__(self, path: Path, **options: int) -> None:
+        self.path = path
+        self.store = LmdbStore(path, "c1")
+        self.core = Namesystem(OPTIONS, self.store, random.Random(1))
+        self.journal = MemoryJournal()
+        self.posted: queue.Queue[Event] = queue.Queue()
+        self.flusher = StoreFlusher(self.core, self.journal, path, "c1", self.posted.put, **options)
+        self.flusher.start()
+
+    def step(self, event: Event) -> Effects:
+        effects = self.core.step(event, Instant(1_000_000, 2_000_000))
+        self.journal.append([JournalRecord(edit.txid, edit.epoch, CODEC.encode(edit)) for edit in effects.journal])
+        self.journal.sync()
+        self.flusher.durable(effects.journal)
+        return effects
+
+    def take_posted(self) -> Event:
+        event = self.posted.get(timeout=30)
+        self.step(event)
+        return event
+
+    def mkdirs(self, path: str) -> None:
+        self.step(events.Mkdirs(events.Caller(1, "root"), path, 0o755, True))
+
+
+def test_changes_reach_the_store_and_the_journal_forgets_them(tmp_path: Path) -> None:
+    node = Node(tmp_path / "store", flush_records=1)
+    node.step(events.LeadershipGained(1))
+    assert isinstance(node.take_posted(), StoreFlushed)
+    for number in range(50):
+        node.mkdirs(f"/a/{number}")
+    while node.core.dirty_records():
+        node.take_posted()
+    node.mkdirs("/last")
+    node.flusher.stop()
+    node.store.close()
+    reopened = Namesystem(OPTIONS, LmdbStore(node.path, "c1"), random.Random(1))
+    assert reopened.txid == node.core.txid
+    assert reopened.rooms.counters() == node.core.rooms.counters()
+    assert [name for name, _ in reopened.rooms.namespace.children(16385, "", 9)] == ["a", "last"]
+    reopened.check_invariants()
+    assert [record.txid for record in node.journal.read()] == list(range(node.journal._forgotten + 1, node.core.txid + 1))
+    assert node.journal._forgotten > 0
+
+
+def test_a_dead_writer_stops_the_namenode(tmp_path: Path) -> None:
+    node = Node(tmp_path / "store", flush_records=1)
+    assert node.flusher._process is not None
+    node.flusher._process.kill()
+    node.flusher._process.wait(30)
+    node.step(events.LeadershipGained(1))
+    node.flusher._thread.join(30)
+    with pytest.raises(ClusterError, match="cannot be written"):
+        node.mkdirs("/a")
+    node.flusher.stop()
+
+
+def test_a_full_disk_is_posted_and_refuses_changes(tmp_path: Path) -> None:
+    node = Node(tmp_path / "store", reserve_bytes=1 << 62)
+    event = node.posted.get(timeout=30)
+    assert isinstance(event, StoreSpaceChanged) and "MiB left" in event.reason
+    node.step(events.LeadershipGained(1))
+    node.step(event)
+    effects = node.step(events.Mkdirs(events.Caller(1, "root"), "/a", 0o755, True))
+    assert "MiB left" in effects.sends[0].message.message
+    node.step(StoreSpaceChanged(""))
+    node.mkdirs("/a")
+    node.flusher.stop()
+
+
+def test_a_batch_cut_short_is_not_written(tmp_path: Path) -> None:
+    store = LmdbStore(tmp_path / "store", "c1")
+    data = msgspec.msgpack.encode((Counters(txid=4), encode_rows(Batch(Counters(txid=4), {"inode": {}}))))
+    replies = io.BytesIO()
+    write_batches(store, io.BytesIO(struct.pack(">Q", len(data)) + data[:-1]), replies)
+    store.refresh()
+    assert store.counters() is None and replies.getvalue() == b""
+    write_batches(store, io.BytesIO(struct.pack(">Q", len(data)) + data), replies)
+    store.refresh()
+    assert store.counters() == Counters(txid=4) and replies.getvalue() == struct.pack(">Q", 4)
+
+
+def test_an_old_batch_of_a_dying_predecessor_is_dropped(tmp_path: Path) -> None:
+    store = LmdbStore(tmp_path / "store", "c1")
+    store.write(Batch(Counters(txid=9), {"lease": {1: "new"}}))
+    store.write(Batch(Counters(txid=8), {"lease": {1: "old"}}))
+    store.refresh()
+    assert store.get("lease", 1) == "new"
+
+
+def test_a_store_of_another_cluster_is_refused(tmp_path: Path) -> None:
+    LmdbStore(tmp_path / "store", "c1").close()
+    with pytest.raises(WrongCluster, match="belongs to cluster c1"):
+        LmdbStore(tmp_path / "store", "c2")
+
+
+def test_something_else_is_not_a_store(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "data.mdb").write_bytes(b"not a database" * 1000)
+    with pytest.raises(CorruptRecord, match="cannot be opened"):
+        LmdbStore(tmp_path / "store", "c1")
