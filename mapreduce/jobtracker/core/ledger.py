@@ -17,7 +17,7 @@ from mapreduce.jobtracker.core.model import JOB_GROUP, AttemptId, AttemptRow
 from mapreduce.jobtracker.core.records import JobRecord, StageRecord, TaskRecord, attempt_rows
 from mapreduce.jobtracker.core.states import ATTEMPT_MOVES, JOB_MOVES, RUNNING, TASK_MOVES, move
 
-MAX_ROWS = 1_000
+MAX_ROWS = 100
 """Attempts that a finished job remembers; failed ones first."""
 
 
@@ -55,6 +55,9 @@ class Ledger:
     def live(self) -> list[JobRecord]:
         """Unfinished jobs, oldest first."""
         return [job for job in self.jobs.values() if not job.finished]
+
+    def live_tasks(self) -> int:
+        return sum(len(job.maps.tasks) + len(job.reduces.tasks) for job in self.live())
 
     # ── appliers ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 

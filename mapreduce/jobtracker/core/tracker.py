@@ -22,6 +22,8 @@ from mapreduce.jobtracker.core.work import JobWork
 PAUSE_US = 1_000_000
 """A step that comes this much later than the deadline we asked for means that we were paused, not that the workers were silent."""
 
+MAX_CHECKPOINT_TASKS = 100_000
+
 _ROOMS: dict[type, Callable[[Desk, Any], None]] = {
     events.SubmitJob: clients.submit,
     events.GetJob: clients.get,
@@ -69,8 +71,7 @@ class JobTracker:
         scheduler.schedule(desk)
         finishing.remove_staging(desk)
         clients.tell_watchers(desk)
-        if desk.ledger.edits_since_checkpoint >= desk.options.checkpoint_edits:
-            desk.record(desk.ledger.image())
+        self._checkpoint_when_due()
         self._deadline_us = self._find_deadline()
         return desk.effects
 
@@ -118,6 +119,12 @@ class JobTracker:
 
     def _staging_removed(self, event: events.StagingRemoved) -> None:
         finishing.staging_removed(self._desk, event.job_id)
+
+    def _checkpoint_when_due(self) -> None:
+        """Not while giants run: a checkpoint is one journal record, and that has a largest size."""
+        desk = self._desk
+        if desk.ledger.edits_since_checkpoint >= desk.options.checkpoint_edits and desk.ledger.live_tasks() <= MAX_CHECKPOINT_TASKS:
+            desk.record(desk.ledger.image())
 
     # ── time ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -1,0 +1,29 @@
+"""What can go wrong with jobs, as clients of the tracker see it."""
+
+from __future__ import annotations
+
+from clusterkit.errors import EXIT_FAILED, ClusterError
+
+
+class JobNotFound(ClusterError):
+    """No job of this name, or none any more."""
+
+    code, exit_code = "NOT_FOUND", EXIT_FAILED
+
+
+class OutputExists(ClusterError):
+    """The output directory is there already, or another job is writing it."""
+
+    code, exit_code = "EXISTS", EXIT_FAILED
+
+
+class JobRefused(ClusterError):
+    """The job's state does not allow it."""
+
+    code, exit_code = "FAILED_PRECONDITION", EXIT_FAILED
+
+
+class PublishRefused(ClusterError):
+    """A job's granted files are not there as they were granted: trying again would not help."""
+
+    code, exit_code = "PUBLISH_REFUSED", EXIT_FAILED

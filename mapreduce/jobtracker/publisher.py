@@ -1,0 +1,163 @@
+"""Puts a finished job's output in place, and removes its work. Every step can be repeated after a crash; the core orders again what it
+has no result of.
+
+    verify that each granted file is the one that was granted → move them to STAGING/publish (≤ 1,000 renames a call) → `_SUCCESS`,
+    `_manifest.json` → one publish call that makes the directory appear, fenced by the tracker's epoch
+
+A publish that took effect before the crash is recognised by the job's id in the manifest under the output's name.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from clusterkit.errors import ClusterError, Fenced, NotPermitted
+from mapreduce.errors import PublishRefused
+from mapreduce.jobtracker.core import events, orders
+from mapreduce.jobtracker.status_json import grouped
+from mapreduce.plan.manifest import MANIFEST_NAME, SUCCESS_NAME, Manifest, published_by, staging_directory
+from mapreduce.plan.manifest import Part as ManifestPart
+from mapreduce.storage.api import FileInfo, Storage
+
+RENAMES_PER_CALL = 1_000
+THREADS = 4
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.05, 2.0
+HOPELESS_AFTER = 10
+"""Tries of something that fails for another reason than that nobody answers."""
+
+_log = logging.getLogger(__name__)
+
+
+class Publisher:
+    def __init__(
+        self, storage_factory: Callable[[], Storage], epoch: int, post: Callable[[Any], None], step_down: Callable[[BaseException], None]
+    ) -> None:
+        """`post` hears what became of an order; `step_down` that the storage knows a newer tracker."""
+        self._storage_factory, self._epoch, self._post, self._step_down = storage_factory, epoch, post, step_down
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="publisher")
+        self._stopping = threading.Event()
+        self._opening = threading.Lock()
+        self._storage: Storage | None = None
+
+    def take(self, order: Any) -> None:
+        """Carries the order out on a thread of its own."""
+        if isinstance(order, orders.PublishOutput):
+            self._pool.submit(self._publish_until_done, order)
+        else:
+            self._pool.submit(self._remove_until_done, order)
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        if self._storage is not None:
+            self._storage.close()
+
+    def storage(self) -> Storage:
+        with self._opening:
+            if self._storage is None:
+                self._storage = self._storage_factory()
+            return self._storage
+
+    # ── trying ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _publish_until_done(self, order: orders.PublishOutput) -> None:
+        failure = self._try(lambda storage: publish(storage, order, self._epoch), f"publishing {order.job_id}")
+        if not self._stopping.is_set():
+            self._post(events.PublishFailed(order.job_id, failure) if failure else events.OutputPublished(order.job_id))
+
+    def _remove_until_done(self, order: orders.RemoveStaging) -> None:
+        staging = staging_directory(order.output, order.job_id)
+        failure = self._try(lambda storage: storage.delete(staging), f"removing {staging}")
+        if not failure and not self._stopping.is_set():
+            self._post(events.StagingRemoved(order.job_id))
+
+    def _try(self, action: Callable[[Storage], None], what: str) -> str:
+        """Repeats until it is done ("") or hopeless (why)."""
+        wait_s, tries = FIRST_WAIT_S, 0
+        while not self._stopping.is_set():
+            try:
+                action(self.storage())
+                return ""
+            except (FileExistsError, PermissionError, PublishRefused, NotPermitted) as error:
+                _log.error("%s: %s", what, error)
+                return str(error)
+            except Exception as error:  # whatever a storage raises, the job must end in some way
+                if isinstance(error, ClusterError) and error.code == Fenced.code:
+                    self._step_down(error)
+                    return str(error)
+                retryable = isinstance(error, ClusterError) and error.retryable
+                tries += not retryable
+                _log.warning("%s, again in %.2f s: %s", what, wait_s, error, exc_info=None if isinstance(error, ClusterError) else error)
+                if tries >= HOPELESS_AFTER:
+                    return f"{what}: {error}"
+                self._stopping.wait(wait_s)
+                wait_s = min(LONGEST_WAIT_S, wait_s * 2)
+        return "stopping"
+
+
+def publish(storage: Storage, order: orders.PublishOutput, epoch: int) -> None:
+    staging = publish_directory(order)
+    if published_by(storage, order.output, staging):
+        return
+    storage.mkdirs(staging)
+    for pairs in _in_batches(_moves(storage, order, staging), RENAMES_PER_CALL):
+        storage.rename_many(pairs)
+    _write(storage, f"{staging}/{SUCCESS_NAME}", b"")
+    _write(storage, f"{staging}/{MANIFEST_NAME}", manifest(order).to_json())
+    storage.publish(staging, order.output, replaced_file_id=order.replaced_file_id, epoch=epoch)
+
+
+def publish_directory(order: orders.PublishOutput) -> str:
+    return staging_directory(order.output, order.job_id) + "/publish"
+
+
+def _moves(storage: Storage, order: orders.PublishOutput, staging: str) -> list[tuple[str, str]]:
+    """Renames that are still to do. Raises PublishRefused when a granted file is neither where it was nor where it goes."""
+    moved = _listing(storage, staging)
+    waiting = _listing(storage, staging_directory(order.output, order.job_id) + "/attempts") if order.parts else {}
+    pairs = []
+    for part in order.parts:
+        source = part.file.path.rpartition("/")[2]
+        if _is_granted(moved.get(part.name), part):
+            continue
+        if not _is_granted(waiting.get(source), part):
+            raise PublishRefused(f"{part.file.path} is not the file that {part.attempt_id} was granted", next_command="mrc jobs")
+        pairs.append((part.file.path, f"{staging}/{part.name}"))
+    return pairs
+
+
+def _listing(storage: Storage, directory: str) -> dict[str, FileInfo]:
+    try:
+        return {info.path.rpartition("/")[2]: info for info in storage.list(directory)}
+    except FileNotFoundError:
+        return {}
+
+
+def _is_granted(info: FileInfo | None, part: orders.Part) -> bool:
+    if info is None or info.is_directory or info.length != part.file.length:
+        return False
+    return not (info.file_id and part.file.file_id) or info.file_id == part.file.file_id
+
+
+def manifest(order: orders.PublishOutput) -> Manifest:
+    parts = [ManifestPart(part.name, part.file.length, part.file.crc32c, part.attempt_id, part.records) for part in order.parts]
+    return Manifest(job_id=order.job_id, name=order.name, user=order.user, parts=parts, counters=grouped(order.counters))
+
+
+def _write(storage: Storage, path: str, data: bytes) -> None:
+    writer = storage.create(path, overwrite=True)
+    try:
+        if data:
+            writer.write(data)
+    except BaseException:
+        writer.abort()
+        raise
+    writer.close()
+
+
+def _in_batches(pairs: list[tuple[str, str]], size: int) -> Iterable[list[tuple[str, str]]]:
+    return (pairs[start : start + size] for start in range(0, len(pairs), size))

@@ -1,0 +1,54 @@
+"""The tracker's face to workers (service TrackerForWorkers): a stream of orders to each, reports and commits from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from clusterkit.rpc import peer_host
+from mapreduce.jobtracker import wire
+from mapreduce.jobtracker.core import events, orders
+from mapreduce.jobtracker.mailbox import Reply, Stream
+from mapreduce.pb import tracker_pb2 as pb
+from mapreduce.pb import tracker_pb2_grpc as pb_grpc
+
+ANSWER_LIMIT_S = 20.0
+
+
+class WorkerCalls(pb_grpc.TrackerForWorkersServicer):
+    def __init__(self, post: Callable[[Any], None], epoch: Callable[[], int]) -> None:
+        self._post, self._epoch = post, epoch
+
+    def Attend(self, request: pb.WorkerHello, context: Any) -> Iterator[pb.WorkerOrder]:
+        if not request.host:
+            request.host = peer_host(context)
+        stream = Stream()
+        context.add_callback(stream.close)
+        self._post(wire.hello(request, stream))
+        try:
+            # The first message tells the worker the epoch and that it is seated, before there is anything to do.
+            yield pb.WorkerOrder(epoch=self._epoch(), ping=pb.Ping())
+            for message in stream:
+                if isinstance(message, orders.EndStream):
+                    return
+                yield wire.order(message, self._epoch())
+        finally:
+            self._post(events.StreamEnded(request.worker_id, stream))
+
+    def Report(self, request: pb.WorkerReport, context: Any) -> pb.ReportReply:
+        reply = Reply()
+        self._post(wire.report(request, reply))
+        answer = self._await(reply)
+        return pb.ReportReply(epoch=self._epoch(), hello_again=answer.hello_again)
+
+    def Commit(self, request: pb.CommitRequest, context: Any) -> pb.CommitReply:
+        reply = Reply()
+        self._post(wire.commit(request, reply))
+        answer = self._await(reply)
+        return pb.CommitReply(epoch=self._epoch(), granted=answer.granted, winner=answer.winner, reason=answer.reason)
+
+    def _await(self, reply: Reply) -> Any:
+        message = reply.wait(ANSWER_LIMIT_S)
+        if isinstance(message, orders.Refusal):
+            raise wire.error(message)
+        return message

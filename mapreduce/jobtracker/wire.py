@@ -1,0 +1,148 @@
+"""Between the tracker's protocol messages and its core's nouns. Both directions are here; nothing decides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from clusterkit.errors import ClusterError, TryAgain, UsageError
+from mapreduce.errors import JobNotFound, JobRefused, OutputExists
+from mapreduce.jobtracker.core import events, orders
+from mapreduce.jobtracker.core.model import Counters, Failure, FileResult, JobPlan, MapInput
+from mapreduce.pb import tracker_pb2 as pb
+from mapreduce.plan.spec import FailureReport, JobSpec
+
+# ── what comes in ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def plan(request: pb.SubmitRequest) -> JobPlan:
+    """Raises UsageError for a spec that does not decode."""
+    spec = JobSpec.from_json(request.spec_json)
+    maps = tuple(MapInput(msgspec.json.encode(split), tuple(split.hosts)) for split in spec.splits)
+    return JobPlan(
+        spec.name,
+        request.user,
+        spec.output,
+        maps,
+        spec.reducers,
+        msgspec.structs.replace(spec, splits=[]).to_json(),
+        spec.max_attempts,
+        spec.replaced_inode_id if spec.overwrite else 0,
+    )
+
+
+def counters(message: pb.Counters) -> Counters:
+    return tuple(sorted((c.group, c.name, c.value) for c in message.counters))
+
+
+def hello(message: pb.WorkerHello, stream: Any) -> events.WorkerAttended:
+    inventory = tuple(
+        events.HeldAttempt(
+            item.attempt_id,
+            item.state,
+            tuple(item.output.segment_bytes),
+            tuple(item.output.segment_records),
+            counters(item.counters),
+        )
+        for item in message.inventory
+    )
+    return events.WorkerAttended(
+        stream,
+        message.worker_id,
+        message.incarnation,
+        message.host,
+        message.rpc_port,
+        message.shuffle_port,
+        message.slots,
+        message.highest_epoch,
+        inventory,
+    )
+
+
+def report(message: pb.WorkerReport, reply_to: Any) -> events.WorkerReported:
+    news = tuple(item for attempt in message.attempts if (item := _news(attempt)) is not None)
+    return events.WorkerReported(reply_to, message.worker_id, message.incarnation, message.sequence, news)
+
+
+def _news(attempt: pb.AttemptReport) -> events.AttemptNews | None:
+    """None for a kind of news that a newer worker may know."""
+    match attempt.WhichOneof("what"):
+        case "progress":
+            told = attempt.progress
+            return events.AttemptProgressed(attempt.attempt_id, told.fraction, told.phase, told.status)
+        case "map_succeeded":
+            made = attempt.map_succeeded
+            sizes = tuple(made.output.segment_bytes), tuple(made.output.segment_records)
+            return events.MapSucceeded(attempt.attempt_id, *sizes, counters(made.counters))
+        case "failed":
+            return events.AttemptFailed(attempt.attempt_id, _failure(attempt.failed.failure_json), attempt.failed.killed)
+        case "fetch_failed":
+            missed = attempt.fetch_failed
+            return events.FetchFailed(attempt.attempt_id, tuple(missed.map_attempt_ids), missed.reason)
+        case _:
+            return None
+
+
+def _failure(report_json: bytes) -> Failure:
+    try:
+        told = FailureReport.from_json(report_json)
+    except msgspec.DecodeError:
+        return Failure("engine", "the worker's failure report does not decode")
+    return Failure(told.kind, told.message, report_json)
+
+
+def commit(message: pb.CommitRequest, reply_to: Any) -> events.CommitRequested:
+    file = FileResult(message.file.path, message.file.file_id, message.file.length, message.file.crc32c)
+    return events.CommitRequested(reply_to, message.attempt_id, message.worker_id, file, counters(message.counters))
+
+
+# ── what goes out ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def order(message: Any, epoch: int) -> pb.WorkerOrder:
+    match message:
+        case orders.Launch():
+            launch = pb.Launch(
+                attempt_id=message.attempt_id,
+                job_id=message.job_id,
+                kind=message.stage,
+                index=message.index,
+                spec_json=message.spec_json,
+                split_json=message.split_json,
+                maps=message.maps,
+                known=[_location(where) for where in message.known],
+            )
+            return pb.WorkerOrder(epoch=epoch, launch=launch)
+        case orders.TellMapOutputs():
+            told = pb.MapOutputs(job_id=message.job_id, locations=[_location(where) for where in message.locations])
+            return pb.WorkerOrder(epoch=epoch, map_outputs=told)
+        case orders.KillAttempt():
+            return pb.WorkerOrder(epoch=epoch, kill=pb.KillAttempt(attempt_id=message.attempt_id, reason=message.reason))
+        case orders.ForgetJob():
+            return pb.WorkerOrder(epoch=epoch, forget=pb.ForgetJob(job_id=message.job_id))
+    raise TypeError(f"{type(message).__name__} is no order for a worker")
+
+
+def _location(where: orders.MapLocation) -> pb.MapLocation:
+    return pb.MapLocation(
+        map_index=where.map_index,
+        attempt_id=where.attempt_id,
+        host=where.host,
+        shuffle_port=where.shuffle_port,
+        bytes=where.bytes,
+        worker_id=where.worker_id,
+        lost=where.lost,
+    )
+
+
+def error(refusal: orders.Refusal) -> ClusterError:
+    kinds: dict[str, Callable[..., ClusterError]] = {
+        "NOT_FOUND": JobNotFound,
+        "ALREADY_EXISTS": OutputExists,
+        "FAILED_PRECONDITION": JobRefused,
+        "INVALID_ARGUMENT": UsageError,
+        "TRY_AGAIN": TryAgain,
+    }
+    return kinds[refusal.code](refusal.message, next_command=refusal.next_command or None)

@@ -1,0 +1,63 @@
+"""`_manifest.json`: what a finished output consists of. Written into the staging directory as its last file, so it arrives with the output.
+
+It is also how a publish that is said twice is recognised: the staging directory's path carries the job's id, and so does the manifest.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from mapreduce.storage.api import Storage
+
+MANIFEST_NAME, SUCCESS_NAME = "_manifest.json", "_SUCCESS"
+_MAX_BYTES = 64 << 20
+
+
+class Part(msgspec.Struct, frozen=True):
+    name: str  # part-r-00000
+    length: int
+    crc32c: int
+    attempt_id: str = ""
+    records: int = 0
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    version: int = 1
+    job_id: str
+    name: str
+    user: str = ""
+    code_sha256: str = ""
+    parts: list[Part] = []
+    counters: dict[str, dict[str, int]] = {}
+
+    def to_json(self) -> bytes:
+        return msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n"
+
+
+def staging_directory(output: str, job_id: str) -> str:
+    """The hidden sibling of the output in which a job works: `.OUT.JOBID`, with `attempts/` and `publish/` in it."""
+    parent, _slash, name = output.rstrip("/").rpartition("/")
+    return f"{parent}/.{name}.{job_id}"
+
+
+def part_name(kind: str, index: int) -> str:
+    """`kind`: m or r."""
+    return f"part-{kind}-{index:05d}"
+
+
+def published_by(storage: Storage, output: str, staging: str) -> bool:
+    """Whether `output` is what once was `staging`: its manifest names the job whose staging directory that is."""
+    try:
+        reader = storage.open(f"{output}/{MANIFEST_NAME}")
+    except OSError:
+        return False
+    try:
+        manifest = msgspec.json.decode(reader.read_at(0, _MAX_BYTES), type=Manifest)
+    except msgspec.DecodeError:
+        return False
+    finally:
+        reader.close()
+    return f".{manifest.job_id}/" in staging + "/"

@@ -1,0 +1,163 @@
+"""An output appears whole or not at all, and every step may be done twice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+
+from clusterkit.errors import ClusterError, Unavailable
+from mapreduce.errors import PublishRefused
+from mapreduce.jobtracker.core import events, orders
+from mapreduce.jobtracker.core.model import FileResult
+from mapreduce.jobtracker.publisher import Publisher, publish
+from mapreduce.storage.memory import MemoryStorage
+
+JOB = "job_20261122_0001"
+WHOLE = ["_SUCCESS", "_manifest.json", "part-r-00000", "part-r-00001", "part-r-00002"]
+ATTEMPTS = f"/a/.out.{JOB}/attempts"
+
+
+class PowerCut(Exception):
+    """Stops a publish at a chosen call of the storage."""
+
+
+class FailingStorage(MemoryStorage):
+    """Fails at its n-th change, with or without having made it."""
+
+    def __init__(self, fail_at: int, after: bool) -> None:
+        super().__init__()
+        self.fail_at, self.after, self.calls = fail_at, after, 0
+
+    def _counted(self, call: Callable[[], Any]) -> Any:
+        self.calls += 1
+        now = self.calls == self.fail_at
+        if now and not self.after:
+            raise PowerCut
+        result = call()
+        if now:
+            raise PowerCut
+        return result
+
+    def mkdirs(self, path: str) -> None:
+        self._counted(lambda: super(FailingStorage, self).mkdirs(path))
+
+    def rename_many(self, pairs: Iterable[tuple[str, str]]) -> None:
+        self._counted(lambda: super(FailingStorage, self).rename_many(pairs))
+
+    def put(self, path: str, data: bytes, *, overwrite: bool = False) -> Any:
+        return self._counted(lambda: super(FailingStorage, self).put(path, data, overwrite=overwrite))
+
+    def publish(self, staging: str, output: str, *, replaced_file_id: int = 0, epoch: int = 0) -> None:
+        self._counted(lambda: super(FailingStorage, self).publish(staging, output, replaced_file_id=replaced_file_id, epoch=epoch))
+
+
+def prepared(storage: MemoryStorage, parts: int = 3) -> orders.PublishOutput:
+    made = []
+    for index in range(parts):
+        attempt = f"attempt_20261122_0001_r_{index:06d}_0"
+        info = storage.put(f"{ATTEMPTS}/part-r-{index:05d}.{attempt}", b"x" * (index + 1))
+        made.append(orders.Part(f"part-r-{index:05d}", FileResult(info.path, info.file_id, info.length, 7), index, attempt))
+    storage.put(f"{ATTEMPTS}/part-r-00000.attempt_20261122_0001_r_000000_1", b"of an attempt that lost")
+    return orders.PublishOutput(JOB, "wc", "ann", "/a/out", 0, tuple(made), (("job", "reduce_output_records", 3),))
+
+
+def names(storage: MemoryStorage, directory: str) -> list[str]:
+    return [info.path.rpartition("/")[2] for info in storage.list(directory)]
+
+
+def test_the_output_appears_with_its_manifest() -> None:
+    storage = MemoryStorage()
+    publish(storage, prepared(storage), epoch=1)
+    assert names(storage, "/a/out") == ["_SUCCESS", "_manifest.json", "part-r-00000", "part-r-00001", "part-r-00002"]
+    found = json.loads(storage.open("/a/out/_manifest.json").read_at(0, 10_000))
+    assert (found["job_id"], [part["records"] for part in found["parts"]]) == (JOB, [0, 1, 2])
+    assert found["counters"] == {"job": {"reduce_output_records": 3}}
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_crash_at_any_call_is_repaired_by_doing_it_again(after: bool) -> None:
+    at, crashed = 0, True
+    while crashed:
+        at += 1
+        storage = FailingStorage(10_000, after)
+        order = prepared(storage)
+        storage.calls, storage.fail_at, crashed = 0, at, False
+        try:
+            publish(storage, order, epoch=1)
+        except PowerCut:
+            crashed = True
+            assert storage.stat("/a/out") is None or names(storage, "/a/out") == WHOLE, "half an output was seen"
+            publish(storage, order, epoch=1)
+        assert names(storage, "/a/out") == WHOLE
+    assert at > 4
+
+
+def test_an_output_that_somebody_else_made_is_left_alone() -> None:
+    storage = MemoryStorage()
+    order = prepared(storage)
+    storage.put("/a/out/mine", b"precious")
+    with pytest.raises(FileExistsError):
+        publish(storage, order, epoch=1)
+    assert names(storage, "/a/out") == ["mine"]
+
+
+def test_a_granted_file_that_was_replaced_is_not_published() -> None:
+    storage = MemoryStorage()
+    order = prepared(storage)
+    storage.put(order.parts[1].file.path, b"yy", overwrite=True)
+    with pytest.raises(PublishRefused, match="part-r-00001"):
+        publish(storage, order, epoch=1)
+    assert storage.stat("/a/out") is None
+
+
+def test_no_parts_is_an_output_too() -> None:
+    storage = MemoryStorage()
+    publish(storage, orders.PublishOutput(JOB, "wc", "ann", "/a/out", 0, (), ()), epoch=1)
+    assert names(storage, "/a/out") == ["_SUCCESS", "_manifest.json"]
+
+
+class AwayStorage(MemoryStorage):
+    """Does not answer the first times."""
+
+    def __init__(self, error: ClusterError, times: int) -> None:
+        super().__init__()
+        self.error, self.times = error, times
+
+    def publish(self, staging: str, output: str, *, replaced_file_id: int = 0, epoch: int = 0) -> None:
+        if self.times:
+            self.times -= 1
+            raise self.error
+        super().publish(staging, output, replaced_file_id=replaced_file_id, epoch=epoch)
+
+
+def carried_out(storage: MemoryStorage, order: Any) -> tuple[list[Any], list[BaseException]]:
+    told: list[Any] = []
+    deposed: list[BaseException] = []
+    publisher = Publisher(lambda: storage, 3, told.append, deposed.append)
+    publisher.take(order)
+    publisher._pool.shutdown(wait=True)
+    return told, deposed
+
+
+def test_a_storage_that_is_away_is_waited_for() -> None:
+    storage = AwayStorage(Unavailable("nobody answers"), times=2)
+    assert carried_out(storage, prepared(storage)) == ([events.OutputPublished(JOB)], [])
+
+
+def test_a_newer_tracker_ends_this_one() -> None:
+    fenced = ClusterError("epoch 4 has published since")
+    fenced.code = "FENCED"
+    storage = AwayStorage(fenced, times=1)
+    told, deposed = carried_out(storage, prepared(storage))
+    assert deposed == [fenced] and isinstance(told[0], events.PublishFailed)
+
+
+def test_staging_is_removed_whole_and_again() -> None:
+    storage = MemoryStorage()
+    prepared(storage)
+    for _ in range(2):
+        assert carried_out(storage, orders.RemoveStaging(JOB, "/a/out")) == ([events.StagingRemoved(JOB)], [])
+    assert names(storage, "/a") == []

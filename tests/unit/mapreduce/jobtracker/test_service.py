@@ -1,0 +1,134 @@
+"""The tracker over real gRPC with a journal on disk: submit, watch, restart, step down."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from clusterkit.errors import Fenced, UsageError
+from clusterkit.rpc import make_channel
+from mapreduce.errors import JobNotFound, OutputExists
+from mapreduce.jobtracker.service import TrackerOptions, TrackerService
+from mapreduce.pb import tracker_pb2 as pb
+from mapreduce.pb import tracker_pb2_grpc as pb_grpc
+from mapreduce.plan.spec import CodeRef, FailureReport, JobSpec, Split
+from mapreduce.storage.memory import MemoryStorage
+from tests.unit.mapreduce.jobtracker.fakes import FakeCoordinator, FakeWorker
+
+SPEC = JobSpec(
+    name="wc",
+    code=CodeRef("/.mrc/code/x.zip", "x", "wc.py", "WordCount", "/home/ann"),
+    inputs=["/in"],
+    output="/a/out",
+    splits=[Split("/in", 0, 10), Split("/in", 10, 10)],
+)
+
+
+class House:
+    """A tracker that can be killed and started again, and its surroundings."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory, self.coordinator, self.storage = directory, FakeCoordinator(), MemoryStorage()
+        self.workers: list[FakeWorker] = []
+        self.start()
+
+    def start(self) -> None:
+        options = TrackerOptions("t1", self.directory)
+        self.service = TrackerService(options, self.coordinator, lambda: self.storage)
+        self.service.start()
+        self.channel = make_channel(self.service.address)
+        self.stub = pb_grpc.TrackerStub(self.channel)  # type: ignore[no-untyped-call]
+
+    def worker(self, slots: int = 2) -> FakeWorker:
+        self.workers.append(FakeWorker(self.service.address, self.storage, f"w{len(self.workers) + 1}", slots))
+        return self.workers[-1]
+
+    def submit(self, spec: JobSpec = SPEC, token: str = "t") -> str:
+        reply: pb.SubmitReply = self.stub.Submit(pb.SubmitRequest(token=token, spec_json=spec.to_json(), user="ann"))
+        return reply.job_id
+
+    def finished(self, job_id: str) -> dict[str, object]:
+        *_, last = self.stub.Watch(pb.WatchRequest(job_id=job_id, interval_ms=50), timeout=20)
+        found: dict[str, object] = json.loads(last.status_json)
+        return found
+
+    def stop(self) -> None:
+        for worker in self.workers:
+            worker.close()
+        self.channel.close()
+        self.service.stop()
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    made = House(tmp_path)
+    yield made
+    made.stop()
+
+
+def test_a_job_from_submission_to_its_output(house: House) -> None:
+    house.worker()
+    status = house.finished(house.submit())
+    assert (status["state"], status["name"], status["output"], status["error"]) == ("SUCCEEDED", "wc", "memory:///a/out", None)
+    assert status["maps"] == {"total": 2, "done": 2, "running": 0, "failed_attempts": 0, "killed_attempts": 0, "fraction": 1.0}
+    counters = status["counters"]
+    assert isinstance(counters, dict) and counters["job"]["map_input_records"] == 6 and counters["job"]["lost_map_outputs"] == 0
+    assert str(status["submitted_at"]).endswith("Z") and str(status["submitted_at"]) <= str(status["finished_at"])
+    assert [info.path for info in house.storage.list("/a/out")][-1] == "/a/out/part-r-00001"
+
+
+def test_what_cannot_be_answered_comes_back_as_the_error_it_is(house: House) -> None:
+    with pytest.raises(JobNotFound, match="no job has been submitted yet"):
+        house.stub.Job(pb.JobRequest(job_id="@"))
+    with pytest.raises(UsageError):
+        house.stub.Submit(pb.SubmitRequest(token="x", spec_json=b"{}"))
+    first = house.submit()
+    with pytest.raises(OutputExists, match=first):
+        house.submit(token="other")
+    assert house.submit() == first
+
+
+def test_a_failed_job_says_why(house: House) -> None:
+    worker = house.worker(slots=1)
+    worker.mute = True
+    job_id = house.submit(JobSpec(name="f", code=SPEC.code, inputs=["/in"], output="/b", splits=SPEC.splits[:1], max_attempts=1))
+    failure = FailureReport(kind="raised", message="ValueError: n/a", traceback='File "wc.py", line 4', path="/in", offset=3, record="n/a")
+    attempt = f"attempt_{job_id[4:]}_m_000000_0"
+    worker.report(pb.AttemptReport(attempt_id=attempt, failed=pb.Failed(failure_json=failure.to_json())))
+    status = house.finished(job_id)
+    assert (status["state"], status["error"]) == ("FAILED", "map/0 failed: ValueError: n/a")
+    assert status["failure"] == json.loads(failure.to_json())
+    logs = house.stub.Logs(pb.LogsRequest(job_id=job_id, task="map/0")).logs
+    assert [(log.attempt_id, log.worker_address, log.state) for log in logs] == [(attempt, "127.0.0.1:1", "FAILED")]
+
+
+def test_a_killed_tracker_goes_on_where_it_was(house: House) -> None:
+    house.worker(slots=1).mute = True
+    job_id = house.submit()
+    port = house.service.ports["rpc"]
+    house.channel.close()
+    house.service.stop()
+    house.start()
+    assert house.service.ports["rpc"] == port and house.service.epoch == 2
+    assert house.submit() == job_id
+    assert [json.loads(job)["id"] for job in house.stub.List(pb.ListRequest()).status_json] == [job_id]
+    killed = json.loads(house.stub.Kill(pb.KillRequest(job_id=job_id, reason="enough")).status_json)
+    assert (killed["state"], killed["error"]) == ("KILLED", "enough")
+
+
+def test_a_tracker_that_lost_its_leadership_ends(house: House) -> None:
+    house.coordinator.on_lost()
+    with pytest.raises(Fenced, match="leadership is over"):
+        house.service.wait()
+
+
+def test_a_worker_that_has_seen_a_newer_tracker_ends_this_one(house: House) -> None:
+    channel = make_channel(house.service.address)
+    stub = pb_grpc.TrackerForWorkersStub(channel)  # type: ignore[no-untyped-call]
+    list(stub.Attend(pb.WorkerHello(worker_id="w9", incarnation="1", slots=1, highest_epoch=7), timeout=10))
+    with pytest.raises(Fenced, match="epoch 7"):
+        house.service.wait()
+    channel.close()
