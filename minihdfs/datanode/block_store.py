@@ -258,11 +258,17 @@ class BlockStore:
         writer.close()
         self._unlink(replica)
 
+    def sync(self, writer: ReplicaWriter) -> BlockRef:
+        """What has been written, and that there is such a replica, survives a power cut."""
+        replica = self._of(writer)
+        writer.sync()
+        replica.volume.directory_sync.sync(writer.data_path.parent)
+        return replica.ref
+
     def leave_rbw(self, writer: ReplicaWriter) -> BlockRef:
         """All of a replica that is still being written elsewhere has been copied here: it stays RBW, durable, for its writer to go on."""
-        writer.sync()
         replica = self._of(writer)
-        replica.volume.directory_sync.sync(writer.data_path.parent)
+        self.sync(writer)
         writer.visible = writer.length
         self.abandon(writer)
         return replica.ref

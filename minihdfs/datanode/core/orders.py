@@ -39,7 +39,8 @@ class Orders:
         elif isinstance(order, Replicate):
             self._take_copy(CopyReplica(held, order.targets), reports)
         elif isinstance(order, Repair):
-            self._take_repair(RepairReplica(held, order.sources))
+            # The namenode's length, not ours: a replica that lost its tail believes in what is left of it.
+            self._take_repair(RepairReplica(order.block, order.sources))
 
     def _take_copy(self, copy: CopyReplica, reports: Reports) -> None:
         if copy.block.id in reports.bad:
@@ -74,7 +75,8 @@ class Orders:
                 begun.append(copy)
         while self._repairs and len(self._repairing) < self._repairs_max:
             repair = self._repairs.popleft()
-            if reports.replicas.get(repair.block.id) == repair.block:
+            held = reports.replicas.get(repair.block.id)
+            if held is not None and held.stamp == repair.block.stamp:
                 self._repairing.add(repair.block.id)
                 begun.append(repair)
         return begun

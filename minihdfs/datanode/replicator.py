@@ -1,0 +1,154 @@
+"""Copies between datanodes: pushing a replica to others, and mending one of ours from a sound one.
+
+A push verifies every chunk while it reads: bad bytes are never sent on, the copy is broken off and the replica reported. A repair first
+verifies ours (the accusation may be wrong, or about an open descriptor that is gone), then fetches a copy beside it, verifying what
+arrives, and renames it over: a node that already holds a replica of everything heals too.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from contextlib import suppress
+
+from clusterkit.errors import CorruptRecord
+from minihdfs import data_transfer as dt
+from minihdfs.checksum import chunk_count, first_bad_chunk
+from minihdfs.datanode.block_store import BlockStore, OpenReplica, ReplicaNotFound, State
+from minihdfs.datanode.meta_file import CRC_BYTES, crc_offset
+from minihdfs.datanode.transfer.context import TransferContext
+from minihdfs.datanode.transfer.mirror import MirrorRefused, connect, link_of, open_mirror
+from minihdfs.datanode.transfer.packets import PacketReceiver
+from minihdfs.datanode.verify import good_length, read_fully
+from minihdfs.errors import ChecksumMismatch, FsError
+from minihdfs.model import BlockRef, DatanodeAddress
+from minihdfs.stream_io import receive_delimited, send_buffers
+
+log = logging.getLogger(__name__)
+
+Failures = tuple[tuple[str, str], ...]
+"""(datanode uuid, reason) for each that did not get or give a copy."""
+
+
+class Replicator:
+    def __init__(self, context: TransferContext) -> None:
+        self._context = context
+
+    # ── pushing ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def push(self, block: BlockRef, targets: tuple[DatanodeAddress, ...], client_name: str = "") -> Failures:
+        """A copy to each target, one after the other. A bad source is told to the agent, and fails for all of them."""
+        failures = []
+        for target in targets:
+            try:
+                with self._context.stream(), self._context.store.open_replica(block.id, block.stamp) as files:
+                    self._push_one(files, target, client_name)
+            except ChecksumMismatch as error:
+                self._context.found_bad(block)
+                return tuple((other.uuid, error.message) for other in targets)
+            except (CorruptRecord, ReplicaNotFound) as error:
+                self._note_unreadable(block, error)
+                return tuple((other.uuid, error.message) for other in targets)
+            except (FsError, OSError) as error:
+                log.warning("no copy of block %d to %s: %s", block.id, link_of(target), error)
+                failures.append((target.uuid, str(error)))
+        return tuple(failures)
+
+    def _note_unreadable(self, block: BlockRef, error: CorruptRecord | ReplicaNotFound) -> None:
+        if isinstance(error, CorruptRecord):
+            self._context.found_bad(block)
+        else:
+            self._context.gone(block)
+
+    def _push_one(self, files: OpenReplica, target: DatanodeAddress, client_name: str) -> None:
+        stage = dt.Stage.CREATE if not client_name else dt.Stage.TRANSFER_FINALIZED
+        if files.state is not State.FINALIZED:
+            stage = dt.Stage.TRANSFER_RBW
+        write = dt.WriteBlock(files.ref, client_name, (target,), stage, 1, files.checksum, stamp=files.ref.stamp)
+        with open_mirror(write, self._context.options) as sock:
+            packets = _send_verified(sock, files, self._context.options.packet_bytes)
+            for _ in range(packets):
+                ack = dt.decode_ack(receive_delimited(sock))
+                if any(ack.replies):
+                    raise MirrorRefused(link_of(target), f"{link_of(target)} acknowledged with status {ack.replies[0]}")
+
+    def transfer(self, operation: dt.TransferBlock) -> dt.OpReply:
+        """TRANSFER_BLOCK: a writer that lost a datanode has us bring the block to another."""
+        failures = self.push(operation.block, operation.targets, operation.client_name)
+        if failures:
+            return dt.OpReply(dt.Status.ERROR, "; ".join(reason for _, reason in failures))
+        return dt.OpReply(dt.Status.SUCCESS)
+
+    # ── mending ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def repair(self, block: BlockRef, sources: tuple[DatanodeAddress, ...]) -> str:
+        """ "" when our replica is sound, or has been replaced by a sound copy; else why not."""
+        if is_sound(self._context.store, block):
+            return ""
+        reasons = []
+        for source in sources:
+            try:
+                with self._context.stream():
+                    self._fetch(block, source)
+                log.info("block %d is mended with a copy from %s", block.id, link_of(source))
+                return ""
+            except (FsError, OSError) as error:
+                reasons.append(f"{link_of(source)}: {error}")
+        log.warning("block %d cannot be mended: %s", block.id, "; ".join(reasons) or "nobody has a sound copy")
+        return "; ".join(reasons) or "the namenode knows no other replica"
+
+    def _fetch(self, block: BlockRef, source: DatanodeAddress) -> None:
+        store, options = self._context.store, self._context.options
+        with connect(source, options) as sock:
+            sock.sendall(dt.encode_operation(dt.ReadBlock(block, "", 0, block.length)))
+            reply = dt.decode_reply(receive_delimited(sock))
+            if reply.status != dt.Status.SUCCESS or reply.checksum is None:
+                raise MirrorRefused(link_of(source), reply.message or f"status {reply.status}")
+            writer = store.create_temporary(block.id, block.stamp, reply.checksum, replace=True)
+            try:
+                packets = PacketReceiver(sock)
+                while not (header := packets.receive()).last:
+                    if first_bad_chunk(packets.data, packets.checksums, reply.checksum.bytes_per_checksum, reply.checksum.type) is not None:
+                        with suppress(OSError):
+                            sock.sendall(dt.encode_read_status(dt.Status.ERROR_CHECKSUM))
+                        raise ChecksumMismatch("the copy that arrived is bad as well")
+                    writer.write(header.offset, packets.data, packets.checksums, reply.checksum)
+                if writer.length != block.length:
+                    raise ChecksumMismatch(f"the copy that arrived has {writer.length} bytes of {block.length}")
+                with suppress(OSError):
+                    sock.sendall(dt.encode_read_status(dt.Status.CHECKSUM_OK))
+                store.finalize(writer)
+            finally:
+                store.abandon(writer)
+
+
+def is_sound(store: BlockStore, block: BlockRef) -> bool:
+    """Reads all of our replica and compares. False also when it cannot be read or is shorter than `block` says."""
+    try:
+        with store.open_replica(block.id, block.stamp) as files:
+            length = files.ref.length
+            sums_end = crc_offset(chunk_count(length, files.checksum.bytes_per_checksum))
+            if length < block.length or os.fstat(files.data_fd).st_size != length or os.fstat(files.meta_fd).st_size != sums_end:
+                return False
+            return good_length(files.data_fd, files.meta_fd, length, files.checksum) == length
+    except (CorruptRecord, ReplicaNotFound, OSError):
+        return False
+
+
+def _send_verified(sock: socket.socket, files: OpenReplica, packet_bytes: int) -> int:
+    """Sends all of an open replica as packets; returns how many. Raises ChecksumMismatch before a bad byte leaves."""
+    per_chunk, length = files.checksum.bytes_per_checksum, files.ref.length
+    packet = max(per_chunk, packet_bytes - packet_bytes % per_chunk)
+    buffer = memoryview(bytearray(min(packet, length)))
+    seqno = at = 0
+    while at < length:
+        piece = buffer[: min(packet, length - at)]
+        sums = os.pread(files.meta_fd, CRC_BYTES * chunk_count(len(piece), per_chunk), crc_offset(at // per_chunk))
+        if read_fully(files.data_fd, piece, at) < len(piece) or first_bad_chunk(piece, sums, per_chunk, files.checksum.type) is not None:
+            raise ChecksumMismatch(f"our replica of block {files.ref.id} is bad at or after byte {at}")
+        send_buffers(sock, [dt.encode_packet_header(at, seqno, len(piece), len(sums)), sums, piece])
+        at += len(piece)
+        seqno += 1
+    sock.sendall(dt.encode_packet_header(length, seqno, 0, 0, last=True))
+    return seqno + 1

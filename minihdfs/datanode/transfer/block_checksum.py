@@ -1,0 +1,42 @@
+"""BLOCK_CHECKSUM: the MD5 of a block's stored CRCs, from which `hadoop fs -checksum` makes a file's.
+
+A block that the asker takes to be shorter than the replica is summed up to that length: the CRC of its last, partial chunk is then
+made from the data.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+
+from minihdfs import data_transfer as dt
+from minihdfs.checksum import checksums_of, chunk_count
+from minihdfs.datanode.block_store import OpenReplica
+from minihdfs.datanode.meta_file import CRC_BYTES, crc_offset
+from minihdfs.datanode.transfer.context import TransferContext
+from minihdfs.datanode.transfer.reader_side import open_for_peer
+
+
+def serve_block_checksum(sock: socket.socket, request: dt.BlockChecksum, context: TransferContext) -> bool:
+    files = open_for_peer(context, request.block)
+    if isinstance(files, dt.OpReply):
+        sock.sendall(dt.encode_reply(files))
+        return False
+    with files:
+        length = min(request.block.length, files.ref.length) or files.ref.length
+        per_chunk, crcs = files.checksum.bytes_per_checksum, chunk_count(length, files.checksum.bytes_per_checksum)
+        digest = digest_of(files, length)
+    sock.sendall(dt.encode_reply(dt.OpReply(dt.Status.SUCCESS, block_checksum=(per_chunk, crcs, digest))))
+    return True
+
+
+def digest_of(files: OpenReplica, length: int) -> bytes:
+    """MD5 over the big-endian CRCs of the first `length` bytes."""
+    per_chunk = files.checksum.bytes_per_checksum
+    crcs = os.pread(files.meta_fd, CRC_BYTES * chunk_count(length, per_chunk), crc_offset(0))
+    tail = length % per_chunk
+    if tail and length < files.ref.length:
+        data = os.pread(files.data_fd, tail, length - tail)
+        crcs = crcs[:-CRC_BYTES] + checksums_of(data, per_chunk, files.checksum.type)
+    return hashlib.md5(crcs, usedforsecurity=False).digest()

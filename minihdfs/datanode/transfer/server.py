@@ -1,0 +1,140 @@
+"""The data plane's listener: one thread per connection, a bounded number of them, one operation after the other on each.
+
+A connection whose first bytes are no DataTransferProtocol v28 is closed without a word, as Hadoop does. Reads leave the connection open for
+the next operation; everything else ends it.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+
+from minihdfs import data_transfer as dt
+from minihdfs.datanode.transfer.block_checksum import serve_block_checksum
+from minihdfs.datanode.transfer.context import TransferContext
+from minihdfs.datanode.transfer.packets import receive_exactly, set_timeouts
+from minihdfs.datanode.transfer.reader_side import ReadBuffer, serve_read
+from minihdfs.datanode.transfer.writer_side import serve_write
+from minihdfs.stream_io import receive_delimited
+
+log = logging.getLogger(__name__)
+
+_BACKLOG = 128
+_STOP_JOIN_S = 2.0
+
+
+class ConnectionServer:
+    """Accepts on one listening socket and runs `serve` on a thread per connection."""
+
+    def __init__(self, name: str, serve: Callable[[socket.socket], None], connections_max: int) -> None:
+        self._name, self._serve, self._connections_max = name, serve, connections_max
+        self._listener: socket.socket | None = None
+        self._lock = threading.Lock()
+        self._open: dict[socket.socket, threading.Thread] = {}
+        self._stopping = False
+
+    def start(self, listener: socket.socket) -> None:
+        self._listener = listener
+        listener.listen(_BACKLOG)
+        threading.Thread(target=self._accept, name=self._name, daemon=True).start()
+
+    def stop(self) -> None:
+        """Closes the listener and every connection; returns when their threads have ended, or after a moment."""
+        with self._lock:
+            self._stopping = True
+            connections = dict(self._open)
+        if self._listener is not None:
+            with suppress(OSError):
+                self._listener.shutdown(socket.SHUT_RDWR)
+            self._listener.close()
+        for sock in connections:
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+        for thread in connections.values():
+            if thread is not threading.current_thread():
+                thread.join(_STOP_JOIN_S)
+
+    def _accept(self) -> None:
+        assert self._listener is not None
+        while True:
+            try:
+                sock, _ = self._listener.accept()
+            except OSError as error:
+                if self._stopping or self._listener.fileno() < 0:
+                    return
+                log.warning("%s: a connection could not be accepted: %s", self._name, error)
+                continue
+            with self._lock:
+                if self._stopping or len(self._open) >= self._connections_max:
+                    log.warning("%s: a connection beyond %d is closed", self._name, self._connections_max)
+                    sock.close()
+                    continue
+                thread = threading.Thread(target=self._run, args=(sock,), name=f"{self._name}-{sock.fileno()}", daemon=True)
+                self._open[sock] = thread
+            thread.start()
+
+    def _run(self, sock: socket.socket) -> None:
+        try:
+            self._serve(sock)
+        except (OSError, dt.WireError) as error:
+            log.debug("%s: connection ended: %s", self._name, error)
+        except Exception:  # a bug in one operation must not take the other streams of this datanode with it
+            log.exception("%s: an operation failed", self._name)
+        finally:
+            with self._lock:
+                self._open.pop(sock, None)
+            sock.close()
+
+
+class TransferServer:
+    """DataTransferProtocol over TCP."""
+
+    def __init__(self, context: TransferContext, transfer: Callable[[dt.TransferBlock], dt.OpReply]) -> None:
+        """`transfer` pushes a replica of ours to other datanodes and says how that went."""
+        self._context, self._transfer = context, transfer
+        self._connections = ConnectionServer("transfer", self._serve, context.options.connections_max)
+        self.port = 0
+
+    def start(self, host: str, port: int) -> int:
+        """Raises OSError when the port is taken."""
+        listener = socket.create_server((host, port))
+        self.port = int(listener.getsockname()[1])
+        self._connections.start(listener)
+        return self.port
+
+    def stop(self) -> None:
+        self._connections.stop()
+
+    def _serve(self, sock: socket.socket) -> None:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        options, buffer = self._context.options, ReadBuffer()
+        prefix = memoryview(bytearray(dt.OP_PREFIX.size))
+        while True:
+            set_timeouts(sock, options.idle_s, options.packet_s)
+            receive_exactly(sock, prefix)
+            version, opcode = dt.OP_PREFIX.unpack(prefix)
+            if version != dt.VERSION:
+                raise dt.WireError(f"data transfer version {version}, this datanode speaks {dt.VERSION}")
+            set_timeouts(sock, options.packet_s)
+            body = receive_delimited(sock)
+            if not self._operate(sock, opcode, body, buffer):
+                return
+
+    def _operate(self, sock: socket.socket, opcode: int, body: bytes, buffer: ReadBuffer) -> bool:
+        """True when the connection can be used for another operation."""
+        try:
+            operation = dt.decode_operation(opcode, body)
+        except dt.WireError as error:
+            sock.sendall(dt.encode_reply(dt.OpReply(dt.Status.ERROR_UNSUPPORTED, error.message)))
+            return False
+        if isinstance(operation, dt.ReadBlock):
+            return serve_read(sock, operation, self._context, buffer)
+        if isinstance(operation, dt.WriteBlock):
+            return serve_write(sock, operation, self._context)
+        if isinstance(operation, dt.BlockChecksum):
+            return serve_block_checksum(sock, operation, self._context)
+        sock.sendall(dt.encode_reply(self._transfer(operation)))
+        return False
