@@ -38,6 +38,9 @@ class SegmentCorrupt(TaskFailed):
         self.map_index = map_index
 
 
+_STANDARD_LIBRARY = str(Path(linecache.__file__).resolve().parent) + "/"
+
+
 def is_ours(filename: str) -> bool:
     """Whether a frame belongs to the engine rather than to the user."""
     return filename.startswith(_OURS) or filename.startswith("<frozen importlib")
@@ -84,9 +87,10 @@ def full_traceback(error: BaseException) -> str:
 
 
 def has_user_frame(trace: TracebackType | None) -> bool:
-    """Whether the exception passed through code that is not ours."""
+    """Whether the exception passed through code that is neither ours nor the standard library's, which we call too."""
     while trace is not None:
-        if not is_ours(trace.tb_frame.f_code.co_filename):
+        name = trace.tb_frame.f_code.co_filename
+        if not is_ours(name) and (not name.startswith(_STANDARD_LIBRARY) or "-packages/" in name):
             return True
         trace = trace.tb_next
     return False

@@ -1,10 +1,137 @@
+"""The two kinds of map task: into a partitioned map output, or straight into a part file.
+
+The user's generators are consumed from C (`chain.from_iterable(map(job.map, lines))`), a bounded number of pairs at a time; between two
+such batches the task looks at the clock (progress) and at its memory (spill). Batches adapt to the job's speed, so that a map that sleeps
+in every record still reports several times a second. Which record is being mapped is read off the line iterator when a failure asks.
+"""
+
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from mapreduce.api.job import Job, defines
+from mapreduce.engine.attempt import MapOutput, PartOutput, ProgressSink, Task
+from mapreduce.engine.map_output import DATA_NAME, INDEX_NAME
+from mapreduce.engine.map_side import NO_KEY, Collector, Pair
+from mapreduce.engine.memory import ResidentGauge, SpillGauge
+from mapreduce.engine.spill import Spills
+from mapreduce.engine.task_run import GentleGarbageCollection, Position, TaskRun
+from mapreduce.formats.text import Batch, TextInput
+from mapreduce.formats.text_output import TextOutput
+from mapreduce.plan.spec import JobSpec, Split
+from mapreduce.storage.api import Storage, Writer
+
+MAX_TAKEN_PAIRS = 8192
+MAX_SLICE_RECORDS = 1 << 16
+_BATCH_SLOW_S, _BATCH_FAST_S = 0.2, 0.05
 
 
-def run_map(*args: Any, **kwargs: Any) -> NoReturn:
-    raise RuntimeError("in work")
+class _Input:
+    """The split's records as pairs of the user's map, and where in it the task is."""
+
+    def __init__(self, run: TaskRun, spec: JobSpec, split: Split, storage: Storage) -> None:
+        self._run, self._split = run, split
+        self._reader = storage.open(split.path)
+        self._text = TextInput(self._reader, split.offset, split.length, record_type=spec.record_type, encoding_errors=spec.encoding_errors)
+        self._batch: Batch | None = None
+        self._slice: Any = iter(())  # a list iterator: it knows how many it has left
+        self._slice_end = 0
+        run.position = self.position
+
+    def position(self) -> Position:
+        """The record that was read last, which is the one being mapped."""
+        index = self._slice_end - self._slice.__length_hint__() - 1
+        if self._batch is None or index < 0:
+            return Position(self._split.path)
+        return Position(self._split.path, self._batch.offset(index), self._batch.lines[index])
+
+    def _records(self) -> Iterator[Any]:
+        """Every record of the split; between slices of them the task reports."""
+        records, size = self._run.counter("map_input_records"), 64
+        for batch in self._text.batches():
+            self._batch, self._slice_end = batch, 0
+            while self._slice_end < len(batch.lines):
+                started = self._run.tick()
+                part = batch.lines[self._slice_end : self._slice_end + size]
+                self._slice, self._slice_end = iter(part), self._slice_end + len(part)
+                yield from self._slice
+                records.value += len(part)
+                size = _adapted(size, self._run.tick() - started, MAX_SLICE_RECORDS)
+            self._run.fraction = self._text.bytes_done / max(self._split.length, 1)
+        self._batch = None
+        self._run.counter("map_input_bytes").inc(self._text.bytes_done)
+
+    def consume(self, take: Callable[[Iterator[Pair], int], bool], between: Callable[[], None]) -> None:
+        """Feeds every pair to `take(pairs, limit)`, which says whether there may be more; calls `between` in between."""
+        pairs, limit = chain.from_iterable(map(self._run.job.map, self._records())), 64
+        before = self._run.tick()
+        while take(pairs, limit):
+            between()
+            now = self._run.tick()
+            limit, before = _adapted(limit, now - before, MAX_TAKEN_PAIRS), now
+
+    def close(self) -> None:
+        self._reader.close()
 
 
-run_map_only = run_reduce = run_map
+def _adapted(size: int, took_s: float, most: int) -> int:
+    if took_s < _BATCH_FAST_S:
+        return min(2 * size, most)
+    return max(size // 2, 1) if took_s > _BATCH_SLOW_S else size
+
+
+def run_map(job: type[Job], spec: JobSpec, split: Split, storage: Storage, directory: Path, *, task: Task, progress: ProgressSink,
+            gauge: SpillGauge | None = None) -> MapOutput:
+    """See tasks.run_map. `gauge` is for tests."""
+    run = TaskRun(job, spec, task, progress, phase="map", input_path=split.path)
+    with run.boundary(), GentleGarbageCollection():
+        run.begin()
+        combine = run.job.combine if defines(job, "combine") else None  # type: ignore[attr-defined]
+        collector = Collector(combine)
+        spills = Spills(collector, directory, spec.reducers, gauge or ResidentGauge(spec.spill_bytes), can_fold=combine is not None)
+        source = _Input(run, spec, split, storage)
+        run.position = lambda: source.position() if collector.failed_key is NO_KEY else _combining(collector.failed_key)
+        try:
+            source.consume(collector.take, spills.check)
+            run.job.teardown()
+        finally:
+            source.close()
+        run.phase = "sort"
+        entries = spills.finish(run.tick)
+        run.counter("map_output_records").inc(collector.map_output_records)
+        if combine is not None:
+            run.counter("combine_output_records").inc(collector.combine_output_records)
+        if spills.spilled_records:
+            run.counter("spilled_records").inc(spills.spilled_records)
+        run.counter("map_output_bytes").inc(sum(entry.length for entry in entries))
+        run.fraction = 1.0
+        run.report()
+    return MapOutput(directory / DATA_NAME, directory / INDEX_NAME, tuple(entry.length for entry in entries),
+                     tuple(entry.records for entry in entries), run.totals())
+
+
+def _combining(key: Any) -> Position:
+    return Position(record=f"key {key!r}", method="combine")
+
+
+def run_map_only(job: type[Job], spec: JobSpec, split: Split, storage: Storage, writer: Writer, *, task: Task,
+                 progress: ProgressSink) -> PartOutput:
+    """See tasks.run_map_only."""
+    run = TaskRun(job, spec, task, progress, phase="map", input_path=split.path)
+    with run.boundary(), GentleGarbageCollection():
+        run.begin()
+        output = TextOutput(writer)
+        source = _Input(run, spec, split, storage)
+        try:
+            source.consume(output.take, lambda: None)
+            run.job.teardown()
+        finally:
+            source.close()
+        output.flush()
+        run.counter("map_output_records").inc(output.records)
+        run.fraction = 1.0
+        run.report()
+    return PartOutput(output.length, output.crc32c, output.records, run.totals())

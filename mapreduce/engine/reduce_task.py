@@ -1,10 +1,110 @@
+"""The reduce task: merge the segments, group equal keys, write what the job's reduce yields.
+
+What goes wrong in reading a segment is raised inside the user's generator (it pulls the values), where a broad `except` could swallow it
+and end the job with values missing. So it is kept, and raised again after every key.
+"""
+
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+from mapreduce.api.counters import Counter
+from mapreduce.api.job import Job
+from mapreduce.engine.attempt import PartOutput, ProgressSink, Segment, Task
+from mapreduce.engine.codec import Section
+from mapreduce.engine.keys import decode
+from mapreduce.engine.map_output import MapOutputWriter
+from mapreduce.engine.map_side import Pair
+from mapreduce.engine.merge import merge
+from mapreduce.engine.segments import SegmentReader
+from mapreduce.engine.spill import write_merged
+from mapreduce.engine.task_run import GentleGarbageCollection, Position, TaskRun
+from mapreduce.formats.text_output import TextOutput
+from mapreduce.plan.spec import JobSpec
+from mapreduce.storage.api import Writer
+
+FAN_IN = 256
+"""Most segments merged at once when they do not all fit in memory; more go through intermediate files, neighbours first."""
+IN_MEMORY_BYTES = 32 << 20
+_TICK_EVERY = 64
+_KEY, _VALUE = itemgetter(0), itemgetter(1)
 
 
-def run_map(*args: Any, **kwargs: Any) -> NoReturn:
-    raise RuntimeError("in work")
+def run_reduce(job: type[Job], spec: JobSpec, segments: Iterable[Segment], writer: Writer, directory: Path, *, task: Task,
+               progress: ProgressSink) -> PartOutput:
+    """See tasks.run_reduce."""
+    run = TaskRun(job, spec, task, progress, phase="sort")
+    with run.boundary(), GentleGarbageCollection():
+        ordered = sorted((segment for segment in segments if segment.length), key=lambda segment: segment.map_index)
+        run.begin()
+        readers = [SegmentReader(segment) for segment in _narrowed(ordered, directory, run.tick)]
+        total = max(sum(reader.bytes_left for reader in readers), 1)
+
+        def on_round() -> None:
+            run.fraction = 1 - sum(reader.bytes_left for reader in readers) / total
+            run.tick()
+
+        run.phase = "reduce"
+        output = TextOutput(writer)
+        _Reduction(run, output, run.counter("reduce_input_records")).consume(merge(readers, on_round))
+        run.job.teardown()
+        output.flush()
+        run.counter("reduce_output_records").inc(output.records)
+        run.fraction = 1.0
+        run.report()
+    return PartOutput(output.length, output.crc32c, output.records, run.totals())
 
 
-run_map_only = run_reduce = run_map
+class _Reduction:
+    def __init__(self, run: TaskRun, output: TextOutput, records: Counter) -> None:
+        self._run, self._output, self._records = run, output, records
+        self._groups = run.counter("reduce_input_groups")
+        self._key: Any = None
+        self._failure: BaseException | None = None
+
+    def consume(self, sections: Iterator[tuple[Section, Iterator[list[Pair]]]]) -> None:
+        reduce_function, write, tick = self._run.job.reduce, self._output.write, self._run.tick
+        self._run.position = lambda: Position(record=f"key {self._key!r}", method="reduce")
+        for section, pieces in sections:
+            for count, (key, group) in enumerate(groupby(chain.from_iterable(self._kept(pieces)), _KEY)):
+                self._key = key = decode(key) if section.is_encoded else key
+                write(reduce_function(key, map(_VALUE, group)))
+                if self._failure is not None:
+                    raise self._failure
+                if count % _TICK_EVERY == 0:
+                    tick()
+                self._groups.value += 1
+            if self._failure is not None:
+                raise self._failure
+
+    def _kept(self, pieces: Iterator[list[Pair]]) -> Iterator[list[Pair]]:
+        """The pieces, their pairs counted, remembering what reading them raised."""
+        try:
+            for piece in pieces:
+                self._records.value += len(piece)
+                yield piece
+        except BaseException as error:
+            self._failure = error
+            raise
+
+
+def _narrowed(segments: list[Segment], directory: Path, tick: Callable[[], object]) -> list[Segment]:
+    """At most FAN_IN segments, or all of them where they fit in memory. Neighbours are merged, so equal keys keep the order of the maps."""
+    passes = 0
+    while len(segments) > FAN_IN and sum(segment.length for segment in segments) > IN_MEMORY_BYTES:
+        merged: list[Segment] = []
+        passes += 1
+        for at in range(0, len(segments), FAN_IN):
+            group = segments[at : at + FAN_IN]
+            writer = MapOutputWriter(directory, 1, stem=f"merge-{passes}-{len(merged)}")
+            writer.begin(0)
+            for section, pieces in merge([SegmentReader(segment) for segment in group], tick):
+                write_merged(writer, section, chain.from_iterable(pieces))
+            (entry,) = writer.finish()
+            merged.append(Segment(group[0].map_index, entry.length, entry.crc32c, str(writer.data_path), entry.offset))
+        segments = merged
+    return segments

@@ -5,7 +5,7 @@ Paths are absolute strings of that storage. Missing files raise FileNotFoundErro
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -78,6 +78,6 @@ class Storage(Protocol):
         and is neither the staging directory already published nor the one to replace."""
         ...
 
-    def locate(self, path: str, offset: int, length: int) -> list[Span]: ...
+    def locate(self, path: str, offset: int, length: int) -> Sequence[Span]: ...
 
     def close(self) -> None: ...

@@ -1,0 +1,96 @@
+"""A finished map's two files: `data`, one segment per partition one after the other, and `index`, where each one is.
+
+The index is written last and renamed into place, so a map output with an index is whole. Neither file is fsynced: what a power cut takes
+is made again. Knows bytes and checksums only, so daemons may import it; what a segment says is codec.py's.
+
+    data    magic `MRMO` · version u16 · reserved u16 · segments
+    index   magic `MRIX` · version u16 · reserved u16 · partitions u32 · per partition: offset u64, length u64, records u64, crc32c u32
+            · crc32c u32 of everything before
+"""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import NamedTuple
+
+from clusterkit.errors import CorruptRecord
+from mapreduce.engine.checksum import crc32c
+
+DATA_NAME, INDEX_NAME = "map.data", "map.index"
+VERSION = 1
+_HEAD = struct.Struct("<4sHH")
+_COUNT = struct.Struct("<I")
+_ENTRY = struct.Struct("<QQQI")
+_WRITE_BYTES = 1 << 20
+
+
+class SegmentEntry(NamedTuple):
+    offset: int
+    length: int
+    records: int
+    crc32c: int  # of the segment's bytes; 0 when it is empty
+
+
+def read_index(path: Path) -> list[SegmentEntry]:
+    """One entry per partition. Raises CorruptRecord, FileNotFoundError."""
+    data = path.read_bytes()
+    if len(data) < _HEAD.size + _COUNT.size + 4 or _HEAD.unpack_from(data)[0] != b"MRIX":
+        raise CorruptRecord(f"{path} is not a map output index")
+    _magic, version, _reserved = _HEAD.unpack_from(data)
+    if version != VERSION:
+        raise CorruptRecord(f"{path} has version {version}, this program reads {VERSION}")
+    if crc32c(data[:-4]) != int.from_bytes(data[-4:], "little"):
+        raise CorruptRecord(f"{path} does not match its checksum")
+    (count,) = _COUNT.unpack_from(data, _HEAD.size)
+    start = _HEAD.size + _COUNT.size
+    if len(data) != start + count * _ENTRY.size + 4:
+        raise CorruptRecord(f"{path} has the wrong length for {count} partitions")
+    return [SegmentEntry(*_ENTRY.unpack_from(data, start + i * _ENTRY.size)) for i in range(count)]
+
+
+class MapOutputWriter:
+    """Writes partitions in their order: `begin` each, `write` its bytes, `finish` at the end. `abort` removes everything."""
+
+    def __init__(self, directory: Path, partitions: int, *, stem: str = "map") -> None:
+        self.data_path, self.index_path = directory / f"{stem}.data", directory / f"{stem}.index"
+        self._partitions = partitions
+        self._file = self.data_path.open("wb", buffering=_WRITE_BYTES)
+        self._file.write(_HEAD.pack(b"MRMO", VERSION, 0))
+        self._at = _HEAD.size
+        self._entries: list[SegmentEntry] = []
+        self._start = self._records = self._crc = 0
+        self._open = False
+
+    def begin(self, partition: int) -> None:
+        """Partitions passed over are empty."""
+        self._end_segment()
+        while len(self._entries) < partition:
+            self._entries.append(SegmentEntry(self._at, 0, 0, 0))
+        self._start, self._records, self._crc, self._open = self._at, 0, 0, True
+
+    def write(self, data: bytes, records: int) -> None:
+        self._file.write(data)
+        self._at += len(data)
+        self._records += records
+        self._crc = crc32c(data, self._crc)
+
+    def finish(self) -> list[SegmentEntry]:
+        self.begin(self._partitions)
+        self._open = False
+        self._file.close()
+        body = _HEAD.pack(b"MRIX", VERSION, 0) + _COUNT.pack(self._partitions) + b"".join(_ENTRY.pack(*entry) for entry in self._entries)
+        hidden = self.index_path.with_suffix(".index.tmp")
+        hidden.write_bytes(body + crc32c(body).to_bytes(4, "little"))
+        hidden.rename(self.index_path)
+        return self._entries
+
+    def abort(self) -> None:
+        self._file.close()
+        self.data_path.unlink(missing_ok=True)
+        self.index_path.unlink(missing_ok=True)
+
+    def _end_segment(self) -> None:
+        if self._open:
+            self._entries.append(SegmentEntry(self._start, self._at - self._start, self._records, self._crc))
+        self._open = False

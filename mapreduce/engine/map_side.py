@@ -1,0 +1,227 @@
+"""Takes what a map yields and holds it by key until it is written out, sorted and partitioned.
+
+Fresh pairs go into one dict per exact type for str, bytes and int keys, and by their encoding for all others, each key with the list of
+its values in the order they came. As long as every value is the very same object and every key of one type (counting: `yield word, 1`), a
+dict of numbers stands in for the lists: it says the same, in about half the time, and turns into lists at the first pair that differs.
+
+With a combine, `fold` puts each fresh key's values, behind what an earlier fold left of it, through the job's combine and keeps what that
+yields. Every value that reaches a reducer has then been through combine at least once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice, repeat
+from typing import Any
+
+from mapreduce.engine import partition
+from mapreduce.engine.codec import Section, encode_frames, section_of_encoding
+from mapreduce.engine.keys import decode, encode
+from mapreduce.engine.map_output import MapOutputWriter
+
+Pair = tuple[Any, Any]
+CombineFunction = Callable[[Any, Iterator[Any]], Iterable[Pair]]
+_NATIVE: dict[type, Section] = {int: Section.INT, str: Section.STR, bytes: Section.BYTES}
+_KIND = {section: kind for kind, section in _NATIVE.items()}
+_NOTHING = object()
+NO_KEY = object()
+
+
+class BadPair(Exception):
+    """What `map` or `combine` yielded is not what it has to be; the text says how."""
+
+
+class _Lists(dict[Any, list[Any]]):
+    """key -> its values."""
+
+    def __missing__(self, key: Any) -> list[Any]:
+        values = self[key] = []
+        return values
+
+
+class _EncodedLists:
+    """The same for keys that do not compare natively: by encoding."""
+
+    def __init__(self) -> None:
+        self.by_encoding = _Lists()
+
+    def __getitem__(self, key: Any) -> list[Any]:
+        return self.by_encoding[encode(key)]
+
+
+class _Tables(dict[type, Any]):
+    """type of a key -> where its pairs go."""
+
+    def __init__(self) -> None:
+        super().__init__({kind: _Lists() for kind in _NATIVE})
+        self.encoded = _EncodedLists()
+
+    def __missing__(self, kind: type) -> _EncodedLists:
+        return self.encoded
+
+
+class Collector:
+    """One map attempt's pairs."""
+
+    def __init__(self, combine: CombineFunction | None = None) -> None:
+        self._combine = combine
+        self._combined: dict[Section, dict[Any, list[Any]]] = {}
+        self.map_output_records = 0
+        self.combine_output_records = 0
+        self.records_held = 0  # taken since the last write, to the nearest batch
+        self.failed_key: Any = NO_KEY  # the key whose combine raised
+        self._clear_fresh()
+
+    def _clear_fresh(self) -> None:
+        self._tables = _Tables()
+        self._counts: dict[Any, int] = {}
+        self._constant: Any = _NOTHING
+        self._counted_kind: type = str
+        self._is_counting = True
+        self.records_fresh = 0  # taken since the last fold or write, to the nearest batch
+
+    def take(self, pairs: Iterator[Pair], limit: int) -> bool:
+        """Takes about `limit` pairs; False when there are no more. Raises BadKey, and what unpacking a non-pair raises."""
+        self._take(islice(pairs, limit))
+        self.records_held += limit
+        self.records_fresh += limit
+        one_more = list(islice(pairs, 1))
+        self._take(iter(one_more))
+        return bool(one_more)
+
+    def _take(self, pairs: Iterator[Pair]) -> None:
+        if self._is_counting:
+            self._take_counting(pairs)
+        tables = self._tables
+        for key, value in pairs:
+            tables[type(key)][key].append(value)
+
+    def _take_counting(self, pairs: Iterator[Pair]) -> None:
+        """Returns at the end of `pairs`, or earlier when they no longer can be counted."""
+        if self._constant is _NOTHING:
+            for key, value in islice(pairs, 1):
+                self._counted_kind, self._constant = type(key), value
+                if type(key) not in _NATIVE:
+                    self._stop_counting()
+                    self._tables[type(key)][key].append(value)
+                    return
+                self._counts[key] = 1
+        counts, kind, constant = self._counts, self._counted_kind, self._constant
+        get = counts.get
+        for key, value in pairs:
+            if value is constant and type(key) is kind:
+                counts[key] = get(key, 0) + 1
+            else:
+                self._stop_counting()
+                self._tables[type(key)][key].append(value)
+                return
+
+    def _stop_counting(self) -> None:
+        table = self._tables[self._counted_kind] if self._counts else {}
+        for key, times in self._counts.items():
+            table[key] = [self._constant] * times
+        self._counts, self._is_counting = {}, False
+
+    def fold(self) -> None:
+        """Puts everything fresh through combine."""
+        assert self._combine is not None
+        for section, values_of in self._fresh():
+            kept = self._combined.setdefault(section, {})
+            for key, values in values_of:
+                earlier = kept.get(key)
+                self.map_output_records += len(values)
+                kept[key] = self.combine_one(section, key, chain(earlier, values) if earlier else iter(values))
+        self._clear_fresh()
+
+    def combine_one(self, section: Section, key: Any, values: Iterator[Any]) -> list[Any]:
+        """What combine yields for one key. `key` is an encoding in the encoded sections."""
+        assert self._combine is not None
+        results = []
+        try:
+            if section.is_encoded:
+                for result_key, result in self._combine(decode(key), values):
+                    if encode(result_key) != key:
+                        raise BadPair(_changed_key(decode(key), result_key))
+                    results.append(result)
+            else:
+                kind = _KIND[section]
+                for result_key, result in self._combine(key, values):
+                    if result_key is not key and (type(result_key) is not kind or result_key != key):
+                        raise BadPair(_changed_key(key, result_key))
+                    results.append(result)
+        except BaseException:
+            self.failed_key = decode(key) if section.is_encoded else key
+            raise
+        self.combine_output_records += len(results)
+        return results
+
+    def _fresh(self) -> Iterator[tuple[Section, Iterator[tuple[Any, list[Any]]]]]:
+        """Every section that has fresh pairs, as (section, (key, values) …), in no order."""
+        if self._counts:
+            constant = self._constant
+            yield _NATIVE[self._counted_kind], ((key, [constant] * times) for key, times in self._counts.items())
+        for kind, section in _NATIVE.items():
+            if self._tables[kind]:
+                yield section, iter(self._tables[kind].items())
+        by_section: dict[Section, list[tuple[bytes, list[Any]]]] = {}
+        for encoding, values in self._tables.encoded.by_encoding.items():
+            by_section.setdefault(section_of_encoding(encoding), []).append((encoding, values))
+        for section, items in by_section.items():
+            yield section, iter(items)
+
+    def write(self, writer: MapOutputWriter, partitions: int) -> None:
+        """Writes everything as sorted frames, partition by partition, and is empty afterwards. Folds first where there is a combine."""
+        if self._combine is not None:
+            self.fold()
+            held = self._combined
+        else:
+            held = {}
+            for section, values_of in self._fresh():
+                table = held[section] = dict(values_of)
+                self.map_output_records += sum(map(len, table.values()))
+        self._clear_fresh()
+        parts = [(section, held[section], _partitioned(section, held[section], partitions)) for section in sorted(held)]
+        for number in range(partitions):
+            writer.begin(number)
+            for section, table, buckets in parts:
+                for frame, records in _frames(section, table, buckets[number]):
+                    writer.write(frame, records)
+        self._combined = {}
+        self.records_held = 0
+
+
+def _changed_key(key: Any, result_key: Any) -> str:
+    return f"combine was given the key {key!r:.80} and yielded {result_key!r:.80}: a combine yields the key it was given"
+
+
+def _partitioned(section: Section, table: dict[Any, list[Any]], partitions: int) -> list[list[Any]]:
+    """The table's keys, sorted, by partition."""
+    keys = sorted(table)
+    buckets: list[list[Any]] = [[] for _ in range(partitions)]
+    for key, code in zip(keys, _hashes(section, keys), strict=True):
+        buckets[code % partitions].append(key)
+    return buckets
+
+
+def _hashes(section: Section, keys: list[Any]) -> Iterator[int]:
+    if section is Section.STR:
+        try:
+            return iter(list(partition.hashes_of_str(keys)))
+        except UnicodeEncodeError:
+            for key in keys:
+                encode(key)  # raises BadKey for the one that is wrong
+    if section is Section.BYTES:
+        return partition.hashes_of_bytes(keys)
+    return partition.hashes_of_int(keys) if section is Section.INT else partition.hashes_of_encodings(keys)
+
+
+def _frames(section: Section, table: dict[Any, list[Any]], keys: list[Any]) -> Iterator[tuple[bytes, int]]:
+    lists = [table[key] for key in keys]
+    counts: list[int] | None = list(map(len, lists))
+    if all(map(int.__eq__, counts or (), repeat(1))):
+        counts = None
+    elif counts and 0 in counts:  # a combine that yielded nothing
+        keys, lists = [k for k in keys if table[k]], [values for values in lists if values]
+        counts = list(map(len, lists))
+    return encode_frames(section, keys, counts, list(chain.from_iterable(lists)))
+
