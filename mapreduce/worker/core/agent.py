@@ -240,12 +240,12 @@ class WorkerAgent:
         if attempt is None:
             return
         limit = attempt.launch.memory_limit_bytes
-        if limit and event.resident_bytes > limit:
-            used, allowed = event.resident_bytes >> 20, limit >> 20
-            self._condemn(attempt, ev.Failure("memory", f"used {used} MiB of memory (resident), limit {allowed} MiB"), False, step)
-        elif event.processes > self.options.processes_per_task:
+        if event.processes > self.options.processes_per_task:
             what = f"ran {event.processes} processes, limit {self.options.processes_per_task}"
             self._condemn(attempt, ev.Failure("processes", what), False, step)
+        elif limit and event.resident_bytes > limit:
+            used, allowed = event.resident_bytes >> 20, limit >> 20
+            self._condemn(attempt, ev.Failure("memory", f"used {used} MiB of memory (resident), limit {allowed} MiB"), False, step)
 
     def _on_exited(self, event: ev.TaskExited, step: _Step) -> None:
         attempt = self.attempts.get(event.attempt_id)

@@ -1,0 +1,218 @@
+"""What happens inside a task process: read the order, load the job's code, run the engine, say what came of it.
+
+The process was forked from the warm server and belongs to one attempt. It speaks with the worker over its channel only; it never imports
+gRPC. Where it ends is decided by what it said last: a map's output, the answer to its commit, or a failure; silence is a failure too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import platform
+import socket
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from clusterkit.errors import ClusterError, CorruptRecord
+from mapreduce.api.job import Job
+from mapreduce.engine.attempt import PartOutput, Progress, Segment, Task
+from mapreduce.engine.failures import TaskFailed
+from mapreduce.engine.tasks import run_map, run_map_only, run_reduce
+from mapreduce.plan.loading import load_job
+from mapreduce.plan.manifest import part_name, staging_directory
+from mapreduce.plan.spec import FailureReport, JobSpec, Split
+from mapreduce.storage.api import Storage, Writer
+from mapreduce.storage.opening import open_storage
+from mapreduce.worker import task_messages as msg
+from mapreduce.worker.shuffle_client import ShuffleClient
+
+PRELOADED = ("mapreduce.storage.local", "mapreduce.storage.minihdfs")
+"""Loaded by the warm server before it forks, besides what this module needs itself."""
+SHUFFLE_SHARE = 0.3
+"""Of a reduce's progress."""
+
+
+class TaskChannel:
+    """The task's end of its socket pair with the worker."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.socket = sock
+        self._frames = msg.Frames()
+        self._bodies: list[bytes] = []
+
+    def send(self, message: msg.FromTask) -> None:
+        """The worker's end gone means the worker is: so is this process, in a moment."""
+        self.socket.sendall(msg.encode(message))
+
+    def receive(self, *, wait: bool = True) -> msg.ToTask | None:
+        """The next message; None when there is none yet and `wait` is false. Raises EOFError when the worker is gone."""
+        while not self._bodies:
+            try:
+                data = self.socket.recv(1 << 16, 0 if wait else socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return None
+            if not data:
+                raise EOFError("the worker is gone")
+            self._bodies += self._frames.feed(data)
+        return msg.decode_to_task(self._bodies.pop(0))
+
+
+def run_task(sock: socket.socket) -> int:
+    """Returns the process's exit status."""
+    channel = TaskChannel(sock)
+    order = channel.receive()
+    assert isinstance(order, msg.TaskOrder)
+    try:
+        _Attempt(order, channel).run()
+        return 0
+    except TaskFailed as failed:
+        _say_failure(channel, failed.report, failed.__cause__)
+    except (ClusterError, OSError) as error:
+        # Not the user's code: that is wrapped by the engine. A file system or a disk that does not do its part.
+        report = FailureReport(kind="storage", message=f"{type(error).__name__}: {error}", engine_traceback=traceback.format_exc())
+        _say_failure(channel, report, error)
+    except Exception as error:  # an error of ours must be told with its traceback, not as a bare exit
+        report = FailureReport(kind="engine", message=f"{type(error).__name__}: {error}", engine_traceback=traceback.format_exc())
+        _say_failure(channel, report)
+    return 1
+
+
+def _say_failure(channel: TaskChannel, report: FailureReport, cause: BaseException | None = None) -> None:
+    """A service that is away for a while is not the job's fault: such an attempt does not count against it."""
+    text = report.engine_traceback or report.traceback
+    if text:
+        print(text, flush=True)  # noqa: T201  (stdout is the attempt's log)
+    killed = isinstance(cause, ClusterError) and cause.retryable
+    try:
+        channel.send(msg.Failing(report, killed))
+    except UnicodeEncodeError:  # lone surrogates in a user's message
+        clean = {name: value.encode("utf-8", "replace").decode() for name, value in _texts(report).items()}
+        channel.send(msg.Failing(msgspec.structs.replace(report, **clean), killed))
+
+
+def _texts(report: FailureReport) -> dict[str, str]:
+    return {name: value for name, value in msgspec.structs.asdict(report).items() if isinstance(value, str)}
+
+
+class _Attempt:
+    def __init__(self, order: msg.TaskOrder, channel: TaskChannel) -> None:
+        self._order, self._channel = order, channel
+        self._spec = JobSpec.from_json(bytes(order.spec))
+        self._task = Task(order.attempt_id, order.index)
+        self._storage: Storage = open_storage(order.filesystem)
+        self._work = Path(order.work_directory)
+
+    def run(self) -> None:
+        self._check_python()
+        job = self._load_code()
+        if self._order.kind == "reduce":
+            self._reduce(job)
+        elif self._spec.reducers == 0:
+            split = self._split()
+            self._write_part("m", lambda writer: self._map_only(job, split, writer))
+        else:
+            self._map(job, self._split())
+
+    def _split(self) -> Split:
+        return msgspec.json.decode(bytes(self._order.split), type=Split)
+
+    def _map(self, job: type[Job], split: Split) -> None:
+        directory = Path(self._order.output_directory)
+        made = run_map(job, self._spec, split, self._storage, directory, task=self._task, progress=self._tell_progress)
+        self._channel.send(msg.MapMade(list(made.segment_bytes), list(made.segment_records), made.counters))
+
+    def _map_only(self, job: type[Job], split: Split, writer: Writer) -> PartOutput:
+        return run_map_only(job, self._spec, split, self._storage, writer, task=self._task, progress=self._tell_progress)
+
+    def _reduce(self, job: type[Job]) -> None:
+        client = ShuffleClient(
+            self._order, self._channel, self._work, memory_bytes=self._spec.memory_limit_bytes // 8, tell=self._tell_shuffle
+        )
+        segments = client.fetch_all()
+        self._write_part("r", lambda writer: self._run_reduce(job, segments, writer))
+
+    def _run_reduce(self, job: type[Job], segments: list[Segment], writer: Writer) -> PartOutput:
+        return run_reduce(job, self._spec, segments, writer, self._work, task=self._task, progress=self._tell_reduce)
+
+    # ── output ──
+
+    def _write_part(self, letter: str, write: Callable[[Writer], PartOutput]) -> None:
+        """Writes this attempt's private file, closes it, and asks whether it may be the task's output."""
+        path, writer = self._create_part(letter)
+        try:
+            part = write(writer)
+            info = writer.close()
+        except BaseException:
+            with contextlib.suppress(ClusterError, OSError):  # the attempt fails for the first reason, not for this one
+                writer.abort()
+            raise
+        if info.length != part.length:
+            raise CorruptRecord(f"{path} has {info.length} bytes after {part.length} were written")
+        self._channel.send(msg.MayCommit(path, info.file_id, part.length, part.crc32c, part.counters))
+        verdict = self._channel.receive()
+        while not isinstance(verdict, msg.CommitVerdict):
+            verdict = self._channel.receive()
+        if not verdict.granted:
+            print(f"commit denied: {verdict.reason}", flush=True)  # noqa: T201  (stdout is the attempt's log)
+            self._storage.delete(path)
+
+    def _create_part(self, letter: str) -> tuple[str, Writer]:
+        directory = staging_directory(self._spec.output, self._order.job_id) + "/attempts"
+        path = f"{directory}/{part_name(letter, self._order.index)}.{self._order.attempt_id}"
+        try:
+            return path, self._storage.create(path, replication=self._spec.output_replication)
+        except FileNotFoundError:  # the first attempt of the job to write makes the directory
+            self._storage.mkdirs(directory)
+            return path, self._storage.create(path, replication=self._spec.output_replication)
+
+    # ── code ──
+
+    def _check_python(self) -> None:
+        here = ".".join(platform.python_version_tuple()[:2])
+        if self._spec.python and self._spec.python != here:
+            message = f"this worker runs Python {here}, the job was submitted from Python {self._spec.python}"
+            raise TaskFailed(FailureReport(kind="engine", message=message))
+
+    def _load_code(self) -> type[Job]:
+        """From this worker's copy of the archive, which is believed only when its checksum is right; fetched when there is none."""
+        code = self._spec.code
+        name = code.sha256 if code.sha256.isalnum() else hashlib.sha256(code.sha256.encode()).hexdigest()
+        copy = Path(self._order.code_directory) / f"{name}.zip"
+        try:
+            return load_job(code, copy.read_bytes())
+        except (FileNotFoundError, CorruptRecord):
+            archive = read_whole(self._storage, code.archive)
+        job = load_job(code, archive)
+        beside = copy.with_suffix(f".{os.getpid()}.tmp")
+        beside.write_bytes(archive)
+        beside.rename(copy)
+        return job
+
+    # ── progress ──
+
+    def _tell_progress(self, progress: Progress) -> None:
+        status = progress.status.encode("utf-8", "replace").decode()
+        self._channel.send(msg.Progressed(progress.fraction, progress.phase, status, progress.counters))
+
+    def _tell_shuffle(self, fraction: float) -> None:
+        self._channel.send(msg.Progressed(SHUFFLE_SHARE * fraction, "shuffle"))
+
+    def _tell_reduce(self, progress: Progress) -> None:
+        self._tell_progress(progress._replace(fraction=SHUFFLE_SHARE + (1 - SHUFFLE_SHARE) * progress.fraction))
+
+
+def read_whole(storage: Storage, path: str) -> bytes:
+    reader = storage.open(path)
+    try:
+        pieces = []
+        offset = 0
+        while piece := reader.read_at(offset, 1 << 20):
+            pieces.append(piece)
+            offset += len(piece)
+        return b"".join(pieces)
+    finally:
+        reader.close()
