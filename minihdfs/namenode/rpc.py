@@ -1,8 +1,8 @@
 """The namenode's only thread: one non-blocking loop that reads, parses, steps, makes durable, encodes and writes.
 
-Each round takes what every readable connection has said, plus what gRPC's threads have posted, and hands all of it to `Driver.turn` as one
-batch: one fsync covers every edit in it (group commit), and answers leave after it. Why one thread: handing calls between threads cost
-three quarters of the calls per second (measured; docs/ARCHITECTURE.md, "Threads").
+Each round takes what every readable connection has said, plus what gRPC's threads have posted, and hands all of it to `Driver.turn`
+as one batch: one fsync covers every edit in it (group commit), and answers leave after it. Why one thread: handing calls between
+threads cost three quarters of the calls per second (measured; docs/ARCHITECTURE.md, "Threads").
 """
 
 from __future__ import annotations

@@ -108,6 +108,14 @@ class StoreFlusher:
             self._process.stdin.close()
         self._process.wait(STALL_S)
 
+    def abandon(self) -> None:
+        """After a failure: what the core holds is not to be trusted, so nothing more of it is written."""
+        self._batches.put(None)
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(STALL_S)
+            self._thread.join(STALL_S)
+
     def _begin(self) -> None:
         batch = self._core.freeze()
         if batch is not None:

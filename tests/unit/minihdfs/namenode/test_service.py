@@ -1,0 +1,194 @@
+"""A whole namenode in process: formatting and adopting, restarts that keep everything, and the ways in which it must end itself."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from clusterkit.errors import ClusterError, Fenced, PortInUse, Unavailable
+from clusterkit.journal_local import LocalJournal
+from minihdfs import hadoop_rpc
+from minihdfs.client.namenode import NamenodeClient
+from minihdfs.client.namenode_failover import CallOptions
+from minihdfs.errors import FileNotFound, WrongCluster
+from minihdfs.namenode.core.options import Options
+from minihdfs.namenode.service import NamenodeService, NamenodeServiceOptions
+from minihdfs.pb import hadoop_namenode_pb2 as nn
+from tests.unit.minihdfs.namenode.sole_coordinator import SoleCoordinator
+
+USER = "ann"
+
+
+def options(directory: Path, **named: object) -> NamenodeServiceOptions:
+    core = Options(cluster_id="", superuser=USER)
+    return NamenodeServiceOptions(node_id="nn1", data_dir=directory / "nn1", core=core, **named)  # type: ignore[arg-type]
+
+
+def client_of(service: NamenodeService) -> NamenodeClient:
+    return NamenodeClient(service.address, USER, options=CallOptions(patience_s=0.2))
+
+
+@contextlib.contextmanager
+def running(directory: Path, coordinator: SoleCoordinator, **named: object) -> Iterator[NamenodeService]:
+    service = NamenodeService(options(directory, **named), coordinator)
+    service.start()
+    try:
+        yield service
+    finally:
+        service.stop()
+        with contextlib.suppress(ClusterError, OSError):
+            service.wait()
+
+
+@pytest.fixture
+def coordinator() -> SoleCoordinator:
+    return SoleCoordinator()
+
+
+def test_a_fresh_directory_becomes_a_cluster_that_serves(tmp_path: Path, coordinator: SoleCoordinator) -> None:
+    with running(tmp_path, coordinator) as service:
+        assert coordinator.settings["cluster_id"].value.decode() == service.cluster_id
+        status = client_of(service).get_status()
+        assert (status.epoch, status.cluster_id) == (1, service.cluster_id)
+        leader = coordinator.leader("namenode")
+        assert leader is not None
+        assert leader.address == f"{service.address},{service.datanode_address}"
+        assert service.fs_uri == f"hdfs://127.0.0.1:{service.ports['rpc']}"
+
+
+def test_a_restart_keeps_everything_under_a_higher_epoch_at_the_same_ports(tmp_path: Path, coordinator: SoleCoordinator) -> None:
+    with running(tmp_path, coordinator) as first:
+        client_of(first).mkdirs("/kept/deep")
+        client_of(first).set_permission("/kept", 0o750)
+        ports = first.ports
+    with running(tmp_path, coordinator) as second:
+        status = client_of(second).get_file_info("/kept")
+        assert status is not None
+        assert (status.permission, second.ports, second.epoch) == (0o750, ports, 2)
+
+
+def test_a_call_repeated_after_a_restart_gets_its_first_answer(tmp_path: Path, coordinator: SoleCoordinator) -> None:
+    def delete(service: NamenodeService, retry: int) -> bool:
+        with socket.create_connection(("127.0.0.1", service.ports["rpc"]), timeout=10) as sock:
+            request = nn.DeleteRequest(src="/d", recursive=False)
+            wire = hadoop_rpc.encode_call(5, b"c" * 16, retry, hadoop_rpc.CLIENT_PROTOCOL, "delete", request)
+            sock.sendall(hadoop_rpc.encode_opening(USER, b"c" * 16) + wire)
+            connection = hadoop_rpc.ClientConnection()
+            while not (replies := connection.feed(sock.recv(4096))):
+                pass
+            return nn.DeleteResponse.FromString(replies[0].payload).result
+
+    with running(tmp_path, coordinator) as first:
+        client_of(first).mkdirs("/d")
+        assert delete(first, 0) is True
+    with running(tmp_path, coordinator) as second:
+        assert delete(second, 1) is True
+        assert client_of(second).delete("/d") is False
+
+
+def test_a_directory_of_another_cluster_is_refused(tmp_path: Path, coordinator: SoleCoordinator) -> None:
+    with running(tmp_path, coordinator) as service:
+        cluster_id = service.cluster_id
+    other = SoleCoordinator()
+    other.set("cluster_id", b"another")
+    with pytest.raises(WrongCluster, match=cluster_id):
+        NamenodeService(options(tmp_path), other).start()
+
+
+def test_an_empty_directory_of_an_existing_cluster_is_not_formatted(tmp_path: Path, coordinator: SoleCoordinator) -> None:
+    coordinator.set("cluster_id", b"exists")
+    with pytest.raises(WrongCluster, match="exists"):
+        NamenodeService(options(tmp_path), coordinator).start()
+
+
+def test_a_coordinator_that_forgot_the_cluster_learns_it_from_the_directory(tmp_path: Path, coordinator: SoleCoordinator) -> None:
+    with running(tmp_path, coordinator) as service:
+        cluster_id = service.cluster_id
+    forgetful = SoleCoordinator()
+    with running(tmp_path, forgetful) as service:
+        assert forgetful.settings["cluster_id"].value.decode() == cluster_id
+        assert service.epoch == 2  # never an epoch that was handed out before
+
+
+def test_two_processes_never_share_a_directory(tmp_path: Path, coordinator: SoleCoordinator) -> None:
+    with running(tmp_path, coordinator), pytest.raises(ClusterError, match="in use"):
+        NamenodeService(options(tmp_path), coordinator).start()
+
+
+def test_a_port_in_use_is_named(tmp_path: Path, coordinator: SoleCoordinator) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(PortInUse, match=str(port)):
+            NamenodeService(options(tmp_path, port=port), coordinator).start()
+        with running(tmp_path, coordinator, preferred_port=port) as service:
+            assert service.ports["rpc"] != port
+
+
+def test_losing_leadership_ends_it(tmp_path: Path, coordinator: SoleCoordinator) -> None:
+    with running(tmp_path, coordinator) as service:
+        client_of(service).get_file_info("/")
+        assert coordinator.leadership is not None
+        threading.Thread(target=coordinator.leadership.on_lost).start()
+        with pytest.raises(Fenced):
+            service.wait()
+        with pytest.raises(Unavailable):
+            client_of(service).get_file_info("/")
+
+
+def test_a_lease_that_ran_out_silences_it_before_an_answer_leaves(tmp_path: Path, coordinator: SoleCoordinator) -> None:
+    with running(tmp_path, coordinator) as service:
+        client = client_of(service)
+        client.get_file_info("/")
+        assert coordinator.leadership is not None
+        coordinator.leadership.deadline = 1
+        with pytest.raises(Unavailable):
+            client.get_file_info("/")
+        with pytest.raises(Fenced, match="lease"):
+            service.wait()
+
+
+class FullDisk(LocalJournal):
+    full = False
+
+    def sync(self) -> None:
+        if self.full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        super().sync()
+
+
+def test_a_journal_that_fails_ends_it_and_the_edit_was_never_answered(tmp_path: Path, coordinator: SoleCoordinator) -> None:
+    journals: list[FullDisk] = []
+
+    def open_journal(path: Path) -> FullDisk:
+        journals.append(FullDisk(path))
+        return journals[-1]
+
+    service = NamenodeService(options(tmp_path), coordinator, open_journal=open_journal)
+    service.start()
+    client = client_of(service)
+    client.mkdirs("/before")
+    journals[0].full = True
+    with pytest.raises(Unavailable):
+        client.mkdirs("/lost")
+    with pytest.raises(OSError, match="No space"):
+        service.wait()
+    with running(tmp_path, coordinator) as service:
+        assert client_of(service).get_file_info("/before") is not None
+
+
+def test_permissions_hold_between_users(tmp_path: Path, coordinator: SoleCoordinator) -> None:
+    with running(tmp_path, coordinator) as service:
+        client_of(service).mkdirs("/private", 0o700)
+        status = client_of(service).get_file_info("/private")
+        assert status is not None
+        assert (status.owner, status.group) == (USER, "supergroup")
+        with pytest.raises(ClusterError, match="ermission denied"):
+            NamenodeClient(service.address, "eve").mkdirs("/private/x")
+        with pytest.raises(FileNotFound):
+            client_of(service).get_content_summary("/nowhere")
