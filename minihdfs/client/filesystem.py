@@ -16,16 +16,13 @@ import socket
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from clusterkit.errors import UsageError
 from minihdfs import paths
 from minihdfs.client import glob
 from minihdfs.client.api import ClientOptions, NamenodeCalls
-from minihdfs.client.block_map import BlockMap
 from minihdfs.client.datanodes import Datanodes
-from minihdfs.client.leases import LeaseKeeper
-from minihdfs.client.reader import FileReader
-from minihdfs.client.writer import FileWriter
 from minihdfs.errors import FileNotFound, InvalidPath, IsADirectory
 from minihdfs.model import (
     ContentSummary,
@@ -35,6 +32,11 @@ from minihdfs.model import (
     LocatedBlock,
     ServerDefaults,
 )
+
+if TYPE_CHECKING:  # the data plane is loaded with the first file: `ls` does without it
+    from minihdfs.client.leases import LeaseKeeper
+    from minihdfs.client.reader import FileReader
+    from minihdfs.client.writer import FileWriter
 
 SCHEME = "hdfs://"
 DEFAULT_PORT = 8020
@@ -88,7 +90,7 @@ class FileSystem:
         self.calls, self.user, self.addresses = calls, user, tuple(addresses)
         self._options = options or ClientOptions()
         self._datanodes = Datanodes(self._options.connect_timeout_s, self._options.suspect_s)
-        self._leases = LeaseKeeper(lambda: calls.renew_lease(self.client_name), self._options.renew_lease_s)
+        self._leases: LeaseKeeper | None = None
         self._lock = threading.Lock()
         self._defaults: ServerDefaults | None = None
         self._name, self._name_pid = "", 0
@@ -193,6 +195,8 @@ class FileSystem:
 
     def locate(self, path: str, offset: int = 0, length: int | None = None) -> Sequence[LocatedBlock]:
         """The blocks that hold [offset, offset + length), whole file by default, and their datanodes. Raises FileNotFound."""
+        from minihdfs.client.block_map import BlockMap
+
         block_map = BlockMap(self.calls, path)
         return block_map.blocks(offset, block_map.length if length is None else length)
 
@@ -200,6 +204,8 @@ class FileSystem:
 
     def open(self, path: str) -> FileReader:
         """Raises FileNotFound, IsADirectory. Wrap it in io.BufferedReader for many small reads."""
+        from minihdfs.client.reader import FileReader
+
         try:
             return FileReader(self.calls, self._datanodes, path, client_name=self.client_name, options=self._options)
         except FileNotFound:
@@ -220,6 +226,8 @@ class FileSystem:
         resend_bytes: int | None = None,
     ) -> FileWriter:
         """Visible at once, with no bytes; complete when the writer is closed. `resend_bytes` overrides the option for one file."""
+        from minihdfs.client.writer import FileWriter
+
         defaults, name, options = self.server_defaults(), self.client_name, self._options
         if resend_bytes is not None:
             options = replace(options, resend_bytes=resend_bytes)
@@ -232,7 +240,9 @@ class FileSystem:
             replication=replication or defaults.replication,
             block_bytes=block_bytes or defaults.block_bytes,
         )
-        return FileWriter(self.calls, self._datanodes, path, status, defaults, client_name=name, options=options, lease_holder=self._leases)
+        return FileWriter(
+            self.calls, self._datanodes, path, status, defaults, client_name=name, options=options, lease_holder=self._lease_keeper()
+        )
 
     # ── the namespace ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -275,6 +285,14 @@ class FileSystem:
         return self.calls.set_replication(path, replication)
 
     # ── parts ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _lease_keeper(self) -> LeaseKeeper:
+        from minihdfs.client.leases import LeaseKeeper
+
+        with self._lock:
+            if self._leases is None:
+                self._leases = LeaseKeeper(lambda: self.calls.renew_lease(self.client_name), self._options.renew_lease_s)
+            return self._leases
 
     def _scan_if_there(self, path: str) -> Iterator[Entry]:
         try:

@@ -1,0 +1,68 @@
+"""Which cluster a command means, and how its services are reached: the home directory's announcements, or the coordinator's word.
+
+`--cluster`/`MRC_CLUSTER` (zk://HOST:PORT/PATH) names a cluster of several machines; without it the home does. A path that says
+hdfs://HOST:PORT/… is its own address.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from clusterkit.errors import Unavailable, UsageError
+from mrc.home import Home
+
+if TYPE_CHECKING:
+    from coordinator.api import Leader
+    from minihdfs.client.filesystem import FileSystem
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    home: Home
+    cluster: str = ""  # "" = the home's own
+
+    @classmethod
+    def of(cls, given: Mapping[str, str | None] | None) -> Context:
+        """From what the `mrc` group put into click's context object."""
+        given = given or {}
+        return cls(Home.named(given.get("home")), given.get("cluster") or os.environ.get("MRC_CLUSTER") or "")
+
+    @property
+    def user(self) -> str:
+        """Who is asking; Hadoop's own variable, so that one environment serves both shells."""
+        from minihdfs.client.filesystem import own_user
+
+        return os.environ.get("HADOOP_USER_NAME") or own_user()
+
+    def filesystem(self, uri: str = "") -> FileSystem:
+        """The cluster's file system, or the one at hdfs://HOST:PORT. Raises Unavailable when this cluster has no namenode now."""
+        from minihdfs.client.filesystem import connect
+
+        return connect(uri or self.namenode_address(), user=self.user)
+
+    def namenode_address(self) -> str:
+        return self._leader("namenode")
+
+    def tracker_address(self) -> str:
+        return self._leader("tracker")
+
+    def _leader(self, service: str) -> str:
+        if self.cluster:
+            leader = leader_of(self.cluster, service)
+            if leader is None:
+                raise Unavailable(f"no {service} leads in {self.cluster}", next_command="mrc status")
+            return leader.address
+        living = self.home.living(service)
+        if not living:
+            raise Unavailable(f"no {service} is running in {self.home.path}", next_command="mrc up")
+        return living[0].address
+
+
+def leader_of(cluster: str, service: str) -> Leader | None:
+    """Asks the coordinator of a cluster of several machines."""
+    if not cluster.startswith("zk://"):
+        raise UsageError(f"{cluster}: a cluster is named zk://HOST:PORT[,HOST:PORT]/PATH")
+    raise Unavailable(f"{cluster}: no coordinator of several machines is reached from here", next_command="mrc --home DIR up")

@@ -1,0 +1,164 @@
+"""What the arguments of `mrc fs` name: paths of the cluster, of another cluster (hdfs://…), of this machine; and how errors are collected.
+
+A verb with several paths does what it can: each failure is said at once, the first one's exit code is the verb's. Nobody answering ends it.
+"""
+
+from __future__ import annotations
+
+import glob as local_glob
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from clusterkit.errors import ClusterError, Unavailable, UsageError
+from minihdfs.client.filesystem import Entry, FileSystem, parse_uri
+from minihdfs.errors import FileNotFound, FsError
+from mrc.context import Context
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A path of some cluster, not yet known to exist. `prefix` is what was written before the path, for showing it the same way."""
+
+    fs: FileSystem
+    path: str
+    prefix: str = ""
+
+    def shown(self, path: str | None = None) -> str:
+        return self.prefix + (self.path if path is None else path)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Something that exists."""
+
+    target: Target
+    entry: Entry
+
+    @property
+    def fs(self) -> FileSystem:
+        return self.target.fs
+
+    @property
+    def path(self) -> str:
+        return self.entry.path
+
+    @property
+    def shown(self) -> str:
+        return self.target.shown(self.entry.path)
+
+    @property
+    def is_directory(self) -> bool:
+        return self.entry.status.is_directory
+
+    def at(self, entry: Entry) -> Found:
+        return Found(self.target, entry)
+
+
+class Verb:
+    """One call of one verb."""
+
+    def __init__(self, given: object) -> None:
+        self._context = Context.of(given if isinstance(given, dict) else None)
+        self._filesystems: dict[str, FileSystem] = {}
+        self.exit_code = 0
+
+    @contextmanager
+    def trying(self) -> Iterator[None]:
+        """Says what fails inside and goes on behind it."""
+        try:
+            yield
+        except (Unavailable, BrokenPipeError):
+            raise
+        except ClusterError as error:
+            self.failed(error)
+        except OSError as error:
+            self.failed(local_error(error))
+
+    def failed(self, error: ClusterError) -> None:
+        from mrc.main import say
+
+        code = say(error)
+        self.exit_code = self.exit_code or code
+
+    def target(self, text: str) -> Target:
+        """Raises UsageError for a path that cannot be one."""
+        if text.startswith("file:"):
+            raise UsageError(f"{text} is a path of this machine; here one of the cluster is wanted", next_command=f"ls {text[7:] or '/'}")
+        if "://" in text:
+            authority, path = parse_uri(text)
+            fs = self._filesystem(authority)
+            return Target(fs, path or "/", text[: len(text) - len(path)])
+        fs = self._filesystem("")
+        if text.startswith("/"):
+            return Target(fs, text)
+        return Target(fs, fs.home if text in ("", ".") else f"{fs.home}/{text.removeprefix('./')}")
+
+    def matches(self, text: str) -> list[Found]:
+        """Everything that an argument names, at least one. Raises FileNotFound."""
+        target = self.target(text)
+        entries = target.fs.glob(target.path)
+        if not entries:
+            raise FileNotFound(f"{text}: no such file or directory", next_command=f"mrc fs ls {_parent(target)}")
+        return [Found(target, entry) for entry in entries]
+
+    def each(self, texts: Sequence[str]) -> Iterator[Found]:
+        """All matches of all arguments; those that match nothing are said and left out."""
+        for text in texts:
+            found: list[Found] = []
+            with self.trying():
+                found = self.matches(text)
+            yield from found
+
+    def below(self, found: Found) -> Iterator[Found]:
+        """Everything below a directory, each directory before what it holds; nothing for a file."""
+        if found.is_directory:
+            for entry in found.fs.walk(found.path):
+                yield found.at(entry)
+
+    def _filesystem(self, authority: str) -> FileSystem:
+        if authority not in self._filesystems:
+            self._filesystems[authority] = self._context.filesystem(authority)
+        return self._filesystems[authority]
+
+
+def local_path(text: str) -> Path:
+    """A path of this machine, bare or file://. Raises UsageError for another scheme."""
+    if text.startswith("file:"):
+        return Path(unquote(urlsplit(text).path))
+    if "://" in text and not os.path.lexists(text):
+        raise UsageError(f"{text} is a path of a cluster; here one of this machine is wanted")
+    return Path(text)
+
+
+def local_matches(text: str) -> list[Path]:
+    """What an argument names on this machine; what exists as it is written wins over its reading as a pattern. Raises FsError."""
+    path = local_path(text)
+    if os.path.lexists(path):
+        return [path]
+    found = sorted(local_glob.glob(str(path)))  # noqa: PTH207  (Path.glob cannot begin at an absolute pattern)
+    if not found:
+        raise FileNotFound(f"{text}: no such file or directory on this machine", next_command=f"ls {path.parent}")
+    return [Path(name) for name in found]
+
+
+def local_error(error: OSError) -> ClusterError:
+    """A failure of this machine's files, in one line."""
+    kind = FileNotFound if isinstance(error, FileNotFoundError) else FsError
+    name = f"{error.filename}: " if error.filename is not None else ""
+    return kind(f"{name}{(error.strerror or str(error)).lower()}")
+
+
+def show(text: str) -> str:
+    """A name for a person's screen: what would move the cursor becomes `?` there, and stays as it is for programs."""
+    if sys.stdout.isatty():
+        return "".join(character if character.isprintable() else "?" for character in text)
+    return text
+
+
+def _parent(target: Target) -> str:
+    return target.shown(target.path.rstrip("/").rpartition("/")[0] or "/")
