@@ -1,7 +1,8 @@
 """The namenode's calls as a table: method name → how its request becomes events and how their answers become its response.
 
-Adding a call is adding a row in `wire_reads`, `wire_changes`, `wire_system` or `wire_own`; there is no chain of ifs. Rows are pure: a row
-may raise an FsError (it becomes the call's error reply) and must not keep anything. What Hadoop has and we have not is refused by name.
+Adding a call is adding a row in `wire_reads`, `wire_changes`, `wire_system` or `wire_own`; there is no chain of ifs. Rows are pure: a
+row may raise an FsError (it becomes the call's error reply) and must not keep anything. What Hadoop has and we have not is refused by
+name.
 """
 
 from __future__ import annotations
