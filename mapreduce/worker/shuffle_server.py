@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import socket
 import threading
 from collections.abc import Callable, Sequence
@@ -132,9 +133,12 @@ class ShuffleServer:
             _refuse(connection, NOT_HERE, f"{request.attempt_id}: {error}")
             return
         with file:
+            if os.fstat(file.fileno()).st_size < place.offset + place.length:
+                _refuse(connection, NOT_HERE, f"{request.attempt_id}: its file is shorter than its table says")
+                return
             connection.sendall(encode_reply(ReplyHead(OK, place.length, place.crc32c)))
             if place.length and connection.sendfile(file, place.offset, place.length) != place.length:
-                raise OSError("the map output is shorter than its index says")
+                raise OSError("the map output shrank while it was sent")
 
 
 def _refuse(connection: socket.socket, status: int, reason: str) -> None:

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from clusterkit.errors import CorruptRecord
+from mapreduce.worker import shuffle_wire as wire
+from mapreduce.worker.shuffle_server import SegmentPlace, ServedOutput, ShuffleServer
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[ShuffleServer]:
+    (tmp_path / "data").write_bytes(b"0123456789")
+
+    def read(job_id: str, attempt_id: str) -> ServedOutput:
+        if attempt_id != "m0":
+            raise FileNotFoundError(attempt_id)
+        return ServedOutput(tmp_path / "data", [SegmentPlace(2, 3, 77), SegmentPlace(5, 0, 0), SegmentPlace(8, 9, 1)])
+
+    made = ShuffleServer("127.0.0.1", 0, read)
+    made.start()
+    made.offer("j", "m0")
+    yield made
+    made.stop()
+
+
+def ask(server: ShuffleServer, *requests: wire.SegmentRequest) -> list[tuple[int, bytes, int]]:
+    """(status, bytes, crc) of each, over one connection."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection, connection.makefile("rb") as replies:
+        found = []
+        for request in requests:
+            connection.sendall(wire.encode_request(request))
+            head = wire.decode_reply(replies.read(wire.REPLY_HEAD.size))
+            found.append((head.status, replies.read(head.length), head.crc32c))
+        return found
+
+
+def test_serves_segments_one_after_the_other_over_one_connection(server: ShuffleServer) -> None:
+    requests = [wire.SegmentRequest("j", "m0", 0), wire.SegmentRequest("j", "m0", 1), wire.SegmentRequest("j", "m0", 0)]
+    assert ask(server, *requests) == [(wire.OK, b"234", 77), (wire.OK, b"", 0), (wire.OK, b"234", 77)]
+
+
+def test_says_not_here_and_goes_on(server: ShuffleServer) -> None:
+    (missing, reason, _), (ok, _, _) = ask(server, wire.SegmentRequest("j", "m1", 0), wire.SegmentRequest("j", "m0", 0))
+    assert (missing, ok) == (wire.NOT_HERE, wire.OK)
+    assert b"m1" in reason
+
+
+def test_a_name_is_never_a_path(server: ShuffleServer) -> None:
+    assert [status for status, _, _ in ask(server, wire.SegmentRequest("j", "../m0", 0), wire.SegmentRequest("j/../j", "m0", 0))] == [
+        wire.NOT_HERE,
+        wire.NOT_HERE,
+    ]
+
+
+def test_refuses_a_partition_that_is_not(server: ShuffleServer) -> None:
+    assert ask(server, wire.SegmentRequest("j", "m0", 3))[0][0] == wire.REFUSED
+
+
+def test_what_is_withdrawn_is_not_here(server: ShuffleServer) -> None:
+    server.withdraw("j")
+    assert ask(server, wire.SegmentRequest("j", "m0", 0))[0][0] == wire.NOT_HERE
+
+
+def test_an_output_whose_table_cannot_be_read_is_not_here(server: ShuffleServer) -> None:
+    server.offer("j", "m9")
+    assert ask(server, wire.SegmentRequest("j", "m9", 0))[0][0] == wire.NOT_HERE
+
+
+def test_a_file_shorter_than_its_table_is_not_here(server: ShuffleServer) -> None:
+    assert ask(server, wire.SegmentRequest("j", "m0", 2))[0][0] == wire.NOT_HERE
+
+
+@pytest.mark.parametrize("garbage", [b"GET / HTTP/1.1\r\n\r\n", b"MRS1\xff\xff\xff\xff" + bytes(4), b"MRS1" + bytes(8)])
+def test_garbage_ends_the_connection_and_nothing_else(server: ShuffleServer, garbage: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall(garbage)
+        with contextlib.suppress(ConnectionResetError):  # what it did not read yet makes the kernel say it this way
+            assert connection.recv(100) == b""
+    assert ask(server, wire.SegmentRequest("j", "m0", 0))[0][0] == wire.OK
+
+
+def test_replies_that_make_no_sense_are_refused() -> None:
+    for data in (b"X" * wire.REPLY_HEAD.size, wire.REPLY_HEAD.pack(wire.MAGIC, 9, 0, 0), wire.REPLY_HEAD.pack(wire.MAGIC, 1, 1 << 40, 0)):
+        with pytest.raises(CorruptRecord):
+            wire.decode_reply(data)

@@ -1,0 +1,92 @@
+"""The client against a real server in this process; its channel is a socket pair."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from mapreduce.engine.attempt import Segment
+from mapreduce.engine.checksum import crc32c
+from mapreduce.worker import task_messages as msg
+from mapreduce.worker.core.events import MapLocation
+from mapreduce.worker.shuffle_client import ShuffleClient
+from mapreduce.worker.shuffle_server import SegmentPlace, ServedOutput, ShuffleServer
+from mapreduce.worker.task_main import TaskChannel
+
+SIZES = {f"m{index}": size for index, size in enumerate((5, 0, 3_000_000, 1_048_576, 1, 70_000))}
+
+
+def content(attempt_id: str) -> bytes:
+    return (attempt_id.encode() * (SIZES[attempt_id] // 2 + 1))[: SIZES[attempt_id]]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[ShuffleServer]:
+    def read(_job_id: str, attempt_id: str) -> ServedOutput:
+        path = tmp_path / attempt_id
+        path.write_bytes(b"head" + content(attempt_id))
+        return ServedOutput(path, [SegmentPlace(4, SIZES[attempt_id], crc32c(content(attempt_id)))])
+
+    made = ShuffleServer("127.0.0.1", 0, read)
+    made.start()
+    yield made
+    made.stop()
+
+
+def location(server: ShuffleServer, index: int) -> MapLocation:
+    return MapLocation(index, f"m{index}", "127.0.0.1", server.port, 0, "w1")
+
+
+def order(known: list[MapLocation]) -> msg.TaskOrder:
+    places = dict.fromkeys(("filesystem", "code_directory", "work_directory", "output_directory"), "")
+    return msg.TaskOrder(
+        attempt_id="r0", job_id="j", worker_id="w", kind="reduce", index=0, maps=len(SIZES), spec=msgspec.Raw(b"{}"), known=known, **places
+    )
+
+
+def bytes_of(segment: Segment) -> bytes:
+    if segment.data is not None:
+        return segment.data
+    with open(segment.path, "rb") as file:
+        file.seek(segment.offset)
+        return file.read(segment.length)
+
+
+@pytest.mark.parametrize("memory_bytes", [1 << 30, 100_000, 0])
+def test_every_segment_arrives_wherever_it_is_put(server: ShuffleServer, tmp_path: Path, memory_bytes: int) -> None:
+    for attempt_id in SIZES:
+        server.offer("j", attempt_id)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        known = [location(server, index) for index in range(len(SIZES))]
+        work = tmp_path / "work"
+        work.mkdir()
+        segments = ShuffleClient(order(known), TaskChannel(ours), work, memory_bytes=memory_bytes).fetch_all()
+    wanted = {index: content(f"m{index}") for index in range(len(SIZES)) if SIZES[f"m{index}"]}
+    assert {segment.map_index: bytes_of(segment) for segment in segments} == wanted
+    in_memory = sum(segment.length for segment in segments if segment.data is not None)
+    assert in_memory <= memory_bytes
+    assert all(crc32c(bytes_of(segment)) == segment.crc32c for segment in segments)
+
+
+def test_news_that_comes_over_the_channel_is_fetched(server: ShuffleServer, tmp_path: Path) -> None:
+    ours, theirs = socket.socketpair()
+    told: list[float] = []
+    with ours, theirs:
+        for index, attempt_id in enumerate(SIZES):
+            server.offer("j", attempt_id)
+            theirs.sendall(msg.encode(msg.Locations([location(server, index)])))
+        client = ShuffleClient(order([]), TaskChannel(ours), tmp_path, memory_bytes=1 << 30, tell=told.append)
+        assert len(client.fetch_all()) == len(SIZES) - 1
+    assert client.plan.is_done() and told
+
+
+def test_the_workers_end_is_the_clients_end(server: ShuffleServer, tmp_path: Path) -> None:
+    ours, theirs = socket.socketpair()
+    theirs.close()
+    with ours, pytest.raises(EOFError):
+        ShuffleClient(order([]), TaskChannel(ours), tmp_path, memory_bytes=0).fetch_all()
