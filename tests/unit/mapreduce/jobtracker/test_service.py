@@ -11,55 +11,10 @@ import pytest
 from clusterkit.errors import Fenced, UsageError
 from clusterkit.rpc import make_channel
 from mapreduce.errors import JobNotFound, OutputExists
-from mapreduce.jobtracker.service import TrackerOptions, TrackerService
 from mapreduce.pb import tracker_pb2 as pb
 from mapreduce.pb import tracker_pb2_grpc as pb_grpc
-from mapreduce.plan.spec import CodeRef, FailureReport, JobSpec, Split
-from mapreduce.storage.memory import MemoryStorage
-from tests.unit.mapreduce.jobtracker.fakes import FakeCoordinator, FakeWorker
-
-SPEC = JobSpec(
-    name="wc",
-    code=CodeRef("/.mrc/code/x.zip", "x", "wc.py", "WordCount", "/home/ann"),
-    inputs=["/in"],
-    output="/a/out",
-    splits=[Split("/in", 0, 10), Split("/in", 10, 10)],
-)
-
-
-class House:
-    """A tracker that can be killed and started again, and its surroundings."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory, self.coordinator, self.storage = directory, FakeCoordinator(), MemoryStorage()
-        self.workers: list[FakeWorker] = []
-        self.start()
-
-    def start(self) -> None:
-        options = TrackerOptions("t1", self.directory)
-        self.service = TrackerService(options, self.coordinator, lambda: self.storage)
-        self.service.start()
-        self.channel = make_channel(self.service.address)
-        self.stub = pb_grpc.TrackerStub(self.channel)  # type: ignore[no-untyped-call]
-
-    def worker(self, slots: int = 2) -> FakeWorker:
-        self.workers.append(FakeWorker(self.service.address, self.storage, f"w{len(self.workers) + 1}", slots))
-        return self.workers[-1]
-
-    def submit(self, spec: JobSpec = SPEC, token: str = "t") -> str:
-        reply: pb.SubmitReply = self.stub.Submit(pb.SubmitRequest(token=token, spec_json=spec.to_json(), user="ann"))
-        return reply.job_id
-
-    def finished(self, job_id: str) -> dict[str, object]:
-        *_, last = self.stub.Watch(pb.WatchRequest(job_id=job_id, interval_ms=50), timeout=20)
-        found: dict[str, object] = json.loads(last.status_json)
-        return found
-
-    def stop(self) -> None:
-        for worker in self.workers:
-            worker.close()
-        self.channel.close()
-        self.service.stop()
+from mapreduce.plan.spec import FailureReport, JobSpec
+from tests.unit.mapreduce.jobtracker.fakes import SPEC, House
 
 
 @pytest.fixture

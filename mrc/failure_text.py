@@ -1,0 +1,49 @@
+"""How a failed job is told to the person who ran it: their own traceback, then the record, then (by `mrc.main`) the error and what to try.
+
+Our frames are cut; `-v` keeps them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from clusterkit.errors import EXIT_FAILED, ClusterError
+
+
+class JobFailed(ClusterError):
+    """The job, not the command, went wrong."""
+
+    code, exit_code = "JOB_FAILED", EXIT_FAILED
+
+
+def failure_text(report: Mapping[str, Any], *, verbose: bool = False) -> str:
+    """What comes before `error:`, from a FailureReport's fields; "" when there is nothing to show."""
+    lines = []
+    traceback = (report.get("engine_traceback") if verbose else "") or report.get("traceback") or ""
+    if traceback:
+        lines.append(traceback.rstrip("\n"))
+    if report.get("path"):
+        offset = report.get("offset", -1)
+        where = report["path"] if offset is None or offset < 0 else f"{report['path']} offset {offset}"
+        record = report.get("record") or ""
+        lines.append(f"record: {where} {record}".rstrip())
+    return "\n".join(lines)
+
+
+def task_of(report: Mapping[str, Any]) -> str:
+    """`map/3` from the report's attempt id; "" when it has none."""
+    parts = str(report.get("attempt_id") or "").split("_")
+    if len(parts) != 6 or not parts[4].isdigit():
+        return ""
+    return f"{'map' if parts[3] == 'm' else 'reduce'}/{int(parts[4])}"
+
+
+def job_failure(status: Mapping[str, Any]) -> JobFailed:
+    """The error of a job that ended FAILED or KILLED."""
+    report = status.get("failure") or {}
+    task = task_of(report)
+    next_command = f"mrc job logs {status['id']}" + (f" --task {task}" if task else "")
+    verb = "was killed" if status["state"] == "KILLED" else "failed"
+    cause = status.get("error") or "no cause was given"
+    return JobFailed(f"{status['id']} ({status['name']}) {verb}: {cause}", next_command=next_command)

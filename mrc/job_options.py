@@ -1,0 +1,76 @@
+"""The options that `mrc run` and `mrc submit` share, and the job's own options behind FILE.
+
+Options before FILE are ours; those after it are the job's parameters, each `--name value` (a bool is `--name/--no-name`). The remaining
+words are IN… OUT.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import click
+
+from mapreduce.plan.describe import SETTINGS, JobClassFacts
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_HELP = {
+    "reducers": "Part files to make; 0 = map-only [default: 2].",
+    "split_bytes": "Largest piece of input that one map reads.",
+    "encoding_errors": "What to do with invalid UTF-8: strict or replace.",
+    "max_attempts": "Failures of one task that fail the job.",
+    "memory_limit_bytes": "Resident size above which a task is ended.",
+    "spill_bytes": "Memory a map gathers before it spills to disk.",
+    "no_progress_limit_s": "Seconds without progress after which a task is ended.",
+    "output_replication": "Replicas of the output; 0 = the file system's default.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class JobArguments:
+    parameters: dict[str, Any]  # every parameter of the job that was given
+    inputs: tuple[str, ...]
+    output: str
+
+
+def setting_options(command: F) -> F:
+    """Adds `--reducers` and the other settings of a job, each None when it was not given."""
+    for name in reversed(SETTINGS):
+        option = "--" + name.replace("_", "-")
+        command = click.option(option, name, type=SETTINGS[name], default=None, help=_HELP.get(name, ""))(command)
+    return command
+
+
+def given_settings(options: dict[str, Any]) -> dict[str, Any]:
+    """The settings that were given on the command line."""
+    return {name: value for name, value in options.items() if name in SETTINGS and value is not None}
+
+
+def parse_job_arguments(facts: JobClassFacts, words: Sequence[str], usage: str) -> JobArguments:
+    """What stands behind FILE. `usage` is the command so far ("mrc submit wc.py"). Raises click's usage errors (exit 2)."""
+    given: dict[str, Any] = {}
+
+    def take(**values: Any) -> None:
+        given.update(values)
+
+    params: list[click.Parameter] = [_option(parameter) for parameter in facts.parameters]
+    params.append(click.Argument(["paths"], nargs=-1, metavar="IN… OUT"))
+    command = click.Command(usage, params=params, callback=take, help=facts.summary, context_settings={"help_option_names": ["--help"]})
+    command.main(args=list(words), prog_name=usage, standalone_mode=False)
+    if "paths" not in given:
+        raise click.exceptions.Exit(0)  # --help was asked for and shown
+    paths = given.pop("paths")
+    if len(paths) < 2:
+        raise click.UsageError(f"{facts.module_file} needs an input and an output: {usage} IN… OUT")
+    parameters = {name: value for name, value in given.items() if value is not None}
+    return JobArguments(parameters, tuple(paths[:-1]), paths[-1])
+
+
+def _option(parameter: Any) -> click.Option:
+    if parameter.type is bool:
+        spelling = f"{parameter.option}/--no-{parameter.option.removeprefix('--')}"
+        return click.Option([spelling, parameter.name], default=None, required=parameter.required, help=f"[default: {parameter.default}]")
+    shown = "" if parameter.required else f"[default: {parameter.default}]"
+    return click.Option([parameter.option, parameter.name], type=parameter.type, default=None, required=parameter.required, help=shown)
