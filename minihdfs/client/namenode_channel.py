@@ -88,12 +88,12 @@ class Channel:
                     except (BlockingIOError, InterruptedError):
                         if not self._ready(select.POLLOUT, deadline_s):
                             raise TimedOut(f"{self.address} does not read") from None
-            except (OSError, TimedOut) as error:
-                # Half a frame may have left: nothing more can be said on this connection.
+            except OSError as error:
                 self._fail(error)
-                if isinstance(error, TimedOut):
-                    raise
                 raise ConnectionLost(str(error)) from error
+            except BaseException as error:  # also an interrupt: half a frame may have left, so nothing more can be said here
+                self._fail(ConnectionLost(f"a call was cut off: {error!r}"))
+                raise
 
     # ── receiving ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -30,7 +30,7 @@ _DETAILS = {
 @dataclass(frozen=True, slots=True)
 class Limits:
     frame_bytes: int = hadoop_rpc.MAX_FRAME_BYTES
-    receive_bytes: int = 64 << 10  # taken from one connection in one turn: nobody starves the others
+    receive_bytes: int = 16 << 10  # taken from one connection in one turn: nobody starves the others
     paused_answer_bytes: int = 1 << 20  # unread answers above this: no more is read from the client
     dropped_answer_bytes: int = 64 << 20  # above this the client is dropped
     pending_calls: int = 4096  # unanswered calls above this: no more is read from the client
@@ -180,7 +180,7 @@ class ClientConnection:
             return f"answers are not read for {limits.stall_s:g} s"
         quiet_us = now_us - self.heard_us
         if not self.opened and quiet_us > limits.opening_s * 1e6:
-            return f"it said nothing for {limits.opening_s:g} s"
+            return f"it did not open within {limits.opening_s:g} s"
         if not self.pending and not self.out and quiet_us > limits.idle_s * 1e6:
             return f"it was idle for {limits.idle_s:g} s"
         return ""

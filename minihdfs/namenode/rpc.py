@@ -28,6 +28,7 @@ from minihdfs.namenode.wire_own import method_table
 
 LOG = logging.getLogger(__name__)
 _HOUSEKEEPING_US = 1_000_000
+_READY_MAX = 128  # connections served in one round; the kernel hands out the others first in the next
 _BROKEN = select.EPOLLHUP | select.EPOLLERR
 
 
@@ -104,7 +105,7 @@ class RpcLoop:
             self._close()
 
     def _round(self, driver: Driver) -> None:
-        ready = self._epoll.poll(self._timeout_s(driver))
+        ready = self._epoll.poll(self._timeout_s(driver), _READY_MAX)
         now_us = self._clock.now().mono_us
         events: list[Event] = []
         for fd, mask in ready:
@@ -189,9 +190,10 @@ class RpcLoop:
         if not data:
             self._drop(connection)
             return
-        connection.heard_us = now_us
         try:
             events += connection.received(data)
+            if connection.opened:  # an opening that trickles in does not prolong itself
+                connection.heard_us = now_us
             if not connection.wants_more:
                 self._changed.append(connection)
         except MalformedRpc as error:
