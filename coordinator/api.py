@@ -44,7 +44,8 @@ class Setting:
 
 
 class Leadership(Protocol):
-    epoch: int
+    @property
+    def epoch(self) -> int: ...
 
     def deadline_us(self) -> int | None: ...
 
@@ -81,7 +82,7 @@ class ConfigStore(Protocol):
 
     def set(self, key: str, value: bytes, *, version: int | None = None) -> int:
         """Returns the new version (the first is 1). `version` = the one it must replace, 0 = must not exist, None = any.
-        Raises Conflict."""
+        Raises coordinator.errors.Conflict."""
         ...
 
     def watch(self, key: str, changed: Callable[[Setting | None], None]) -> None: ...
@@ -90,8 +91,15 @@ class ConfigStore(Protocol):
 class Coordinator(Protocol):
     """One session with one backend."""
 
-    election: Election
-    membership: Membership
-    config: ConfigStore
+    @property
+    def election(self) -> Election: ...
 
-    def close(self) -> None: ...
+    @property
+    def membership(self) -> Membership: ...
+
+    @property
+    def config(self) -> ConfigStore: ...
+
+    def close(self) -> None:
+        """Orderly: resigns what it leads, takes its members away; campaigns under way raise Cancelled."""
+        ...

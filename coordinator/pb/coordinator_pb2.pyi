@@ -7,12 +7,14 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class OpenSessionRequest(_message.Message):
-    __slots__ = ("member_id", "previous_session")
+    __slots__ = ("member_id", "previous_session", "timeout_ms")
     MEMBER_ID_FIELD_NUMBER: _ClassVar[int]
     PREVIOUS_SESSION_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_MS_FIELD_NUMBER: _ClassVar[int]
     member_id: str
     previous_session: str
-    def __init__(self, member_id: _Optional[str] = ..., previous_session: _Optional[str] = ...) -> None: ...
+    timeout_ms: int
+    def __init__(self, member_id: _Optional[str] = ..., previous_session: _Optional[str] = ..., timeout_ms: _Optional[int] = ...) -> None: ...
 
 class OpenSessionReply(_message.Message):
     __slots__ = ("session", "timeout_ms")
@@ -28,9 +30,19 @@ class RenewRequest(_message.Message):
     session: str
     def __init__(self, session: _Optional[str] = ...) -> None: ...
 
+class Held(_message.Message):
+    __slots__ = ("service", "epoch")
+    SERVICE_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    service: str
+    epoch: int
+    def __init__(self, service: _Optional[str] = ..., epoch: _Optional[int] = ...) -> None: ...
+
 class RenewReply(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("held",)
+    HELD_FIELD_NUMBER: _ClassVar[int]
+    held: _containers.RepeatedCompositeFieldContainer[Held]
+    def __init__(self, held: _Optional[_Iterable[_Union[Held, _Mapping]]] = ...) -> None: ...
 
 class CloseRequest(_message.Message):
     __slots__ = ("session",)
@@ -51,24 +63,28 @@ class Candidate(_message.Message):
     def __init__(self, id: _Optional[str] = ..., address: _Optional[str] = ...) -> None: ...
 
 class CampaignRequest(_message.Message):
-    __slots__ = ("session", "service", "candidate", "at_least_epoch")
+    __slots__ = ("session", "service", "candidate", "at_least_epoch", "held_epoch")
     SESSION_FIELD_NUMBER: _ClassVar[int]
     SERVICE_FIELD_NUMBER: _ClassVar[int]
     CANDIDATE_FIELD_NUMBER: _ClassVar[int]
     AT_LEAST_EPOCH_FIELD_NUMBER: _ClassVar[int]
+    HELD_EPOCH_FIELD_NUMBER: _ClassVar[int]
     session: str
     service: str
     candidate: Candidate
     at_least_epoch: int
-    def __init__(self, session: _Optional[str] = ..., service: _Optional[str] = ..., candidate: _Optional[_Union[Candidate, _Mapping]] = ..., at_least_epoch: _Optional[int] = ...) -> None: ...
+    held_epoch: int
+    def __init__(self, session: _Optional[str] = ..., service: _Optional[str] = ..., candidate: _Optional[_Union[Candidate, _Mapping]] = ..., at_least_epoch: _Optional[int] = ..., held_epoch: _Optional[int] = ...) -> None: ...
 
 class CampaignReply(_message.Message):
-    __slots__ = ("elected", "epoch")
+    __slots__ = ("elected", "epoch", "leader")
     ELECTED_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
+    LEADER_FIELD_NUMBER: _ClassVar[int]
     elected: bool
     epoch: int
-    def __init__(self, elected: bool = ..., epoch: _Optional[int] = ...) -> None: ...
+    leader: Candidate
+    def __init__(self, elected: bool = ..., epoch: _Optional[int] = ..., leader: _Optional[_Union[Candidate, _Mapping]] = ...) -> None: ...
 
 class LeaderRequest(_message.Message):
     __slots__ = ("service",)
@@ -146,12 +162,12 @@ class MembersReply(_message.Message):
     def __init__(self, version: _Optional[int] = ..., members: _Optional[_Iterable[_Union[Member, _Mapping]]] = ...) -> None: ...
 
 class GetRequest(_message.Message):
-    __slots__ = ("key", "seen_version")
+    __slots__ = ("key", "seen")
     KEY_FIELD_NUMBER: _ClassVar[int]
-    SEEN_VERSION_FIELD_NUMBER: _ClassVar[int]
+    SEEN_FIELD_NUMBER: _ClassVar[int]
     key: str
-    seen_version: int
-    def __init__(self, key: _Optional[str] = ..., seen_version: _Optional[int] = ...) -> None: ...
+    seen: int
+    def __init__(self, key: _Optional[str] = ..., seen: _Optional[int] = ...) -> None: ...
 
 class GetReply(_message.Message):
     __slots__ = ("exists", "value", "version")
@@ -176,9 +192,7 @@ class SetRequest(_message.Message):
     def __init__(self, key: _Optional[str] = ..., value: _Optional[bytes] = ..., version: _Optional[int] = ..., any_version: bool = ...) -> None: ...
 
 class SetReply(_message.Message):
-    __slots__ = ("done", "version")
-    DONE_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("version",)
     VERSION_FIELD_NUMBER: _ClassVar[int]
-    done: bool
     version: int
-    def __init__(self, done: bool = ..., version: _Optional[int] = ...) -> None: ...
+    def __init__(self, version: _Optional[int] = ...) -> None: ...
