@@ -21,7 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "status": ("mrc.status_command:status", "Show services, file system and jobs."),
     "demo": ("mrc.demo_command:demo", "Count words on a cluster of its own while parts of it are killed."),
     "fs": ("mrc.fs_commands:fs", "Work with files in the cluster (Hadoop's spellings too)."),
-    "submit": ("mrc.job_commands:submit", "Run a job on the cluster."),
+    "submit": ("mrc.submit_command:submit", "Run a job on the cluster."),
     "run": ("mrc.run_command:run", "Run a job here, without a cluster."),
     "jobs": ("mrc.job_commands:jobs", "List jobs."),
     "job": ("mrc.job_commands:job", "Look at one job: status, logs, counters, kill, wait."),

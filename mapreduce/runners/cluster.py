@@ -1,0 +1,83 @@
+"""Runs a job on the cluster: plan here, code into the file system, the spec to the tracker. What follows is the tracker's and workers'.
+
+Code archives lie under /.mrc/code by their SHA-256, so the same code is uploaded once; a half-written one never has its final name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mapreduce.plan.describe import JobClassFacts
+from mapreduce.plan.packaging import package_code
+from mapreduce.plan.planning import plan_job
+from mapreduce.plan.spec import CodeRef, JobSpec
+from mapreduce.runners.tracker_client import TrackerClient
+from mapreduce.storage.api import Storage
+
+CODE_DIRECTORY = "/.mrc/code"
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What one job was asked to be. Paths are absolute ones of the cluster's storage."""
+
+    inputs: Sequence[str]
+    output: str
+    parameters: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    name: str = ""
+    overwrite: bool = False
+    recursive: bool = False
+
+
+class ClusterRunner:
+    def __init__(self, storage: Storage, tracker: TrackerClient, user: str) -> None:
+        self._storage, self._tracker, self._user = storage, tracker, user
+
+    def submit(self, facts: JobClassFacts, submission: Submission) -> str:
+        """The job's id, once the tracker has made it durable. Raises what planning and the tracker refuse."""
+        spec = self.plan(facts, submission)
+        return self._tracker.submit(spec.to_json(), self._user, secrets.token_hex(16))
+
+    def plan(self, facts: JobClassFacts, submission: Submission) -> JobSpec:
+        """Refuses what can be refused before anything is uploaded."""
+        archive, sha256 = package_code(Path(facts.origin) / facts.module_file)
+        code = CodeRef(f"{CODE_DIRECTORY}/{sha256}.zip", sha256, facts.module_file, facts.class_name, facts.origin)
+        spec = plan_job(
+            facts,
+            code,
+            self._storage,
+            submission.inputs,
+            submission.output,
+            settings=submission.settings,
+            parameters=submission.parameters,
+            name=submission.name,
+            overwrite=submission.overwrite,
+            recursive=submission.recursive,
+        )
+        upload_once(self._storage, code.archive, archive)
+        return spec
+
+
+def upload_once(storage: Storage, path: str, data: bytes) -> None:
+    """Makes a file whose name says what is in it."""
+    there = storage.stat(path)
+    if there is not None and there.length == len(data):
+        return
+    beside = f"{path}.{secrets.token_hex(8)}.tmp"
+    writer = storage.create(beside)
+    try:
+        writer.write(data)
+    except BaseException:
+        writer.abort()
+        raise
+    writer.close()
+    with contextlib.suppress(FileExistsError):  # another client was faster with the same bytes
+        storage.rename_many([(beside, path)])
+        return
+    storage.delete(beside)

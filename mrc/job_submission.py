@@ -1,0 +1,76 @@
+"""From the words of `mrc submit` to a job id: load the job's file, read its options, find the paths, plan, hand over."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from clusterkit.errors import ClusterError, UsageError
+from mrc.context import Context
+from mrc.failure_text import JobFailed, failure_text
+
+if TYPE_CHECKING:
+    from mapreduce.plan.describe import JobClassFacts
+    from mapreduce.runners.tracker_client import TrackerClient
+
+
+def submit_job(context: Context, client: TrackerClient, target: str, words: Sequence[str], options: dict[str, Any]) -> str:
+    from mapreduce.runners.cluster import ClusterRunner, Submission
+    from mapreduce.storage.minihdfs import MinihdfsStorage
+    from mrc.job_options import given_settings, parse_job_arguments
+
+    facts = describe_or_explain(target, verbose=options["verbose"])
+    arguments = parse_job_arguments(facts, words, f"mrc submit {target}")
+    filesystem = context.filesystem()
+    storage = MinihdfsStorage(filesystem)
+    try:
+        submission = Submission(
+            [cluster_path(text, filesystem.uri, filesystem.home) for text in arguments.inputs],
+            cluster_path(arguments.output, filesystem.uri, filesystem.home),
+            arguments.parameters,
+            given_settings(options),
+            options["name"],
+            options["overwrite"],
+            options["recursive"],
+        )
+        return ClusterRunner(storage, client, context.user).submit(facts, submission)
+    except OSError as error:
+        raise ClusterError(str(error), next_command="mrc status") from error
+    finally:
+        storage.close()
+
+
+def describe_or_explain(target: str, *, verbose: bool) -> JobClassFacts:
+    """Loads the job's file; what is wrong in it is shown as its author would see it."""
+    from mapreduce.engine.failures import TaskFailed
+    from mapreduce.plan.describe import describe, split_target
+
+    try:
+        return describe(target)
+    except TaskFailed as error:
+        told = failure_text(msgspec.to_builtins(error.report), verbose=verbose)
+        if told:
+            click.echo(told, err=True)
+        file = split_target(target)[0]
+        raise JobFailed(
+            f"{file} cannot be loaded: {error.report.message}", next_command=f"{os.environ.get('EDITOR', 'vi')} {file}"
+        ) from error
+
+
+def cluster_path(text: str, uri: str, home: str) -> str:
+    """The absolute path in this cluster that an argument of `mrc submit` means: bare paths and hdfs:// are the cluster's."""
+    if text.startswith("file:"):
+        raise UsageError(
+            f"{text} is a path of this machine; a job on the cluster reads and writes the cluster's", next_command="mrc fs put --help"
+        )
+    if "://" in text:
+        if text != uri and not text.startswith(uri.rstrip("/") + "/"):
+            raise UsageError(f"{text} is not in this cluster ({uri})", next_command="mrc status")
+        text = text[len(uri.rstrip("/")) :] or "/"
+    if not text.startswith("/"):
+        text = home if text in ("", ".") else f"{home}/{text.removeprefix('./')}"
+    return text
