@@ -297,6 +297,17 @@ class BlockStore:
                 self._used_bytes -= replica.length
             return replica
 
+    def drop_if_gone(self, block: BlockRef) -> bool:
+        """True when no such replica is here: none in the map, or one whose block file has vanished, which leaves the map."""
+        with self._lock:
+            replica = self._replicas.get(block.id)
+            if replica is not None and (replica.writer is not None or self._data(replica).exists()):
+                return False
+            if replica is not None:
+                del self._replicas[block.id]
+                self._used_bytes -= replica.length
+            return True
+
     def unlink(self, replica: Replica) -> None:
         """Deletes the files of a replica that `invalidate` returned, unless the same block was created anew meanwhile."""
         with self._lock:

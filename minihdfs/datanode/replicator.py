@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 
 from clusterkit.errors import CorruptRecord
@@ -47,19 +48,14 @@ class Replicator:
             except ChecksumMismatch as error:
                 self._context.found_bad(block)
                 return tuple((other.uuid, error.message) for other in targets)
-            except (CorruptRecord, ReplicaNotFound) as error:
-                self._note_unreadable(block, error)
-                return tuple((other.uuid, error.message) for other in targets)
+            except (CorruptRecord, ReplicaNotFound, FileNotFoundError) as error:
+                note = self._context.found_bad if isinstance(error, CorruptRecord) else self._context.gone
+                note(block)
+                return tuple((other.uuid, str(error)) for other in targets)
             except (FsError, OSError) as error:
                 log.warning("no copy of block %d to %s: %s", block.id, link_of(target), error)
                 failures.append((target.uuid, str(error)))
         return tuple(failures)
-
-    def _note_unreadable(self, block: BlockRef, error: CorruptRecord | ReplicaNotFound) -> None:
-        if isinstance(error, CorruptRecord):
-            self._context.found_bad(block)
-        else:
-            self._context.gone(block)
 
     def _push_one(self, files: OpenReplica, target: DatanodeAddress, client_name: str) -> None:
         stage = dt.Stage.CREATE if not client_name else dt.Stage.TRANSFER_FINALIZED
@@ -123,15 +119,15 @@ class Replicator:
                 store.abandon(writer)
 
 
-def is_sound(store: BlockStore, block: BlockRef) -> bool:
-    """Reads all of our replica and compares. False also when it cannot be read or is shorter than `block` says."""
+def is_sound(store: BlockStore, block: BlockRef, pause: Callable[[int], None] = lambda _bytes: None) -> bool:
+    """Reads all of our replica and compares. False also when it cannot be read or is shorter than `block` says. `pause` as in verify."""
     try:
         with store.open_replica(block.id, block.stamp) as files:
             length = files.ref.length
             sums_end = crc_offset(chunk_count(length, files.checksum.bytes_per_checksum))
             if length < block.length or os.fstat(files.data_fd).st_size != length or os.fstat(files.meta_fd).st_size != sums_end:
                 return False
-            return good_length(files.data_fd, files.meta_fd, length, files.checksum) == length
+            return good_length(files.data_fd, files.meta_fd, length, files.checksum, pause) == length
     except (CorruptRecord, ReplicaNotFound, OSError):
         return False
 

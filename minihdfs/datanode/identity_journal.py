@@ -1,0 +1,51 @@
+"""The agent's durable edits, kept as what they say: the highest namenode epoch and the cluster's id, in the data directory's own files.
+
+Satisfies clusterkit.journal.Journal for the driver; there is nothing to replay, because the agent is made from what the directory holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from clusterkit.codec import Codec
+from clusterkit.effects import Edit
+from clusterkit.journal import JournalRecord
+from clusterkit.service import DataDirectory
+from minihdfs.datanode.block_store import BlockStore
+from minihdfs.datanode.core.events import ClusterAdopted, EpochSeen
+
+NAMENODE_SERVICE = "namenode"
+CODEC = Codec([Edit, EpochSeen, ClusterAdopted])
+
+
+class IdentityJournal:
+    def __init__(self, directory: DataDirectory, store: BlockStore, node_id: str) -> None:
+        self._directory, self._store, self._node_id = directory, store, node_id
+        self._last_txid = 0
+
+    def read(self, after_txid: int = 0) -> Iterator[JournalRecord]:
+        return iter(())
+
+    def append(self, records: Sequence[JournalRecord]) -> None:
+        """Durable when it returns. Raises Fenced, ClusterError (another cluster), OSError."""
+        for record in records:
+            op = CODEC.decode(record.payload).op
+            if isinstance(op, EpochSeen):
+                self._directory.saw_epoch(NAMENODE_SERVICE, op.epoch)
+            elif isinstance(op, ClusterAdopted):
+                # The directory first: volumes that a crash left without a cluster follow it when they are opened.
+                self._directory.adopt(op.cluster_id)
+                self._store.adopt(self._node_id, op.cluster_id)
+            self._last_txid = record.txid
+
+    def sync(self) -> None:
+        return None
+
+    def last_txid(self) -> int:
+        return self._last_txid
+
+    def forget(self, up_to_txid: int) -> None:
+        return None
+
+    def close(self) -> None:
+        return None
