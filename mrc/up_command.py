@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import click
 
+from clusterkit.durable_file import write_durably
 from clusterkit.errors import ClusterError, UsageError
 from mrc.home import Home
 from mrc.settings import read_settings
@@ -45,10 +46,15 @@ def bring_up(home: Home, size: int | None, flags: tuple[str, ...] = ()) -> None:
     home.path.mkdir(parents=True, exist_ok=True, mode=0o700)
     with _only_one(home):
         wanted = _members(home, size)
+        _remember_format(home, sum(role == "datanode" for role, _ in wanted), settings.namenode.replication)
         missing = [who for who in wanted if not home.is_alive(*who)]
         _forget_the_dead(home, missing)
-        coordinator_first = sorted(missing, key=lambda who: who[0] not in ("worker", "coordinator"))
-        await_serving(home, launch(home, coordinator_first, flags))
+        workers = [who for who in missing if who[0] == "worker"]
+        coordinators = [who for who in missing if who[0] == "coordinator"]
+        others = [who for who in missing if who not in workers and who not in coordinators]
+        started = launch(home, workers, flags)  # before gRPC is imported here: their task processes must never hold it
+        await_serving(home, launch(home, coordinators, flags))
+        await_serving(home, started + launch(home, others, flags))
     await_ready(home, wanted, time.monotonic() + READY_LIMIT_S)
 
 
@@ -70,6 +76,13 @@ def _members(home: Home, size: int | None) -> list[tuple[str, str]]:
     for i in range(1, count + 1):
         wanted |= {("datanode", f"d{i}"), ("worker", f"w{i}")}
     return sorted(wanted)
+
+
+def _remember_format(home: Home, datanodes: int, replication: int) -> None:
+    """A new home's configuration says how many replicas its files get: as many as it has datanodes, at most three."""
+    if not home.config_file.exists() and not replication:
+        head = "# Settings of this cluster; `mrc config` shows all of them with their defaults.\n"
+        write_durably(home.config_file, f"{head}\n[namenode]\nreplication = {min(3, datanodes)}\n".encode())
 
 
 def _forget_the_dead(home: Home, missing: list[tuple[str, str]]) -> None:

@@ -1,0 +1,62 @@
+"""`mrc status`: services, file system and jobs."""
+
+from __future__ import annotations
+
+import click
+import msgspec
+
+from mrc.facts import Facts, gather
+from mrc.home import Home
+
+UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+
+
+@click.command()
+@click.option("-o", "output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.pass_obj
+def status(obj: dict[str, str | None], output: str) -> None:
+    """Show services, file system and jobs."""
+    cluster = _cluster_url(obj)
+    if cluster:
+        from mrc.remote_facts import gather_remote
+
+        facts = gather_remote(cluster)
+    else:
+        facts = gather(Home.named(obj["home"]))
+    if output == "json":
+        click.echo(msgspec.json.format(msgspec.json.encode(facts.as_json()), indent=1))
+    else:
+        click.echo(as_text(facts))
+
+
+def _cluster_url(obj: dict[str, str | None]) -> str | None:
+    import os
+
+    return obj.get("cluster") or os.environ.get("MRC_CLUSTER")
+
+
+def as_text(facts: Facts) -> str:
+    lines = [f"{'ready' if facts.ready else 'NOT READY'}  {facts.home}  (coordinator: {facts.backend})"]
+    fs = facts.filesystem
+    if fs:
+        lines.append(
+            f"files  {fs['uri']}  {fs['files']} files, {fs['blocks']} blocks, {human(fs['used_bytes'])} of {human(fs['capacity_bytes'])}"
+            + ("  SAFE MODE" if fs["safe_mode"] else "")
+        )
+        trouble = [f"{fs[key]} {key.partition('_blocks')[0].replace('_', '-')}" for key in TROUBLE if fs[key]]
+        lines += ["       blocks: " + ", ".join(trouble)] if trouble else []
+    lines.append(f"jobs   {facts.jobs['running']} running, {facts.jobs['waiting']} waiting")
+    for service in facts.services:
+        lines.append(f"  {service['role']:12}{service['id']:8}{service['state']:10}{service['address']:24}pid {service['pid']}")
+    return "\n".join([*lines, *(f"problem: {problem}" for problem in facts.problems)])
+
+
+TROUBLE = ("under_replicated_blocks", "missing_blocks", "corrupt_blocks")
+
+
+def human(size: float) -> str:
+    for unit in UNITS[:-1]:
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} {UNITS[-1]}"
