@@ -42,6 +42,7 @@ class Datanode:
     reported: bool = False
     """Has sent a whole full report under this registration."""
     report: OpenReport | None = None
+    finished_report_id: int = 0
     sequence: int = 0
     received_at: dict[int, int] = field(default_factory=dict)
     deleted_at: dict[int, int] = field(default_factory=dict)

@@ -316,6 +316,8 @@ class Heartbeat:
 class FullBlockReport:
     """One chunk (≤ 10,000 replicas) of everything a datanode holds; `last` closes the report. Reply: ReportTaken or Reregister.
 
+    `report_id` rises with every report of a registration, from 1; chunks count from 0. A late chunk of an earlier report is ignored.
+
     A replica that the namenode knows here and that no chunk of a finished report named is taken off this datanode, unless it was received
     (incremental report) after the report was begun (`begun_sequence`: the datanode's change sequence when it began to list).
     """

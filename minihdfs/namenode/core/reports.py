@@ -47,7 +47,7 @@ def full_block_report(rooms: Rooms, event: events.FullBlockReport) -> ReportTake
     if node is None:
         return Reregister(rooms.epoch)
     _heard(rooms, node)
-    if event.chunk == 0 and (node.report is None or node.report.report_id != event.report_id):
+    if event.chunk == 0 and event.report_id > (node.report.report_id if node.report else node.finished_report_id):
         node.report = OpenReport(event.report_id)
     report = node.report
     if report is None or report.report_id != event.report_id or event.chunk != report.next_chunk:
@@ -71,7 +71,7 @@ def _finish(rooms: Rooms, node: Datanode, report: OpenReport, begun_sequence: in
             rooms.blocks.lost(node.uuid, block_id)
     for block_id in [ordered for ordered in node.invalidating if ordered not in report.named]:
         node.deleted(block_id)
-    node.report = None
+    node.finished_report_id, node.report = report.report_id, None
     node.reported = True
 
 
