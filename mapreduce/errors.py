@@ -27,3 +27,9 @@ class PublishRefused(ClusterError):
     """A job's granted files are not there as they were granted: trying again would not help."""
 
     code, exit_code = "PUBLISH_REFUSED", EXIT_FAILED
+
+
+class InputRefused(ClusterError):
+    """What a job shall read is missing, empty or ambiguous."""
+
+    code, exit_code = "INPUT_REFUSED", EXIT_FAILED

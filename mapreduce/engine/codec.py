@@ -22,9 +22,9 @@ from enum import IntEnum
 from itertools import accumulate, chain, repeat
 from typing import Any, NamedTuple
 
+from clusterkit.checksum import crc32c
 from clusterkit.errors import CorruptRecord
 from mapreduce.engine import keys as key_tags
-from mapreduce.engine.checksum import crc32c
 
 FRAME_RECORDS = 8192
 FRAME_BYTES = 1 << 20

@@ -15,6 +15,7 @@ from types import TracebackType
 from mapreduce.plan.spec import FailureReport
 
 RECORD_CHARACTERS = 200
+_HEADER = "Traceback (most recent call last):\n"
 _OURS = tuple(str(Path(__file__).resolve().parents[2] / package) + "/" for package in ("mapreduce", "mrc", "clusterkit", "minihdfs"))
 
 
@@ -44,6 +45,10 @@ _STANDARD_LIBRARY = str(Path(linecache.__file__).resolve().parent) + "/"
 def is_ours(filename: str) -> bool:
     """Whether a frame belongs to the engine rather than to the user."""
     return filename.startswith(_OURS) or filename.startswith("<frozen importlib")
+
+
+def _is_standard(filename: str) -> bool:
+    return filename.startswith(_STANDARD_LIBRARY) and "-packages/" not in filename
 
 
 def record_text(record: object) -> str:
@@ -76,10 +81,12 @@ def user_traceback(error: BaseException) -> str:
         if part is None or id(part) in seen:
             continue
         seen.add(id(part))
-        part.stack = traceback.StackSummary.from_list([frame for frame in part.stack if not is_ours(frame.filename)])
+        frames = [frame for frame in part.stack if not is_ours(frame.filename)]
+        first = next((i for i, frame in enumerate(frames) if not _is_standard(frame.filename)), len(frames))
+        part.stack = traceback.StackSummary.from_list(frames[first:])
         parts += [linked for linked in (part.__cause__, part.__context__) if linked is not None]
         parts += getattr(part, "exceptions", None) or []
-    return _joined(shown.format())
+    return _joined(shown.format()).removeprefix(_HEADER) if not shown.stack else _joined(shown.format())
 
 
 def full_traceback(error: BaseException) -> str:
@@ -90,7 +97,7 @@ def has_user_frame(trace: TracebackType | None) -> bool:
     """Whether the exception passed through code that is neither ours nor the standard library's, which we call too."""
     while trace is not None:
         name = trace.tb_frame.f_code.co_filename
-        if not is_ours(name) and (not name.startswith(_STANDARD_LIBRARY) or "-packages/" in name):
+        if not is_ours(name) and not _is_standard(name):
             return True
         trace = trace.tb_next
     return False

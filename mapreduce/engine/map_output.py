@@ -14,8 +14,8 @@ import struct
 from pathlib import Path
 from typing import NamedTuple
 
+from clusterkit.checksum import crc32c
 from clusterkit.errors import CorruptRecord
-from mapreduce.engine.checksum import crc32c
 
 DATA_NAME, INDEX_NAME = "map.data", "map.index"
 VERSION = 1

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from clusterkit.checksum import crc32c
 from clusterkit.errors import CorruptRecord
 from mapreduce.engine.attempt import Segment
-from mapreduce.engine.checksum import crc32c
 from mapreduce.engine.codec import HEADER, Frame, Section, decode_frame
 from mapreduce.engine.failures import SegmentCorrupt
 from mapreduce.plan.spec import FailureReport

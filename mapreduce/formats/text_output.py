@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
-from mapreduce.engine.checksum import crc32c
+from clusterkit.checksum import crc32c
 from mapreduce.storage.api import Writer
 
 FLUSH_BYTES = 1 << 20

@@ -117,7 +117,9 @@ def _decoded(data: bytes, path: str) -> str:
     try:
         return importlib.util.decode_source(data)
     except UnicodeDecodeError as error:
-        raise SyntaxError(f"not valid {error.encoding} text at byte {error.start}", (path, 1, 1, "")) from error
+        raise SyntaxError(f"not valid {error.encoding} text at byte {error.start}", (path, None, None, None)) from None
+    except SyntaxError as error:  # of the coding cookie; it does not say which file
+        raise SyntaxError(f"not a text of its declared or default encoding, UTF-8 ({error})", (path, None, None, None)) from None
 
 
 def load_module(source: CodeSource, module_file: str) -> types.ModuleType:
@@ -149,7 +151,7 @@ def load_module(source: CodeSource, module_file: str) -> types.ModuleType:
 def _load_failure(error: BaseException, path: str) -> FailureReport:
     report = raised(error)
     if isinstance(error, SyntaxError) and error.filename:
-        where = f"{error.filename}, line {error.lineno}"
+        where = f"{error.filename}, line {error.lineno}" if error.lineno else error.filename
         return msgspec.structs.replace(report, message=f"{type(error).__name__} in {where}: {error.msg}")
     return report
 

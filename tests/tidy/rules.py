@@ -18,14 +18,14 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("mapreduce.jobtracker.core", ("mapreduce.plan.spec", "mapreduce.model", "mapreduce.errors")),
     ("mapreduce.worker.core", ("mapreduce.plan.spec", "mapreduce.model", "mapreduce.errors")),
     ("mapreduce.storage.minihdfs", ("mapreduce.storage", "minihdfs")),
-    ("mapreduce.storage", ("mapreduce.storage", "mapreduce.errors")),
+    ("mapreduce.storage", ("mapreduce.storage", "mapreduce.errors", "mapreduce.plan.manifest")),
     ("mapreduce.api", ("mapreduce.api", "mapreduce.errors", "mapreduce.plan.spec")),
     (
         "mapreduce.engine",
         ("mapreduce.engine", "mapreduce.api", "mapreduce.formats", "mapreduce.plan", "mapreduce.storage", "mapreduce.errors"),
     ),
     ("mapreduce.formats", ("mapreduce.formats", "mapreduce.storage.api", "mapreduce.plan", "mapreduce.api", "mapreduce.errors")),
-    ("mapreduce.plan", ("mapreduce.plan", "mapreduce.api", "mapreduce.storage.api", "mapreduce.errors")),
+    ("mapreduce.plan", ("mapreduce.plan", "mapreduce.api", "mapreduce.storage.api", "mapreduce.errors", "mapreduce.engine.failures")),
     (
         "mapreduce.jobtracker",
         ("mapreduce.jobtracker", "mapreduce.plan", "mapreduce.storage", "mapreduce.pb", "mapreduce.errors", "coordinator.api"),

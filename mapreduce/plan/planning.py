@@ -1,0 +1,96 @@
+"""From a job class and a command line to a JobSpec: every mistake that can be found without running the job is found here."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from clusterkit.errors import UsageError
+from mapreduce.errors import InputRefused, OutputExists
+from mapreduce.plan.describe import SETTINGS, JobClassFacts
+from mapreduce.plan.inputs import input_files
+from mapreduce.plan.spec import CodeRef, JobSpec
+from mapreduce.plan.splits import make_splits
+from mapreduce.storage.api import Storage
+
+MAX_REDUCERS = 10_000
+_LEAST: dict[str, float] = {"reducers": 0, "split_bytes": 0, "max_attempts": 1, "memory_limit_bytes": 64 << 20, "spill_bytes": 1 << 20,
+                            "no_progress_limit_s": 0.1, "output_replication": 0}  # fmt: skip
+
+
+def plan_job(facts: JobClassFacts, code: CodeRef, storage: Storage, inputs: Sequence[str], output: str, *,
+             output_storage: Storage | None = None, settings: Mapping[str, Any] | None = None, parameters: Mapping[str, Any] | None = None,
+             name: str = "", overwrite: bool = False, recursive: bool = False, least_maps: int = 1) -> JobSpec:
+    """`inputs` and `output` are absolute paths of `storage` and `output_storage` (the same unless given). `settings` are the options that
+    were given, which go before the class's own; `parameters` the job's own options, already of the right types.
+
+    UsageError: a setting out of range, a parameter missing, an output that cannot be. InputRefused, OutputExists (exit code 1)."""
+    target = output_storage or storage
+    chosen = checked_settings(facts, settings or {})
+    given = checked_parameters(facts, parameters or {})
+    output = output.rstrip("/")
+    replaced = _check_output(target, output, overwrite, next_command="--overwrite replaces it")
+    _check_apart(inputs, output, output_storage is None or output_storage is storage)
+    files = input_files(storage, inputs, recursive=recursive)
+    splits = make_splits(storage, files, split_bytes=chosen["split_bytes"], least=least_maps)
+    passed = {setting: chosen[setting] for setting in SETTINGS if setting != "split_bytes"}
+    return JobSpec(
+        name=name or facts.class_name, code=code, parameters=given, inputs=list(inputs), output=output, overwrite=overwrite,
+        replaced_inode_id=replaced, has_combine=facts.has_combine, record_type=facts.record_type, splits=splits,
+        python=f"{sys.version_info.major}.{sys.version_info.minor}", **passed,
+    )  # fmt: skip
+
+
+def checked_settings(facts: JobClassFacts, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Every setting, in range: what was given, else the class's own, else the default."""
+    chosen = {**facts.settings, **given}
+    for setting, least in _LEAST.items():
+        if not chosen[setting] >= least:
+            raise UsageError(f"{setting} is {chosen[setting]}; it must be {least:g} or more")
+    if chosen["reducers"] > MAX_REDUCERS:
+        raise UsageError(f"reducers is {chosen['reducers']}; at most {MAX_REDUCERS} are allowed")
+    if chosen["encoding_errors"] not in ("strict", "replace"):
+        raise UsageError(f"encoding_errors is {chosen['encoding_errors']!r}; it must be strict or replace")
+    unknown = sorted(set(given) - set(SETTINGS))
+    if unknown:
+        raise UsageError(f"there is no setting {unknown[0]}; there are: {', '.join(SETTINGS)}")
+    return chosen
+
+
+def checked_parameters(facts: JobClassFacts, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters that were given and those with defaults, all by value, so that a worker needs no class to know them."""
+    known = {parameter.name: parameter for parameter in facts.parameters}
+    for parameter in given:
+        if parameter not in known:
+            raise UsageError(f"{facts.class_name} has no parameter {parameter}")
+        if type(given[parameter]) is not known[parameter].type:
+            raise UsageError(f"{facts.class_name}.{parameter} is {known[parameter].type.__name__}, not {given[parameter]!r}")
+    missing = [parameter.option for parameter in facts.parameters if parameter.required and parameter.name not in given]
+    if missing:
+        raise UsageError(f"{facts.class_name} needs {', '.join(missing)}", next_command=f"mrc run {facts.module_file} --help")
+    return {name: given.get(name, parameter.default) for name, parameter in known.items()}
+
+
+def _check_output(storage: Storage, output: str, overwrite: bool, *, next_command: str) -> int:
+    """The id of the directory to replace; 0 = nothing is there."""
+    name = output.rpartition("/")[2]
+    if not name or name in (".", ".."):
+        raise UsageError(f"output {storage.uri(output or '/')} is not a directory that a job could make")
+    if ":" in name:
+        raise UsageError(f"output {storage.uri(output)}: a name with `:` in it cannot be made")
+    there = storage.stat(output)
+    if there is None:
+        return 0
+    if not overwrite:
+        raise OutputExists(f"output {storage.uri(output)} already exists", next_command=next_command)
+    if not there.is_directory:
+        raise OutputExists(f"output {storage.uri(output)} is a file; only a directory is overwritten", next_command="another output name")
+    return there.file_id
+
+
+def _check_apart(inputs: Sequence[str], output: str, same_storage: bool) -> None:
+    """The output must not hold the input: overwriting it would eat what is read."""
+    for path in inputs:
+        if same_storage and (path.rstrip("/") + "/").startswith(output + "/"):
+            raise InputRefused(f"input {path} lies in the output {output}", next_command="another output name")
