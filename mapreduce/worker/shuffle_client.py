@@ -130,6 +130,7 @@ class ShuffleClient:
         self._selector.register(self._channel.socket, selectors.EVENT_READ, None)
         told_at = 0.0
         try:
+            self._hear_news()  # it may have come in one piece with the order: then the socket is not readable any more
             while not self.plan.is_done():
                 self._begin_fetches()
                 for key, mask in self._selector.select(self._timeout_s()):

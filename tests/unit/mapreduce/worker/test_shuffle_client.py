@@ -85,6 +85,20 @@ def test_news_that_comes_over_the_channel_is_fetched(server: ShuffleServer, tmp_
     assert client.plan.is_done() and told
 
 
+def test_news_that_came_in_one_piece_with_the_order_is_heard(server: ShuffleServer, tmp_path: Path) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        places = []
+        for index, attempt_id in enumerate(SIZES):
+            server.offer("j", attempt_id)
+            places.append(location(server, index))
+        theirs.sendall(msg.encode(order([])) + msg.encode(msg.Locations(places)))
+        channel = TaskChannel(ours)
+        first = channel.receive()
+        assert isinstance(first, msg.TaskOrder)
+        assert len(ShuffleClient(first, channel, tmp_path, memory_bytes=1 << 30).fetch_all()) == len(SIZES) - 1
+
+
 def test_the_workers_end_is_the_clients_end(server: ShuffleServer, tmp_path: Path) -> None:
     ours, theirs = socket.socketpair()
     theirs.close()
