@@ -174,16 +174,17 @@ class DatanodeService:
         transfer, ipc, descriptors = TransferServer(context, replicator.transfer), IpcServer(context.store), DescriptorServer(context)
         self._stoppers += [transfer.stop, ipc.stop, descriptors.stop]
         remembered = directory.ports
-        self._ports["xfer"] = self._bind(transfer.start, options.port or remembered.get("xfer", 0), options.preferred_port)
-        self._ports["ipc"] = self._bind(ipc.start, options.ipc_port or remembered.get("ipc", 0), options.preferred_ipc_port)
+        self._ports["xfer"] = self._bind(transfer.start, options.port, remembered.get("xfer", 0) or options.preferred_port)
+        self._ports["ipc"] = self._bind(ipc.start, options.ipc_port, remembered.get("ipc", 0) or options.preferred_ipc_port)
         directory.remember_ports(self._ports)
         return descriptors.start(options.data_dir / "descriptors.sock")
 
-    def _bind(self, start: Callable[[str, int], int], port: int, preferred: int) -> int:
+    def _bind(self, start: Callable[[str, int], int], port: int, wished: int) -> int:
         host = self._options.host
-        if not port and preferred:
-            with contextlib.suppress(OSError):  # somebody has it: any other will do, and is kept from now on
-                return start(host, preferred)
+        if not port and wished:
+            # Somebody has it: any other will do, and is kept from now on. Addresses are told anew with each registration.
+            with contextlib.suppress(OSError):
+                return start(host, wished)
         try:
             return start(host, port)
         except OSError as error:

@@ -74,11 +74,8 @@ class Cluster:
         return connect(self.namenode.fs_uri, user=USER, options=ClientOptions(local_reads=local_reads))
 
     def block_files(self, size: int) -> list[Path]:
-        found = []
-        for path in self.root.rglob("finalized/**/blk_*"):
-            if path.suffix != ".meta" and path.stat().st_size == size:
-                found.append(path)
-        return sorted(found)
+        paths = self.root.rglob("finalized/**/blk_*")
+        return sorted(path for path in paths if path.suffix != ".meta" and path.stat().st_size == size)
 
     def stop(self) -> None:
         for name in list(self.datanodes):
