@@ -21,7 +21,7 @@ from pathlib import Path
 from clusterkit.clock import Clock, SystemClock
 from clusterkit.driver import Driver
 from clusterkit.effects import Event
-from clusterkit.errors import Fenced
+from clusterkit.errors import Fenced, Unavailable
 from clusterkit.journal import Journal
 from clusterkit.journal_local import LocalJournal
 from clusterkit.listening import bind_refusal
@@ -87,12 +87,18 @@ class NamenodeService:
 
     @property
     def address(self) -> str:
-        """Of Hadoop RPC: what clients connect to."""
-        return format_address(self._advertised_host, self._ports["rpc"])
+        """Of Hadoop RPC: what clients connect to. Raises Unavailable before it is bound."""
+        return self._bound("rpc")
 
     @property
     def datanode_address(self) -> str:
-        return format_address(self._advertised_host, self._ports["datanode"])
+        """Of gRPC: what datanodes connect to. Raises Unavailable before it is bound."""
+        return self._bound("datanode")
+
+    def _bound(self, name: str) -> str:
+        if name not in self._ports:
+            raise Unavailable(f"namenode {self._options.node_id} does not serve yet")
+        return format_address(self._advertised_host, self._ports[name])
 
     @property
     def ports(self) -> Mapping[str, int]:

@@ -1,0 +1,95 @@
+"""A whole small file system in this process: one namenode and a few datanodes on free loopback ports, for tests that speak to its wires."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from clusterkit.errors import ClusterError
+from coordinator.backends.memory import MemoryCoordinator, MemoryHub
+from minihdfs.client.namenode import NamenodeClient
+from minihdfs.datanode.service import DatanodeService, DatanodeServiceOptions
+from minihdfs.model import ServerDefaults
+from minihdfs.namenode.core.options import Options
+from minihdfs.namenode.service import NamenodeService, NamenodeServiceOptions
+
+USER = getpass.getuser()
+READY_S = 20.0
+
+
+class SmallFileSystem:
+    def __init__(self, directory: Path, datanodes: int = 3, defaults: ServerDefaults | None = None, **core: object) -> None:
+        """`core` are the namenode core's Options."""
+        self._directory = directory
+        self.coordinator = MemoryCoordinator(MemoryHub())
+        options = Options(cluster_id="", superuser=USER, defaults=defaults or ServerDefaults(), **core)  # type: ignore[arg-type]
+        self._namenode_options = NamenodeServiceOptions(node_id="nn1", data_dir=directory / "namenode", core=options)
+        self.namenode = NamenodeService(self._namenode_options, self.coordinator)
+        self.namenode.start()
+        self.datanodes: dict[str, DatanodeService] = {}
+        for number in range(1, datanodes + 1):
+            self.start_datanode(f"dn{number}")
+        self.client = NamenodeClient(self.namenode.address, USER)
+        self.await_live(datanodes)
+
+    @property
+    def uri(self) -> str:
+        return self.namenode.fs_uri
+
+    def start_datanode(self, node_id: str) -> DatanodeService:
+        options = DatanodeServiceOptions(node_id=node_id, data_dir=self._directory / node_id, reserve_bytes=0)
+        datanode = DatanodeService(options, lambda: self.namenode.datanode_address)
+        datanode.start()
+        self.datanodes[node_id] = datanode
+        return datanode
+
+    def stop_datanode(self, node_id: str) -> None:
+        datanode = self.datanodes.pop(node_id)
+        datanode.stop()
+        datanode.wait()
+
+    def restart_namenode(self) -> None:
+        self.namenode.stop()
+        self.namenode.wait()
+        self.namenode = NamenodeService(self._namenode_options, self.coordinator)
+        self.namenode.start()
+
+    def await_live(self, count: int) -> None:
+        deadline = time.monotonic() + READY_S
+        while True:
+            status = self.client.get_status()
+            live = sum(row.state == "live" for row in status.datanodes)
+            if live >= count and not status.stats.safe_mode:
+                return
+            assert time.monotonic() < deadline, f"{live} of {count} datanodes are live: {status}"
+            time.sleep(0.02)
+
+    def await_replicas(self, path: str, count: int) -> None:
+        """Every block of the file has so many replicas."""
+        deadline = time.monotonic() + READY_S
+        while True:
+            found = [len(block.locations) for block in self.client.get_block_locations(path, 0, 1 << 62).blocks]
+            if set(found) == {count}:
+                return
+            assert time.monotonic() < deadline, f"{path} has {found} replicas, {count} are wanted"
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        self.client.close()
+        for node_id in list(self.datanodes):
+            self.stop_datanode(node_id)
+        self.namenode.stop()
+        with contextlib.suppress(ClusterError):
+            self.namenode.wait()
+
+
+@contextlib.contextmanager
+def small_file_system(directory: Path, datanodes: int = 3, **named: object) -> Iterator[SmallFileSystem]:
+    system = SmallFileSystem(directory, datanodes, **named)  # type: ignore[arg-type]
+    try:
+        yield system
+    finally:
+        system.stop()
