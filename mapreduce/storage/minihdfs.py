@@ -1,23 +1,27 @@
 """The storage that is our own distributed file system: the one file in which `mapreduce` and `minihdfs` meet.
 
-Connects at the first call, so a task process that was forked from a warm server opens connections of its own. Errors become Python's:
-FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError, PermissionError; what says whether to try again (nobody answers,
-safe mode, a fenced publish) stays a ClusterError, and everything else is an OSError of one line.
+Connects at the first call, so a task process that was forked from a warm server opens connections of its own. A namenode that starts, is in
+safe mode or hands over is waited for, so that its restart costs a job no attempts. Errors become Python's: FileNotFoundError,
+FileExistsError, NotADirectoryError, IsADirectoryError, PermissionError; what says whether to try again (nobody answers, safe mode, a
+fenced publish) stays a ClusterError, and everything else is an OSError of one line.
 """
 
 from __future__ import annotations
 
-import contextlib
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 from clusterkit.errors import ClusterError, NotPermitted, TimedOut, TryAgain, Unavailable
 from mapreduce.storage.api import FileInfo, Reader, Span, Writer
 from minihdfs import errors
-from minihdfs.client.filesystem import Entry, FileSystem, connect
+from minihdfs.client.filesystem import SCHEME, Entry, FileSystem, connect, parse_uri, with_port
+from minihdfs.client.patience import patiently
 from minihdfs.client.reader import FileReader
 from minihdfs.client.writer import FileWriter
 from minihdfs.model import FileStatus
+
+T = TypeVar("T")
 
 _PYTHON_ERRORS: tuple[tuple[type[ClusterError], type[OSError]], ...] = (
     (errors.FileNotFound, FileNotFoundError),
@@ -31,10 +35,17 @@ _PYTHON_ERRORS: tuple[tuple[type[ClusterError], type[OSError]], ...] = (
 _KEPT = (Unavailable, TryAgain, TimedOut, errors.FencedWriter)
 
 
-@contextlib.contextmanager
-def _python_errors() -> Iterator[None]:
+PATIENCE_S = 60.0
+
+
+def _answer(ask: Callable[[], T]) -> T:
+    """For what may be asked again."""
+    return _once(lambda: patiently(ask, PATIENCE_S))
+
+
+def _once(act: Callable[[], T]) -> T:
     try:
-        yield
+        return act()
     except _KEPT:
         raise
     except ClusterError as error:
@@ -50,14 +61,16 @@ class MinihdfsReader:
         self._lock = threading.Lock()
 
     def read_at(self, offset: int, length: int) -> bytes:
-        with _python_errors():
-            with self._lock:
-                if offset == self._file.tell():
-                    return self._file.read(length)
-                if not self._file.tell():  # the first read of a split: the rest of the split follows
-                    self._file.seek(offset)
-                    return self._file.read(length)
-            return self._file.pread(offset, length)
+        return _answer(lambda: self._read_at(offset, length))
+
+    def _read_at(self, offset: int, length: int) -> bytes:
+        with self._lock:
+            if offset == self._file.tell():
+                return self._file.read(length)
+            if not self._file.tell():  # the first read of a split: the rest of the split follows
+                self._file.seek(offset)
+                return self._file.read(length)
+        return self._file.pread(offset, length)
 
     def close(self) -> None:
         self._file.close()
@@ -68,14 +81,12 @@ class MinihdfsWriter:
         self._file = file
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
-        with _python_errors():
-            return self._file.write(data)
+        return _once(lambda: self._file.write(data))
 
     def close(self) -> FileInfo:
-        with _python_errors():
-            length = self._file.tell()
-            self._file.close()
-            return FileInfo(self._file.path, False, length, self._file.inode_id, self._file.block_bytes)
+        length = self._file.tell()
+        _once(self._file.close)
+        return FileInfo(self._file.path, False, length, self._file.inode_id, self._file.block_bytes)
 
     def abort(self) -> None:
         self._file.abort()
@@ -95,45 +106,40 @@ class MinihdfsStorage:
         return self._fs
 
     def uri(self, path: str) -> str:
-        return self._fs.uri + path
+        return self._fs.uri + self._path(path)
 
     def stat(self, path: str) -> FileInfo | None:
-        with _python_errors():
-            status = self._fs.find(path)
+        path = self._path(path)
+        status = _answer(lambda: self._fs.find(path))
         return None if status is None else _info(path, status)
 
     def list(self, path: str) -> list[FileInfo]:
-        with _python_errors():
-            return [_info(entry.path, entry.status) for entry in self._directory(path)]
+        path = self._path(path)
+        return _answer(lambda: [_info(entry.path, entry.status) for entry in self._directory(path)])
 
     def open(self, path: str) -> Reader:
-        with _python_errors():
-            return MinihdfsReader(self._fs.open(path))
+        return MinihdfsReader(_answer(lambda: self._fs.open(self._path(path))))
 
     def create(self, path: str, *, overwrite: bool = False, replication: int = 0) -> Writer:
-        with _python_errors():
-            return MinihdfsWriter(self._fs.create(path, overwrite=overwrite, replication=replication))
+        return MinihdfsWriter(_answer(lambda: self._fs.create(self._path(path), overwrite=overwrite, replication=replication)))
 
     def mkdirs(self, path: str) -> None:
-        with _python_errors():
-            self._fs.mkdirs(path)
+        _answer(lambda: self._fs.mkdirs(self._path(path)))
 
     def delete(self, path: str) -> None:
-        with _python_errors():
-            self._fs.delete(path, recursive=True)
+        _answer(lambda: self._fs.delete(self._path(path), recursive=True))
 
     def rename_many(self, pairs: Iterable[tuple[str, str]]) -> None:
-        with _python_errors():
-            self._fs.rename_many([*pairs])
+        once = [(self._path(source), self._path(target)) for source, target in pairs]
+        _answer(lambda: self._fs.rename_many(once))
 
     def publish(self, staging: str, output: str, *, replaced_file_id: int = 0, epoch: int = 0) -> None:
-        with _python_errors():
-            self._fs.publish(staging, output, replaced_inode_id=replaced_file_id, tracker_epoch=epoch)
+        staging, output = self._path(staging), self._path(output)
+        _answer(lambda: self._fs.publish(staging, output, replaced_inode_id=replaced_file_id, tracker_epoch=epoch))
 
     def locate(self, path: str, offset: int, length: int) -> Spans:
         """Hosts are both the names and the addresses that the datanodes of a block go by, so that a worker finds itself by either."""
-        with _python_errors():
-            located = self._fs.locate(path, offset, length)
+        located = _answer(lambda: self._fs.locate(self._path(path), offset, length))
         end, spans = offset + length, []
         for block in located:
             first, last = max(offset, block.offset), min(end, block.offset + block.block.length)
@@ -143,6 +149,15 @@ class MinihdfsStorage:
 
     def close(self) -> None:
         self._fs.close()
+
+    def _path(self, given: str) -> str:
+        """Takes its own URIs for paths too. Raises OSError for another file system's."""
+        if not given.startswith(SCHEME):
+            return given
+        authority, path = parse_uri(given)
+        if with_port(authority) not in (*self._fs.addresses, self._fs.uri.removeprefix(SCHEME)):
+            raise OSError(f"{given} is in another file system than {self._fs.uri}")
+        return path or "/"
 
     def _directory(self, path: str) -> Iterator[Entry]:
         for entry in self._fs.scan(path):

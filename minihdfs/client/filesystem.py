@@ -62,7 +62,7 @@ def connect(target: str | Sequence[str], *, user: str | None = None, options: Cl
     `user` is who the namenode is told is asking; by default the name of this process's user."""
     from minihdfs.client.namenode import NamenodeClient
 
-    addresses = [_with_port(address) for address in (parse_uri(target)[0].split(",") if isinstance(target, str) else target)]
+    addresses = [with_port(address) for address in (parse_uri(target)[0].split(",") if isinstance(target, str) else target)]
     return FileSystem(NamenodeClient(addresses, user or own_user()), addresses=addresses, user=user or own_user(), options=options)
 
 
@@ -331,7 +331,7 @@ class FileSystem:
         return True
 
 
-def _with_port(address: str) -> str:
+def with_port(address: str) -> str:
     host, colon, port = address.strip().rpartition(":")
     if not colon or (port and not port.isdigit()):
         return f"{address.strip()}:{DEFAULT_PORT}"

@@ -14,11 +14,13 @@ import contextlib
 import io
 import threading
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from clusterkit.errors import ClusterError
 from minihdfs.client.api import ClientOptions, NamenodeCalls
 from minihdfs.client.datanodes import Datanodes
+from minihdfs.client.patience import patiently
 from minihdfs.client.write_session import PipelineBroken, WriteSession, begin_block
 from minihdfs.data_transfer import Checksum, ChecksumType
 from minihdfs.errors import BrokenPipeline, NoDatanodes
@@ -222,7 +224,7 @@ class FileWriter(io.RawIOBase):
                 reasons.append(str(error))
                 excluded[error.bad.uuid] = error.bad
                 self._datanodes.suspect(error.bad)
-                self._calls.abandon_block(self.path, self._client_name, self.inode_id, located.block)
+                self._abandon(located.block)
                 continue
             self._session = session
             return
@@ -231,14 +233,23 @@ class FileWriter(io.RawIOBase):
     def _allocate(self, excluded: dict[str, DatanodeAddress], reasons: list[str]) -> LocatedBlock:
         exclude = tuple(excluded.values())
         try:
-            return self._calls.add_block(self.path, self._client_name, self.inode_id, self._previous, exclude)
+            return self._add_block(exclude)
         except NoDatanodes as error:
             if not exclude:
                 raise
             if reasons:
                 raise BrokenPipeline(f"{self.path}: {error.message}; failed: {'; '.join(reasons)}", next_command="mrc status") from error
             excluded.clear()  # they were suspected by an earlier file: better one of them than none
-            return self._calls.add_block(self.path, self._client_name, self.inode_id, self._previous, ())
+            return self._add_block(())
+
+    def _add_block(self, exclude: Sequence[DatanodeAddress]) -> LocatedBlock:
+        def ask() -> LocatedBlock:
+            return self._calls.add_block(self.path, self._client_name, self.inode_id, self._previous, exclude)
+
+        return patiently(ask, self._options.complete_timeout_s)
+
+    def _abandon(self, block: BlockRef) -> None:
+        patiently(lambda: self._calls.abandon_block(self.path, self._client_name, self.inode_id, block), self._options.complete_timeout_s)
 
     def _begin_again(self, error: PipelineBroken, kept: bool) -> None:
         """The pipeline broke in the middle of the block: sends what is kept of it through a new one."""
@@ -250,7 +261,7 @@ class FileWriter(io.RawIOBase):
                     f"{self.path}: the pipeline broke at byte {self._length}: {error}", next_command="mrc status"
                 ) from error
             if session is not None:
-                self._calls.abandon_block(self.path, self._client_name, self.inode_id, session.block)
+                self._abandon(session.block)
             try:
                 self._begin_block()
                 assert self._session is not None
@@ -274,7 +285,11 @@ class FileWriter(io.RawIOBase):
 
     def _complete(self) -> None:
         deadline, pause_s = time.monotonic() + self._options.complete_timeout_s, 0.02
-        while not self._calls.complete(self.path, self._client_name, self.inode_id, self._previous):
+
+        def ask() -> bool:
+            return self._calls.complete(self.path, self._client_name, self.inode_id, self._previous)
+
+        while not patiently(ask, self._options.complete_timeout_s):
             if time.monotonic() > deadline:
                 raise BrokenPipeline(
                     f"{self.path}: its last block was not reported by any datanode within {self._options.complete_timeout_s:g} s",

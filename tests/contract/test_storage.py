@@ -12,6 +12,9 @@ from mapreduce.plan.manifest import Manifest
 from mapreduce.storage.api import Storage
 from mapreduce.storage.local import LocalStorage
 from mapreduce.storage.memory import MemoryStorage
+from mapreduce.storage.minihdfs import MinihdfsStorage
+from minihdfs.model import ServerDefaults
+from tests.integration.file_system import small_file_system
 
 Opened = contextlib.AbstractContextManager[tuple[Storage, str]]
 
@@ -28,7 +31,16 @@ def _memory(_scratch: Path) -> Iterator[tuple[Storage, str]]:
     yield storage, "/work"
 
 
-BACKENDS: dict[str, Callable[[Path], Opened]] = {"local": _local, "memory": _memory}
+@contextlib.contextmanager
+def _minihdfs(scratch: Path) -> Iterator[tuple[Storage, str]]:
+    with small_file_system(scratch, 2, defaults=ServerDefaults(block_bytes=1 << 20, replication=2)) as system:
+        storage = MinihdfsStorage.from_uri(system.uri)
+        storage.mkdirs("/work")
+        yield storage, "/work"
+        storage.close()
+
+
+BACKENDS: dict[str, Callable[[Path], Opened]] = {"local": _local, "memory": _memory, "minihdfs": _minihdfs}
 """name -> context manager that gives (storage, an empty directory in it)."""
 
 
