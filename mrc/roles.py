@@ -116,7 +116,7 @@ def namenode(home: Home, node_id: str, settings: Settings) -> Service:
         host=listen,
         advertised_host=told,
         port=given.port,
-        preferred_port=DEFAULT_PORTS["namenode"],
+        preferred_port=preferred("namenode", settings),
     )
     return NamenodeService(options, coordinator_of(home, f"namenode-{node_id}", settings))
 
@@ -133,7 +133,7 @@ def datanode(home: Home, node_id: str, settings: Settings) -> Service:
         advertised_host=told,
         rack=settings.datanode.rack,
         port=settings.datanode.port,
-        preferred_port=DEFAULT_PORTS["datanode"],
+        preferred_port=preferred("datanode", settings),
         reserve_bytes=settings.datanode.reserved_bytes,
         full_report_interval_s=settings.datanode.full_report_interval_s,
     )
@@ -153,7 +153,7 @@ def tracker(home: Home, node_id: str, settings: Settings) -> Service:
         data_directory=home.data("tracker", node_id),
         host=listen,
         advertised_host=told,
-        port=settings.tracker.port or free_port(home, "tracker", node_id, listen),
+        port=settings.tracker.port or free_port(home, "tracker", node_id, listen, settings),
         core=Options(dead_after_us=dead_after_us, detached_after_us=min(2_000_000, dead_after_us)),
     )
     found = coordinator_of(home, f"tracker-{node_id}", settings)
@@ -177,9 +177,13 @@ def worker(home: Home, node_id: str, settings: Settings) -> Service:
     return WorkerService(options, leaders.tracker, lambda: f"hdfs://{leaders.namenode()}")
 
 
-def free_port(home: Home, role: str, node_id: str, host: str) -> int:
+def preferred(role: str, settings: Settings) -> int:
+    return DEFAULT_PORTS[role] if settings.network.hadoop_ports else 0
+
+
+def free_port(home: Home, role: str, node_id: str, host: str, settings: Settings) -> int:
     """Hadoop's own port for a daemon that starts for the first time, if it is free; 0 = the one it had, else any."""
-    if (home.data(role, node_id) / "identity.json").exists():
+    if not settings.network.hadoop_ports or (home.data(role, node_id) / "identity.json").exists():
         return 0
     with contextlib.suppress(OSError), socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -26,6 +26,7 @@ class Security(msgspec.Struct, frozen=True):
 
 class Network(msgspec.Struct, frozen=True):
     listen_host: str = "127.0.0.1"
+    hadoop_ports: bool = True  # a daemon that starts for the first time takes Hadoop's own port if it is free, else any
     advertised_host: str = ""  # what other machines connect to; empty = listen_host, or the host's name when that is 0.0.0.0
 
 
