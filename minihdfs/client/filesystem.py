@@ -128,7 +128,7 @@ class FileSystem:
 
     def find(self, path: str) -> FileStatus | None:
         """None for a path that is not there."""
-        return self.calls.get_file_info(path)
+        return self.calls.get_file_info(_checked(path))
 
     def stat(self, path: str) -> FileStatus:
         """Raises FileNotFound."""
@@ -144,7 +144,7 @@ class FileSystem:
         """A directory's entries in byte order of names, a page at a time; a file is its own only entry. Raises FileNotFound."""
         after, first = b"", True
         while True:
-            page = self.calls.get_listing(path, after)
+            page = self.calls.get_listing(_checked(path), after)
             if page is None:
                 if first:
                     raise FileNotFound(f"{path} does not exist")
@@ -207,7 +207,7 @@ class FileSystem:
         from minihdfs.client.reader import FileReader
 
         try:
-            return FileReader(self.calls, self._datanodes, path, client_name=self.client_name, options=self._options)
+            return FileReader(self.calls, self._datanodes, _checked(path), client_name=self.client_name, options=self._options)
         except FileNotFound:
             status = self.find(path)  # some namenodes say of a directory that no such file exists
             if status is not None and status.is_directory:
@@ -232,7 +232,7 @@ class FileSystem:
         if resend_bytes is not None:
             options = replace(options, resend_bytes=resend_bytes)
         status = self.calls.create(
-            path,
+            _checked(path),
             name,
             permission=permission,
             overwrite=overwrite,
@@ -248,15 +248,15 @@ class FileSystem:
 
     def mkdirs(self, path: str, *, permission: int = 0o755, create_parents: bool = True) -> None:
         """An existing directory is no error, a file in the way is."""
-        self.calls.mkdirs(path, permission, create_parents)
+        self.calls.mkdirs(_checked(path), permission, create_parents)
 
     def rename(self, source: str, destination: str) -> bool:
         """Hadoop's older call: into an existing directory; False for a missing source or an existing destination."""
-        return self.calls.rename(source, destination)
+        return self.calls.rename(_checked(source), _checked(destination))
 
     def rename2(self, source: str, destination: str, *, overwrite: bool = False) -> None:
         """To exactly `destination`, atomically. Raises FileNotFound, FileAlreadyExists."""
-        self.calls.rename2(source, destination, overwrite)
+        self.calls.rename2(_checked(source), _checked(destination), overwrite)
 
     def rename_many(self, pairs: Sequence[tuple[str, str]]) -> None:
         """In calls of at most 1,000; each call is all or nothing and may be repeated."""
@@ -269,7 +269,7 @@ class FileSystem:
 
     def delete(self, path: str, *, recursive: bool = False) -> bool:
         """False for a path that is not there. Raises DirectoryNotEmpty."""
-        return self.calls.delete(path, recursive)
+        return self.calls.delete(_checked(path), recursive)
 
     def set_permission(self, path: str, permission: int) -> None:
         self.calls.set_permission(path, permission)
@@ -329,6 +329,12 @@ class FileSystem:
         except InvalidPath:
             return False
         return True
+
+
+def _checked(path: str) -> str:
+    """Raises InvalidPath here for what could not even be sent: a name that UTF-8 cannot say."""
+    paths.components(path)
+    return path
 
 
 def with_port(address: str) -> str:

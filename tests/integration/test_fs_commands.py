@@ -1,0 +1,315 @@
+"""`mrc fs` against a real small cluster: what it prints, what it leaves, and the exit code of every kind of mistake."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from clusterkit.service import Announcement
+from minihdfs.client.filesystem import FileSystem, connect
+from minihdfs.model import ServerDefaults
+from mrc.main import run
+from tests.equipment.until import until
+from tests.integration.file_system import SmallFileSystem, small_file_system
+
+BLOCK = 64 << 10
+DATA = bytes(range(256)) * 1000
+ODD_NAMES = ["a b", "quo'te\"", "new\nline", "ünï-文", "st*r", "br[1]", "-dash"]
+
+
+@dataclass
+class Done:
+    code: int
+    out: bytes
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        return self.out.decode().splitlines()
+
+    @property
+    def error(self) -> str:
+        assert self.err.startswith("error: "), self.err
+        assert "Traceback" not in self.err
+        return self.err.splitlines()[0]
+
+
+Mrc = Callable[..., Done]
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallFileSystem]:
+    with small_file_system(tmp_path_factory.mktemp("fs"), 3, defaults=ServerDefaults(block_bytes=BLOCK)) as running:
+        yield running
+
+
+@pytest.fixture
+def fs(system: SmallFileSystem) -> Iterator[FileSystem]:
+    with connect(system.uri) as opened:
+        for entry in opened.list("/"):
+            opened.delete(entry.path, recursive=True)
+        yield opened
+
+
+@pytest.fixture
+def mrc(
+    system: SmallFileSystem, fs: FileSystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+) -> Mrc:
+    """`mrc fs …` in this process, in a home whose namenode is the one of `system`."""
+    home = tmp_path / "home"
+    (home / "data").mkdir(parents=True)
+    (home / "data" / "namenode-nn1").symlink_to(system._namenode_options.data_dir)
+    Announcement(role="namenode", id="nn1", pid=os.getpid(), address=system.namenode.address).publish(home)
+    monkeypatch.setenv("MRC_HOME", str(home))
+    monkeypatch.delenv("MRC_CLUSTER", raising=False)
+    monkeypatch.setenv("NO_COLOR", "1")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+    def call(*arguments: object, stdin: bytes = b"") -> Done:
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(stdin)))
+        capfdbinary.readouterr()
+        code = run(["fs", *map(str, arguments)])
+        out, err = capfdbinary.readouterr()
+        return Done(code, out, err.decode())
+
+    return call
+
+
+def test_put_cat_get(mrc: Mrc, fs: FileSystem) -> None:
+    Path("f").write_bytes(DATA)
+    assert mrc("put", "f", "/").code == 0
+    assert mrc("cat", "/f").out == DATA
+    assert mrc("get", "/f", "back").code == 0
+    assert Path("back").read_bytes() == DATA
+    assert mrc("-put", "f", "/g").code == 0
+    assert mrc("-get", "/g", "-").out == DATA
+    assert mrc("put", "-", "/in", stdin=b"from a pipe\n").code == 0
+    assert mrc("cat", "/in", "/in").out == b"from a pipe\n" * 2
+    assert mrc("tail", "/f").out == DATA[-1024:]
+    assert mrc("head", "/f").out == DATA[:1024]
+    assert [entry.name for entry in fs.list("/")] == ["f", "g", "in"]
+
+
+def test_an_existing_target_is_refused_and_f_replaces_it(mrc: Mrc, fs: FileSystem) -> None:
+    Path("f").write_bytes(b"one")
+    mrc("put", "f", "/f")
+    Path("f").write_bytes(b"two")
+    refused = mrc("put", "f", "/f")
+    assert (refused.code, refused.error) == (1, "error: /f exists")
+    assert mrc("cat", "/f").out == b"one"
+    assert mrc("put", "-f", "f", "/f").code == 0
+    assert mrc("cat", "/f").out == b"two"
+    Path("g").write_bytes(b"mine")
+    assert mrc("get", "/f", "g").code == 1
+    assert Path("g").read_bytes() == b"mine"
+    assert mrc("get", "-f", "/f", "g").code == 0
+    assert Path("g").read_bytes() == b"two"
+    assert not [p for p in Path.cwd().iterdir() if "COPYING" in p.name]
+    assert not [e for e in fs.list("/") if "COPYING" in e.name]
+
+
+def test_directories_go_in_and_out_whole(mrc: Mrc) -> None:
+    tree = {f"t/{'x/' * depth}{name}": f"{depth} {name}".encode() for depth in range(3) for name in ODD_NAMES}
+    for name, data in tree.items():
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_bytes(data)
+    Path("t/empty").mkdir()
+    assert mrc("put", "t", "/new").code == 0, "a new name: created with the contents"
+    assert mrc("get", "/new", "back").code == 0
+    assert {f"t/{p.relative_to('back')}": p.read_bytes() for p in Path("back").rglob("*") if p.is_file()} == tree
+    assert Path("back/empty").is_dir()
+    assert mrc("put", "t", "/new").code == 0, "an existing directory: into it"
+    assert mrc("test", "-f", "/new/t/x/a b").code == 0
+    Path("into").mkdir()
+    assert mrc("get", "/new/t", "into").code == 0
+    assert Path("into/t/x/x/new\nline").read_bytes() == b"2 new\nline"
+
+
+def test_several_sources_need_a_directory(mrc: Mrc, fs: FileSystem) -> None:
+    for name in "abc":
+        Path(name).write_bytes(name.encode())
+    assert mrc("put", "a", "b", "/none").code == 1
+    mrc("mkdir", "/d")
+    assert mrc("put", "a", "b", "c", "/d").code == 0
+    assert mrc("put", "-f", "[ab]", "none", "c", "/d").code == 1, "one is missing, the others go"
+    Path("out").mkdir()
+    assert mrc("get", "/d/*", "out").code == 0
+    assert sorted(p.name for p in Path("out").iterdir()) == ["a", "b", "c"]
+    assert mrc("get", "/d/a", "/d/b", "nowhere").code == 2
+    assert mrc("cp", "/d/a", "/d/b", "/e").code == 1
+    mrc("mkdir", "/e")
+    assert mrc("mv", "/d/a", "/d/b", "/e").code == 0
+    assert [e.path for e in fs.walk("/")] == ["/d", "/d/c", "/e", "/e/a", "/e/b"]
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_every_name_that_a_file_can_have(mrc: Mrc, name: str) -> None:
+    path = f"/dir/{name}"
+    mrc("mkdir", "/dir")
+    for other in ("star", "br1", "ax"):
+        mrc("touchz", f"/dir/{other}")
+    assert mrc("put", "-", path, stdin=name.encode()).code == 0
+    assert mrc("cat", path).out == name.encode()
+    assert [row["path"] for row in json.loads(mrc("ls", "-o", "json", path).out)] == [path]
+    assert mrc("ls", "-C", path).out == f"{path}\n".encode()
+    assert mrc("stat", "%n %b", path).out == f"{name} {len(name.encode())}\n".encode()
+    assert mrc("mv", path, f"{path}-2").code == 0
+    assert mrc("cp", f"{path}-2", path).code == 0
+    assert mrc("rm", path).code == 0
+    assert mrc("test", "-e", f"{path}-2").code == 0, "rm took the name for a pattern"
+    assert mrc("test", "-e", "/dir/star").code == 0
+
+
+def test_names_that_cannot_be_are_refused(mrc: Mrc) -> None:
+    Path("a:b").write_bytes(b"x")
+    assert "':'" in mrc("put", "a:b", "/").error
+    assert mrc("mkdir", "/x/../y").code == 1
+    assert mrc("mkdir", "/" + "n" * 300).code == 1
+    (Path(os.fsdecode(b"bad\xff"))).write_bytes(b"x")
+    assert mrc("put", os.fsdecode(b"bad\xff"), "/").code == 1
+
+
+def test_ls_is_shaped_like_hadoops(mrc: Mrc) -> None:
+    mrc("mkdir", "-p", "/d/sub")
+    mrc("put", "-", "/d/file", stdin=b"x" * 2000)
+    lines = mrc("-ls", "/d").lines
+    assert lines[0] == "Found 2 items"
+    fields = lines[1].split()
+    assert (fields[0], fields[1], fields[4], fields[7]) == ("-rw-r--r--", "3", "2000", "/d/file")
+    assert lines[2].split()[:2] == ["drwxr-xr-x", "-"]
+    assert [line.split()[-1] for line in mrc("ls", "-R", "/").lines] == ["/d", "/d/file", "/d/sub"]
+    assert mrc("ls", "-C", "-S", "/d").lines == ["/d/file", "/d/sub"]
+    assert mrc("ls", "-C", "-r", "/d").lines == ["/d/sub", "/d/file"]
+    assert mrc("ls", "-d", "/d").lines[0].endswith(" /d")
+    assert mrc("ls", "-h", "/d/file").lines[0].split()[4:6] == ["2.0", "K"]
+    assert mrc("ls", "/d/sub").out == b""
+
+
+def test_facts_are_json_on_request(mrc: Mrc, system: SmallFileSystem) -> None:
+    mrc("mkdir", "/d")
+    mrc("put", "-", "/d/f", stdin=b"12345")
+    (row,) = json.loads(mrc("ls", "-o", "json", "/d").out)
+    assert (row["path"], row["type"], row["length"], row["permission"]) == ("/d/f", "file", 5, "0644")
+    assert json.loads(mrc("du", "-s", "-o", "json", "/d").out) == [{"path": "/d", "length": 5, "space_consumed": 15}]
+    (total,) = json.loads(mrc("count", "-o", "json", "/d").out)
+    assert (total["directories"], total["files"], total["length"]) == (1, 1, 5)
+    (disk,) = json.loads(mrc("df", "-o", "json").out)
+    assert disk["filesystem"] == system.uri
+    assert disk["size_bytes"] > disk["available_bytes"] > 0
+    assert json.loads(mrc("stat", "-o", "json", "/d").out)[0]["type"] == "directory"
+    assert mrc("du", "/d").lines == ["5  15  /d/f"]
+    assert mrc("count", "/d").lines == [f"{1:>12} {1:>12} {5:>18} /d"]
+    assert mrc("stat", "%a %b %r", "/d/f").lines == ["644 5 3"]
+
+
+def test_changes(mrc: Mrc, fs: FileSystem) -> None:
+    mrc("put", "-", "/f", stdin=b"x")
+    for mode, wanted in (("640", 0o640), ("u+x,o=r", 0o744), ("-x", 0o644)):
+        assert mrc("chmod", mode, "/f").code == 0
+        assert fs.stat("/f").permission == wanted
+    assert mrc("chmod", "wrong", "/f").code == 2
+    assert mrc("chown", "ann:staff", "/f").code == 0
+    assert mrc("chgrp", "crew", "/f").code == 0
+    assert (fs.stat("/f").owner, fs.stat("/f").group) == ("ann", "crew")
+    assert mrc("setrep", "-w", "2", "/f").lines == ["Replication 2 set: /f", "Waiting for /f ... done"]
+    until(lambda: len(fs.locate("/f")[0].locations) == 2, "two replicas")
+    assert mrc("touchz", "/z").code == 0
+    assert mrc("touchz", "/f").code == 1
+    mrc("mkdir", "-p", "/d/e")
+    assert mrc("mv", "/f", "/d").code == 0
+    assert mrc("mv", "/d/f", "/z").code == 1
+    assert mrc("mv", "/d", "/d/e").code == 1
+    assert mrc("cp", "/d", "/d/e").code == 1
+    assert mrc("cp", "/d", "/copy").code == 0
+    assert mrc("cat", "/copy/f").out == b"x"
+    assert mrc("rm", "/d").code == 1
+    assert mrc("rmdir", "/d").code == 1
+    assert mrc("rm", "-r", "-skipTrash", "/d", "/z").lines == ["Deleted /d", "Deleted /z"]
+    assert mrc("rm", "-f", "/d").code == 0
+    assert mrc("rm", "-r", "/").code == 77
+    assert [e.path for e in fs.walk("/")] == ["/copy", "/copy/e", "/copy/f"]
+
+
+def test_preserved_times_and_permissions(mrc: Mrc, fs: FileSystem) -> None:
+    Path("f").write_bytes(b"x")
+    Path("f").chmod(0o600)
+    os.utime("f", (1_600_000_000, 1_500_000_000))
+    assert mrc("put", "-p", "f", "/f").code == 0
+    assert (fs.stat("/f").permission, fs.stat("/f").modified_us) == (0o600, 1_500_000_000_000_000)
+    assert mrc("get", "-p", "/f", "g").code == 0
+    assert (Path("g").stat().st_mode & 0o777, int(Path("g").stat().st_mtime)) == (0o600, 1_500_000_000)
+
+
+def test_questions_are_answered_with_exit_codes(mrc: Mrc) -> None:
+    mrc("mkdir", "/d")
+    mrc("touchz", "/z")
+    mrc("put", "-", "/f", stdin=b"x")
+    answers = {"-e": (0, 0, 0, 1), "-d": (0, 1, 1, 1), "-f": (1, 0, 0, 1), "-s": (1, 1, 0, 1), "-z": (0, 0, 1, 1), "-r": (0, 0, 0, 1)}
+    for question, wanted in answers.items():
+        got = tuple(mrc("test", question, path).code for path in ("/d", "/z", "/f", "/none"))
+        assert got == wanted, question
+
+
+@pytest.mark.parametrize(
+    "verb", [["cat"], ["ls"], ["du"], ["rm"], ["tail"], ["head"], ["stat"], ["count"], ["chmod", "644"], ["setrep", "2"]]
+)
+def test_a_missing_path_is_exit_1_and_one_line(mrc: Mrc, verb: list[str]) -> None:
+    done = mrc(*verb, "/no/such")
+    assert (done.code, done.error) == (1, "error: /no/such: no such file or directory")
+    assert "  try: mrc fs ls /no" in done.err
+
+
+def test_other_mistakes(mrc: Mrc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: SmallFileSystem) -> None:
+    assert mrc("cat", "/").code == 1
+    assert mrc("ls", "s3://bucket/x").code == 2
+    assert mrc("ls", "file:///etc").code == 2
+    assert mrc("ls", "--no-such").code == 2
+    assert mrc("nosuch").code == 2
+    assert mrc("put", "f").code == 2
+    assert mrc("put", "none", "/x").code == 1
+    assert mrc("put", str(tmp_path), "/no/such/dir").code == 1
+    assert mrc("ls", f"{system.uri}/").code == 0
+    nobody = mrc("ls", "hdfs://127.0.0.1:1/")
+    assert nobody.code == 69
+    monkeypatch.setenv("MRC_HOME", str(tmp_path / "elsewhere"))
+    done = mrc("ls", "/")
+    assert (done.code, done.err.splitlines()[1]) == (69, "  try: mrc up")
+
+
+def test_not_permitted_is_exit_77(mrc: Mrc, monkeypatch: pytest.MonkeyPatch) -> None:
+    mrc("mkdir", "/mine")
+    mrc("chmod", "700", "/mine")
+    monkeypatch.setenv("HADOOP_USER_NAME", "mallory")
+    done = mrc("ls", "/mine")
+    assert done.code == 77, done.err
+    assert mrc("touchz", "/x").code == 77
+
+
+def test_safe_mode_is_exit_75(mrc: Mrc, system: SmallFileSystem) -> None:
+    system.client.set_safe_mode("enter")
+    try:
+        assert mrc("mkdir", "/x").code == 75
+        assert mrc("put", "-", "/x", stdin=b"x").code == 75
+        assert mrc("ls", "/").code == 0
+    finally:
+        system.client.set_safe_mode("leave")
+
+
+def test_help_needs_no_cluster_and_loads_little() -> None:
+    code = (
+        "import sys, mrc.main; r = mrc.main.run(['fs', 'ls', '--help']); print([m for m in ('google', 'grpc', 'rich') if m in sys.modules])"
+    )
+    import subprocess
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
+    assert "List directories" in done.stdout
+    assert done.stdout.strip().endswith("[]")
