@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import getpass
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from clusterkit.errors import ClusterError
@@ -18,6 +19,13 @@ from minihdfs.namenode.service import NamenodeService, NamenodeServiceOptions
 
 USER = getpass.getuser()
 READY_S = 20.0
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + READY_S
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {READY_S:g} s: {what}"
+        threading.Event().wait(0.02)
 
 
 class SmallFileSystem:
@@ -56,26 +64,30 @@ class SmallFileSystem:
         self.namenode.wait()
         self.namenode = NamenodeService(self._namenode_options, self.coordinator)
         self.namenode.start()
+        self.await_live(len(self.datanodes))  # until they report, no block is anywhere
 
     def await_live(self, count: int) -> None:
-        deadline = time.monotonic() + READY_S
-        while True:
+        def live() -> bool:
             status = self.client.get_status()
-            live = sum(row.state == "live" for row in status.datanodes)
-            if live >= count and not status.stats.safe_mode:
-                return
-            assert time.monotonic() < deadline, f"{live} of {count} datanodes are live: {status}"
-            time.sleep(0.02)
+            return sum(row.state == "live" for row in status.datanodes) >= count and not status.stats.safe_mode
+
+        wait_until(live, f"{count} datanodes live and safe mode over")
+
+    def await_silent(self, node_id: str) -> None:
+        """The namenode noticed that it is gone: nothing new is placed there."""
+
+        def silent() -> bool:
+            return all(row.state != "live" for row in self.client.get_datanode_report() if row.address.uuid == node_id)
+
+        wait_until(silent, f"{node_id} taken for stale or dead")
 
     def await_replicas(self, path: str, count: int) -> None:
         """Every block of the file has so many replicas."""
-        deadline = time.monotonic() + READY_S
-        while True:
-            found = [len(block.locations) for block in self.client.get_block_locations(path, 0, 1 << 62).blocks]
-            if set(found) == {count}:
-                return
-            assert time.monotonic() < deadline, f"{path} has {found} replicas, {count} are wanted"
-            time.sleep(0.02)
+
+        def enough() -> bool:
+            return {len(block.locations) for block in self.client.get_block_locations(path, 0, 1 << 62).blocks} == {count}
+
+        wait_until(enough, f"{count} replicas of every block of {path}")
 
     def stop(self) -> None:
         self.client.close()
