@@ -58,7 +58,8 @@ def strike(kernel: Kernel, fault: Fault) -> None:
         _down(kernel, process, fault.length_us)
     elif fault.kind == "power loss":
         for name in sorted(kernel.processes):
-            _down(kernel, kernel.processes[name], fault.length_us)
+            if kernel.processes[name].mortal:
+                _down(kernel, kernel.processes[name], fault.length_us)
     elif fault.kind == "pause":
         process.pause()
         kernel.after(fault.length_us, process.resume)

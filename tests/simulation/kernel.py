@@ -75,6 +75,8 @@ class Kernel:
 class Process:
     """Something with memory that a crash ends. Worlds write `boot`, `receive` and `lose_memory`."""
 
+    mortal = True  # a power loss ends it; clients, whose memory is the ledger of what was promised, say no
+
     def __init__(self, kernel: Kernel, name: str) -> None:
         self.kernel, self.name = kernel, name
         self.incarnation = 0
@@ -277,11 +279,8 @@ class CoreProcess(Process):
         self.clock = ProcessClock(kernel, kernel.stream(f"{name}/clock"))
         self._wakes_at: int | None = None
 
-    def start(self) -> None:
-        self._wakes_at = None
-        super().start()
-
     def lose_memory(self) -> None:
+        self._wakes_at = None
         self.journal.crash()
 
     def turn(self, *events: Event) -> None:

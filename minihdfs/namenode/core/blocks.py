@@ -143,6 +143,10 @@ class Blocks:
             self._set_bad(uuid, block, BlockRef(block_id, block.stamp, block.length))
         return True
 
+    def is_said_bad(self, uuid: str, ref: BlockRef) -> bool:
+        """Is this very replica known to have wrong bytes? A list of what a datanode holds does not make it sound again."""
+        return self.bad.get(ref.id, {}).get(uuid) == ref
+
     def holders(self, block_id: int) -> tuple[str, ...]:
         """Datanodes with a sound replica."""
         return self.sound.get(block_id, ())

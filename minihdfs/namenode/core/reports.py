@@ -55,7 +55,8 @@ def full_block_report(rooms: Rooms, event: events.FullBlockReport) -> ReportTake
     report.next_chunk += 1
     for ref in event.replicas:
         report.named.add(ref.id)
-        if max(node.received_at.get(ref.id, 0), node.deleted_at.get(ref.id, 0)) <= event.begun_sequence:
+        newer = max(node.received_at.get(ref.id, 0), node.deleted_at.get(ref.id, 0)) > event.begun_sequence
+        if not newer and not rooms.blocks.is_said_bad(node.uuid, ref):
             take_replica(rooms, node, ref)
     if event.last:
         _finish(rooms, node, report, event.begun_sequence)

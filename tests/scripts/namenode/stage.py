@@ -161,7 +161,8 @@ class Stage(World):
         value = self.ask(events.GetFsStats(self.caller())).value
         self.lines.append(
             f"{value.files} files, {value.directories} directories, {value.blocks} blocks: "
-            f"{value.under_replicated_blocks} under-replicated, {value.missing_blocks} missing, {value.corrupt_blocks} corrupt, {value.pending_deletion_blocks} to delete"
+            f"{value.under_replicated_blocks} under-replicated, {value.missing_blocks} missing, "
+            f"{value.corrupt_blocks} corrupt, {value.pending_deletion_blocks} to delete"
             + (", safe mode" if value.safe_mode else "")
         )
 

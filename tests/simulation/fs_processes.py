@@ -1,0 +1,233 @@
+"""The file system's processes for the simulator: the namenode's and the datanodes' real cores behind the real driver, on simulated
+disks.
+
+What the shells do in production is done here in a few lines each: answers find their way back by token, a datanode's orders become
+reads and writes of its simulated disk after a while, the namenode's store is flushed in the background. Nothing here decides
+anything.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from clusterkit.codec import Codec
+from clusterkit.driver import Driver
+from clusterkit.effects import Edit, Event, Send, Tick
+from clusterkit.journal import JournalRecord
+from minihdfs.datanode.core import events as agent_events
+from minihdfs.datanode.core.agent import Agent, AgentOptions
+from minihdfs.model import BlockRef, DatanodeAddress, DatanodeUsage
+from minihdfs.namenode.core import commands, events
+from minihdfs.namenode.core.namesystem import Namesystem
+from minihdfs.namenode.core.options import Options
+from minihdfs.namenode.edit_codec import CODEC
+from minihdfs.namenode.store_memory import MemoryStore
+from tests.simulation.kernel import MS, SECOND, CoreProcess, Kernel
+
+NAMENODE = "nn"
+AGENT_CODEC = Codec([Edit, agent_events.EpochSeen, agent_events.ClusterAdopted])
+
+Token = tuple[str, int, int]
+"""Who asks: process, incarnation, call. The answer goes back with it and is dropped when the asker has restarted since."""
+
+
+class EarlyDriver(Driver):
+    """The planted bug "ack-before-fsync": speaks first, then makes it durable."""
+
+    def turn(self, events_: Iterable[Event]) -> int:
+        edits: list[Edit] = []
+        sends: list[Send] = []
+        for event in [*events_, Tick()]:
+            effects = self.core.step(event, self._clock.now())
+            edits += effects.journal
+            sends += effects.sends
+        for send in sends:
+            self._deliver(send)
+        if edits:
+            self._journal.append([JournalRecord(edit.txid, edit.epoch, self._codec.encode(edit)) for edit in edits])
+            self._journal.sync()
+            self._durable(edits)
+        return len(sends)
+
+
+class NamenodeProcess(CoreProcess):
+    def __init__(self, kernel: Kernel, options: Options, *, early: bool, look: Callable[[], None]) -> None:
+        """`look` is called after every turn in which anything but heartbeats happened: invariants."""
+        super().__init__(kernel, NAMENODE)
+        self._options, self._early, self._look = options, early, look
+        self._rng = kernel.stream("nn/flush")
+        self._flushes = self._rng.random() < 0.7
+        self.store = MemoryStore()
+        self.epochs = 0
+        self.core: Namesystem
+
+    def boot(self) -> None:
+        self.core = Namesystem(self._options, self.store, self.kernel.stream(f"nn/{self.incarnation}"))
+        kind = EarlyDriver if self._early else Driver
+        self.driver = kind(self.core, self.journal, CODEC, self._deliver, self.clock, durable=self._made_durable)
+        self.driver.replay(self.core.txid)
+        self.epochs += 1  # the coordinator's: it rises whatever happens here
+        self.turn(events.LeadershipGained(self.epochs))
+
+    def receive(self, source: str, message: Any) -> None:
+        self.turn(message)
+        if type(message) is not events.Heartbeat:
+            self._look()
+
+    def _deliver(self, send: Send) -> None:
+        self.send(send.to[0], (send.to, send.message))
+
+    def _made_durable(self, _edits: list[Edit]) -> None:
+        """Sometimes a batch goes to the store; its writer is another process and outlives a crash of this one."""
+        if not self._flushes or self._rng.random() < 0.7:
+            return
+        batch = self.core.freeze()
+        if batch is not None:
+            delay = self._rng.randrange(MS, 500 * MS)
+            self.kernel.after(delay, lambda: self.store.write(batch))
+            self.later(delay + 1, lambda: self.turn(events.StoreFlushed(batch.counters.txid)))
+
+
+@dataclass(slots=True)
+class Replica:
+    ref: BlockRef
+    content: str
+    bad: bool = False
+
+
+class DatanodeProcess(CoreProcess):
+    def __init__(self, kernel: Kernel, name: str, rack: str, *, full_reports: bool, guard: Callable[[str, int], None]) -> None:
+        """`guard(datanode, block id)` is called before a replica is deleted: it must not be the last good one."""
+        super().__init__(kernel, name)
+        number = int(name[2:])
+        self.address = DatanodeAddress(name, f"host-{name}", name, 9000 + number, 9100 + number, rack)
+        self._options = AgentOptions(
+            self.address, 5 * SECOND if full_reports else 0, 0.2, report_chunk_replicas=3, call_timeout_us=SECOND
+        )  # fmt: skip
+        self._guard = guard
+        self._rng = kernel.stream(f"{name}/work")
+        self.disk: dict[int, Replica] = {}
+
+    def boot(self) -> None:
+        agent = Agent(self._options, random.Random(self._rng.random()))
+        self.driver = Driver(agent, self.journal, AGENT_CODEC, self._deliver, self.clock)
+        self.driver.replay()
+        self.turn(agent_events.ReplicasListed(tuple(self.disk[block_id].ref for block_id in sorted(self.disk))))
+        self.later(self._rng.randrange(SECOND, 4 * SECOND), self._scan)
+
+    def receive(self, source: str, message: Any) -> None:
+        kind, *rest = message
+        if kind == "write" or kind == "copy":
+            self._take(source, *rest)
+        elif kind == "read":
+            token, block_id = rest
+            replica = self.disk.get(block_id)
+            found = "none" if replica is None else "bad" if replica.bad else f"={replica.content}"
+            self.send(source, (token, found))
+        else:
+            self._answered(kind, rest[0])
+
+    # ── the namenode ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _deliver(self, send: Send) -> None:
+        if send.to == agent_events.SHELL:
+            self._work(send.message)
+            return
+        message, usage = send.message, DatanodeUsage(1 << 40, 0, 1 << 40, 0, len(self.disk))
+        to: Token = (self.name, self.incarnation, message.call)
+        if isinstance(message, agent_events.Register):
+            self.send(NAMENODE, events.RegisterDatanode(to, message.address, message.cluster_id, usage))
+        elif isinstance(message, agent_events.Heartbeat):
+            self.send(NAMENODE, events.Heartbeat(to, self.name, message.registration_id, usage))
+        elif isinstance(message, agent_events.FullReportChunk):
+            chunk = (message.report_id, message.begun_sequence, message.chunk, message.last, message.replicas)
+            self.send(NAMENODE, events.FullBlockReport(to, self.name, message.registration_id, *chunk))
+        elif isinstance(message, agent_events.Changes):
+            changes = (message.sequence, message.received, message.deleted)
+            self.send(NAMENODE, events.BlocksChanged(to, self.name, message.registration_id, *changes))
+        else:
+            assert isinstance(message, agent_events.FoundBad)
+            self.send(NAMENODE, events.ReplicasFoundBad(to, self.name, message.registration_id, message.blocks))
+
+    def _answered(self, token: Token, reply: Any) -> None:
+        _name, incarnation, call = token
+        if incarnation != self.incarnation:
+            return
+        if isinstance(reply, commands.Registered):
+            facts = (reply.registration_id, reply.cluster_id, reply.epoch, reply.heartbeat_interval_ms)
+            self.turn(agent_events.Registered(call, *facts))
+        elif isinstance(reply, commands.HeartbeatReply):
+            self.turn(agent_events.HeartbeatAnswered(call, reply.epoch, reply.orders))
+        elif isinstance(reply, commands.ReportTaken):
+            self.turn(agent_events.ReportTaken(call, reply.epoch))
+        elif isinstance(reply, commands.Reregister):
+            self.turn(agent_events.ReregisterAsked(call, reply.epoch))
+        else:
+            self.turn(agent_events.CallFailed(call, reply.message))
+
+    # ── the disk ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _take(self, source: str, token: Token | None, ref: BlockRef, content: str) -> None:
+        """A write or a copy: durable first, then told to the agent, then acknowledged."""
+
+        def finalize() -> None:
+            held = self.disk.get(ref.id)
+            if held is None or held.bad or held.ref.stamp < ref.stamp:
+                self.disk[ref.id] = Replica(ref, content)
+            if token is not None:
+                self.send(source, (token, "written"))
+            self.turn(agent_events.ReplicaFinalized(self.disk[ref.id].ref))
+
+        self.later(self._rng.randrange(MS, 30 * MS), finalize)
+
+    def _work(self, order: Any) -> None:
+        delay = self._rng.randrange(MS, 100 * MS)
+        if isinstance(order, agent_events.CopyReplica):
+            self.later(delay, lambda: self._copy(order))
+        elif isinstance(order, agent_events.DeleteReplicas):
+            self.later(delay, lambda: self.turn(agent_events.ReplicasDeleted(order.blocks)))
+            self.later(2 * delay, lambda: self._delete(order))
+        elif isinstance(order, agent_events.RepairReplica):
+            self.later(delay, lambda: self._repair(order))
+        else:
+            raise AssertionError(f"{self.name} was told to halt: {order.message}")
+
+    def _copy(self, order: agent_events.CopyReplica) -> None:
+        replica = self.disk.get(order.block.id)
+        if replica is not None and replica.bad:
+            self.turn(agent_events.ReplicaFoundBad(replica.ref))
+        elif replica is not None:
+            for target in order.targets:
+                self.send(target.uuid, ("copy", None, replica.ref, replica.content))
+        self.turn(agent_events.CopyFinished(order.block, order.targets))
+
+    def _delete(self, order: agent_events.DeleteReplicas) -> None:
+        for ref in order.blocks:
+            held = self.disk.get(ref.id)
+            if held is not None and held.ref.stamp <= ref.stamp:
+                self._guard(self.name, ref.id)
+                del self.disk[ref.id]
+
+    def _repair(self, order: agent_events.RepairReplica) -> None:
+        held = self.disk.get(order.block.id)
+        if held is None:
+            return self.turn(agent_events.RepairFinished(order.block, False, "gone"))
+        for source in order.sources if held.bad else ():
+            other = self.kernel.processes[source.uuid]
+            assert isinstance(other, DatanodeProcess)
+            there = other.disk.get(order.block.id)
+            reachable = other.up and (other.name, self.name) not in self.kernel.network.cuts
+            if reachable and there is not None and not there.bad and there.ref == order.block:
+                self.disk[order.block.id] = Replica(there.ref, there.content)
+                break
+        sound = not self.disk[order.block.id].bad
+        self.turn(agent_events.RepairFinished(order.block, sound))
+
+    def _scan(self) -> None:
+        for block_id in sorted(self.disk):
+            if self.disk[block_id].bad:
+                self.turn(agent_events.ReplicaFoundBad(self.disk[block_id].ref))
+        self.later(self._rng.randrange(2 * SECOND, 4 * SECOND), self._scan)
