@@ -136,16 +136,6 @@ class ZooKeeperSession:
                 if wake is None or self._result(self._client.exists_async(path, watch=wake)) is None:
                     return None
 
-    def get_fresh(self, path: str, timeout_s: float) -> Node | None:
-        """As the ensemble's leader knows it: a server that lost touch with its quorum cannot answer. Proves that the session lived
-        when the call was made."""
-        sync, read = self._client.sync_async(path), self._client.get_async(path)
-        try:
-            self._result(sync, timeout_s)
-            return _node(self._result(read, timeout_s))
-        except zk.NoNodeError:
-            return None
-
     def children(self, path: str, wake: Callable[[Any], None] | None = None) -> list[str]:
         try:
             return sorted(self._result(self._client.get_children_async(path, watch=wake)))
@@ -174,8 +164,9 @@ class ZooKeeperSession:
             return False
         return True
 
-    def transact(self, operations: Sequence[Operation]) -> bool:
-        """All or nothing. False = nothing, because the world had changed. Raises Unavailable when the outcome is not known: read again."""
+    def transact(self, operations: Sequence[Operation], timeout_s: float = CALL_TIMEOUT_S) -> bool:
+        """All or nothing, agreed by a quorum. False = nothing, because the world had changed. Raises Unavailable when the outcome is not
+        known: read again."""
         transaction = self._client.transaction()
         for operation in operations:
             match operation:
@@ -187,7 +178,7 @@ class ZooKeeperSession:
                     transaction.delete(path, version)
                 case Check(path, version):
                     transaction.check(path, version)
-        results = self._result(transaction.commit_async())
+        results = self._result(transaction.commit_async(), timeout_s)
         failures = [result for result in results if isinstance(result, Exception)]
         for failure in failures:
             if isinstance(failure, zk.NoAuthError | zk.InvalidACLError):

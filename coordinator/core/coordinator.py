@@ -201,10 +201,9 @@ class CoordinatorCore:
     def _credit_own_pause(self, now_us: int) -> None:
         if self._promised_us is None or now_us - self._promised_us < self._options.own_pause_us:
             return
-        pause_us = now_us - self._promised_us
-        for session in self._sessions.values():
-            session.expires_us += pause_us
-        self._presume_until_us += pause_us
+        for name in self._sessions:
+            self._extend(name, now_us)  # its renewals may still wait in the inbox or on the wire
+        self._presume_until_us += now_us - self._promised_us
 
     def _expire(self, effects: Effects, now: Instant) -> None:
         for name in [name for name, session in self._sessions.items() if session.expires_us <= now.mono_us]:
