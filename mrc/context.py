@@ -11,12 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from clusterkit.errors import Unavailable, UsageError
 from mrc.home import Home
 
 if TYPE_CHECKING:
-    from coordinator.api import Leader
     from minihdfs.client.filesystem import FileSystem
+    from mrc.leaders import Leaders
+
+SESSION_TIMEOUT_S = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,25 +45,15 @@ class Context:
         return connect(uri or self.namenode_address(), user=self.user)
 
     def namenode_address(self) -> str:
-        return self._leader("namenode")
+        return self.leaders().namenode()
 
     def tracker_address(self) -> str:
-        return self._leader("tracker")
+        return self.leaders().tracker()
 
-    def _leader(self, service: str) -> str:
+    def leaders(self) -> Leaders:
+        """For long use: asked again, it finds a leader that moved."""
+        from mrc.leaders import CoordinatorLeaders, HomeLeaders
+
         if self.cluster:
-            leader = leader_of(self.cluster, service)
-            if leader is None:
-                raise Unavailable(f"no {service} leads in {self.cluster}", next_command="mrc status")
-            return leader.address
-        living = self.home.living(service)
-        if not living:
-            raise Unavailable(f"no {service} is running in {self.home.path}", next_command="mrc up")
-        return living[0].address
-
-
-def leader_of(cluster: str, service: str) -> Leader | None:
-    """Asks the coordinator of a cluster of several machines."""
-    if not cluster.startswith("zk://"):
-        raise UsageError(f"{cluster}: a cluster is named zk://HOST:PORT[,HOST:PORT]/PATH")
-    raise Unavailable(f"{cluster}: no coordinator of several machines is reached from here", next_command="mrc --home DIR up")
+            return CoordinatorLeaders(self.cluster, f"mrc-{os.getpid()}", SESSION_TIMEOUT_S)
+        return HomeLeaders(self.home)
