@@ -18,7 +18,7 @@ from clusterkit.errors import ClusterError, Fenced
 from clusterkit.log import start_logging
 from clusterkit.service import Announcement, Service
 from mrc.home import Home
-from mrc.settings import read_settings
+from mrc.settings import Settings, read_settings
 
 EXIT_STEPPED_DOWN = 3
 
@@ -50,6 +50,7 @@ def serve(home: Home, role: str, node_id: str, flags: Sequence[str], report: Tex
         epoch=int(getattr(service, "epoch", 0)),
     )
     announcement.publish(home.path)
+    _join(announcement, read_settings(home, flags)[0])
     log.info("serving at %s", service.address)
     _say(report, "serving")
     _stop_on_signals(service)
@@ -73,6 +74,19 @@ def build(home: Home, role: str, node_id: str, flags: Sequence[str]) -> Service:
     if role not in BUILDERS:
         raise ClusterError(f"no such role: {role}; known: {', '.join(BUILDERS)}")
     return BUILDERS[role](home, node_id, settings)
+
+
+def _join(announcement: Announcement, settings: Settings) -> None:
+    """Tells the coordinator of several machines who is here; on one machine the home's announcements are enough."""
+    url = settings.cluster.coordinator
+    if url == "embedded":
+        return
+    from coordinator.api import Member
+    from coordinator.connect import connect
+
+    facts = {"pid": str(announcement.pid), "log": announcement.log, "data_dirs": os.pathsep.join(announcement.data_dirs)}
+    coordinator = connect(url, f"{announcement.role}-{announcement.id}-member", settings.cluster.session_timeout_s)
+    coordinator.membership.join(Member(announcement.role, announcement.id, announcement.address, facts))
 
 
 def _stop_on_signals(service: Service) -> None:

@@ -6,13 +6,19 @@ Asks the namenode and the tracker once each, with short deadlines: a cluster tha
 from __future__ import annotations
 
 import getpass
+import os
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clusterkit.errors import ClusterError, Unavailable
 from clusterkit.service import Announcement
+from mrc.context import SESSION_TIMEOUT_S
 from mrc.home import Home
 
+if TYPE_CHECKING:
+    from coordinator.api import Member
+
+ROLES = ("namenode", "datanode", "tracker", "worker")
 ASK_LIMIT_S = 3.0
 
 
@@ -66,6 +72,34 @@ def gather(home: Home) -> Facts:
     return facts
 
 
+def gather_remote(cluster: str) -> Facts:
+    """The facts of a cluster of several machines, from its coordinator's members and leaders."""
+    from coordinator.connect import connect
+
+    coordinator = connect(cluster, f"mrc-{os.getpid()}", SESSION_TIMEOUT_S)
+    try:
+        members = [member for role in ROLES for member in coordinator.membership.members(role)]
+        facts = Facts(cluster, "zookeeper", [_member_row(member) for member in members])
+        for service, ask in (("namenode", ask_namenode), ("tracker", ask_tracker)):
+            leader = coordinator.election.leader(service)
+            if leader is None:
+                facts.problems.append(f"no {service} leads")
+                continue
+            try:
+                ask(facts, leader.id, leader.address.partition(",")[0])
+            except ClusterError as error:
+                facts.problems.append(error.message)
+    finally:
+        coordinator.close()
+    return facts
+
+
+def _member_row(member: Member) -> dict[str, Any]:
+    told = member.capabilities
+    row = {"role": member.role, "id": member.id, "pid": int(told.get("pid", 0)), "address": member.address, "state": "live"}
+    return row | {"data_dirs": [d for d in told.get("data_dirs", "").split(os.pathsep) if d], "log": told.get("log", "")}
+
+
 def _row(announcement: Announcement, alive: bool) -> dict[str, Any]:
     row = {"role": announcement.role, "id": announcement.id, "pid": announcement.pid, "address": announcement.address}
     return row | {"state": "live" if alive else "dead", "data_dirs": announcement.data_dirs, "log": announcement.log}
@@ -104,7 +138,7 @@ def ask_tracker(facts: Facts, node_id: str, address: str) -> None:
     from mapreduce.pb import tracker_pb2, tracker_pb2_grpc
 
     with make_channel(address, deadline_s=ASK_LIMIT_S, wait_for_ready=False) as channel:
-        reply = tracker_pb2_grpc.TrackerStub(channel).Cluster(tracker_pb2.ClusterRequest())
+        reply = tracker_pb2_grpc.TrackerStub(channel).Cluster(tracker_pb2.ClusterRequest())  # type: ignore[no-untyped-call]
     facts.leaders["tracker"] = {"id": node_id, "epoch": reply.epoch}
     facts.jobs = {"running": reply.running, "waiting": reply.waiting}
     _set_states(facts, "tracker", {address: "active"})

@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 import msgspec
 
-from mrc.facts import Facts, gather
-from mrc.home import Home
+from mrc.context import Context
+from mrc.facts import Facts, gather, gather_remote
 
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
@@ -16,23 +16,12 @@ UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 @click.pass_obj
 def status(obj: dict[str, str | None], output: str) -> None:
     """Show services, file system and jobs."""
-    cluster = _cluster_url(obj)
-    if cluster:
-        from mrc.remote_facts import gather_remote
-
-        facts = gather_remote(cluster)
-    else:
-        facts = gather(Home.named(obj["home"]))
+    context = Context.of(obj)
+    facts = gather_remote(context.cluster) if context.cluster else gather(context.home)
     if output == "json":
         click.echo(msgspec.json.format(msgspec.json.encode(facts.as_json()), indent=1))
     else:
         click.echo(as_text(facts))
-
-
-def _cluster_url(obj: dict[str, str | None]) -> str | None:
-    import os
-
-    return obj.get("cluster") or os.environ.get("MRC_CLUSTER")
 
 
 def as_text(facts: Facts) -> str:
