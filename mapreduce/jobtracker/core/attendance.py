@@ -19,6 +19,7 @@ from mapreduce.jobtracker.core.events import (
     WorkerAttended,
     WorkerReported,
 )
+from mapreduce.jobtracker.core.finishing import remove_staging_again
 from mapreduce.jobtracker.core.model import MAP, AttemptId
 from mapreduce.jobtracker.core.orders import ROOT, EndStream, ForgetJob, KillAttempt, ReportReceived, StepDown, TellMapOutputs
 from mapreduce.jobtracker.core.runs import kill_run, open_run
@@ -47,6 +48,8 @@ def attended(desk: Desk, event: WorkerAttended) -> None:
         else:
             forgotten.add(attempt.job_id if attempt is not None else name)
             desk.order(worker.worker_id, KillAttempt(name, "its job has ended"))
+            if attempt is not None:
+                remove_staging_again(desk, attempt.job_id)
     for job_id in sorted(forgotten):
         desk.order(worker.worker_id, ForgetJob(job_id))
     for work in desk.works.values():

@@ -10,7 +10,7 @@ from __future__ import annotations
 from mapreduce.jobtracker.core import edits
 from mapreduce.jobtracker.core.desk import Desk
 from mapreduce.jobtracker.core.events import CommitRequested
-from mapreduce.jobtracker.core.finishing import publish
+from mapreduce.jobtracker.core.finishing import publish, remove_staging_again
 from mapreduce.jobtracker.core.model import AttemptId
 from mapreduce.jobtracker.core.orders import CommitAnswer
 from mapreduce.jobtracker.core.runs import close_run, kill_run
@@ -21,6 +21,8 @@ from mapreduce.jobtracker.core.work import JobWork
 def requested(desk: Desk, event: CommitRequested) -> None:
     attempt = AttemptId.parse(event.attempt_id)
     answer = _refusal(desk, event, attempt)
+    if answer is not None and attempt is not None:
+        remove_staging_again(desk, attempt.job_id)
     if answer is None:
         assert attempt is not None
         answer = CommitAnswer(True, event.attempt_id)

@@ -19,6 +19,7 @@ class Desk:
         self.workers: dict[str, Worker] = {}
         self.watchers: dict[Any, Watcher] = {}
         self.cleanups: dict[str, int] = {}  # finished jobs whose staging is to be removed, at the latest then
+        self.strays: dict[str, None] = {}  # those of them whose removal waits until then: somebody may still be writing, and nobody says so
         self.epoch = 0
         self.now = Instant(0, 0)
         self.effects = Effects()

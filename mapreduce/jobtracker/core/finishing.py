@@ -64,12 +64,22 @@ def remove_staging(desk: Desk) -> None:
     """Orders the removal of finished jobs' work once no killed attempt may still write into it."""
     for job_id, latest_us in list(desk.cleanups.items()):
         prefix = job_id.replace("job_", "attempt_", 1) + "_"
-        if desk.now.mono_us < latest_us and any(name.startswith(prefix) for w in desk.workers.values() for name in w.dying):
+        dying = any(name.startswith(prefix) for worker in desk.workers.values() for name in worker.dying)
+        job = desk.ledger.jobs.get(job_id)
+        if desk.now.mono_us < latest_us and (dying or job_id in desk.strays):
             continue
         del desk.cleanups[job_id]
-        job = desk.ledger.jobs.get(job_id)
+        desk.strays.pop(job_id, None)
         if job is not None:
             desk.send(PUBLISHER, RemoveStaging(job_id, job.plan.output))
+
+
+def remove_staging_again(desk: Desk, job_id: str) -> None:
+    """An attempt of a finished job was still alive: it may have written into the staging directory after that was removed."""
+    job = desk.ledger.jobs.get(job_id)
+    if job is not None and job.finished:
+        desk.cleanups.setdefault(job_id, desk.in_us(desk.options.staging_grace_us))
+        desk.strays[job_id] = None
 
 
 def staging_removed(desk: Desk, job_id: str) -> None:
