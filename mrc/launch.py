@@ -1,9 +1,9 @@
 """Starting daemons of one machine fast: one process imports what they share, then forks each of them.
 
 Nine interpreters that each import gRPC cost two seconds of processor time; one import and nine forks a tenth of it. The launcher is single
-threaded and has created no gRPC object (importing is not initialising), so forking is safe. Workers are forked before gRPC is imported at
-all, because their task processes must never hold it. A daemon leads its own session, writes to its log, and tells the launcher through a
-pipe that it serves, or why it cannot.
+threaded and has created no gRPC object (importing is not initialising), so forking is safe; what runs users' code is made by exec (the
+worker's warm server) and shares nothing with it. A daemon leads its own session, writes to its log, and tells the launcher through a pipe
+that it serves, or why it cannot.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ PRELOADED = (
     "minihdfs.namenode.service",
     "minihdfs.datanode.service",
     "mapreduce.jobtracker.service",
+    "mapreduce.worker.service",
 )
 START_LIMIT_S = 30.0
 
@@ -39,15 +40,10 @@ class Launched:
 
 
 def launch(home: Home, wanted: Iterable[tuple[str, str]], flags: Sequence[str]) -> list[Launched]:
-    """Starts daemons (role, id); the order is ours: workers first, before gRPC is imported."""
-    ordered = sorted(wanted, key=lambda who: who[0] != "worker")
-    started = []
-    for role, node_id in ordered:
-        if role != "worker":
-            for module in PRELOADED:
-                importlib.import_module(module)
-        started.append(_fork(home, role, node_id, flags))
-    return started
+    """Starts daemons (role, id)."""
+    for module in PRELOADED:
+        importlib.import_module(module)
+    return [_fork(home, role, node_id, flags) for role, node_id in wanted]
 
 
 def await_serving(home: Home, started: Sequence[Launched], limit_s: float = START_LIMIT_S) -> None:

@@ -49,12 +49,9 @@ def bring_up(home: Home, size: int | None, flags: tuple[str, ...] = ()) -> None:
         _remember_format(home, sum(role == "datanode" for role, _ in wanted), settings.namenode.replication)
         missing = [who for who in wanted if not home.is_alive(*who)]
         _forget_the_dead(home, missing)
-        workers = [who for who in missing if who[0] == "worker"]
         coordinators = [who for who in missing if who[0] == "coordinator"]
-        others = [who for who in missing if who not in workers and who not in coordinators]
-        started = launch(home, workers, flags)  # before gRPC is imported here: their task processes must never hold it
-        await_serving(home, launch(home, coordinators, flags))
-        await_serving(home, started + launch(home, others, flags))
+        await_serving(home, launch(home, coordinators, flags))  # the others ask it who leads
+        await_serving(home, launch(home, [who for who in missing if who not in coordinators], flags))
     await_ready(home, wanted, time.monotonic() + READY_LIMIT_S)
 
 
