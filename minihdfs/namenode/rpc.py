@@ -23,6 +23,7 @@ from clusterkit.effects import Event, Send
 from minihdfs.errors import Standby
 from minihdfs.hadoop_rpc import MalformedRpc
 from minihdfs.namenode.client_rpc import ClientConnection, Limits
+from minihdfs.namenode.core.commands import Refusal
 from minihdfs.namenode.wire import Facts
 from minihdfs.namenode.wire_own import method_table
 
@@ -248,3 +249,6 @@ class RpcLoop:
         with self._open:
             self._closed = True
             os.close(self._wakeup)
+        for event in self._inbox:  # nobody will step these: their threads need not wait for the deadline
+            if (waiter := getattr(event, "reply_to", None)) is not None:
+                waiter.take(Refusal(Standby, "this namenode is stopping"))

@@ -7,14 +7,20 @@ from __future__ import annotations
 
 import random
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from minihdfs import hadoop_rpc
+from minihdfs.client.filesystem import connect
+from minihdfs.client.namenode_channel import Channel
+from minihdfs.hadoop_model import block_to_pb
+from minihdfs.pb.hadoop_datanode_pb2 import GetReplicaVisibleLengthRequest, GetReplicaVisibleLengthResponse
 from tests.equipment.fixtures import hadoop_jars as hadoop_jars
 from tests.equipment.hadoop_shell import HadoopShell
-from tests.integration.file_system import USER, SmallFileSystem, small_file_system
+from tests.integration.file_system import USER, SmallFileSystem, small_file_system, wait_until
 
 MIB = 1 << 20
 BIG = random.Random(5).randbytes(5 * MIB // 2 + 17)  # three blocks of 1 MiB, the last one odd
@@ -131,6 +137,33 @@ def test_refusals_are_one_line_in_hadoops_words(system: SmallFileSystem, shell: 
     system.client.mkdirs("/refused/private", 0o700)
     other = Shell(tmp_path, system.uri, user="eve")
     assert "Permission denied: user=eve" in other.refused("-put", str(files / "empty"), "/refused/private/x")
+
+
+def test_a_file_being_written_is_read_as_far_as_it_has_come(system: SmallFileSystem, shell: Shell) -> None:
+    ours = connect(system.uri, user=USER)
+    with ours.create("/growing") as file:
+        file.write(BIG + BIG)  # packets of 1 MiB are on their way; the rest waits for more
+        wait_until(lambda: visible_bytes(system, "/growing") > 0, "a datanode holds some of the file")
+        read = shell.ok("-cat", "/growing")
+        assert 0 < len(read) <= 2 * len(BIG)
+        assert (BIG + BIG).startswith(read)
+    assert shell.ok("-cat", "/growing") == BIG + BIG
+    ours.close()
+
+
+def visible_bytes(system: SmallFileSystem, path: str) -> int:
+    """What the datanode that is first in the pipeline says over ClientDatanodeProtocol."""
+    last = system.client.get_block_locations(path, 0, 1).last_block
+    if last is None or not last.locations:
+        return 0
+    channel = Channel(f"{last.locations[0].host}:{last.locations[0].ipc_port}", USER, b"c" * 16, connect_timeout_s=5)
+    try:
+        request = GetReplicaVisibleLengthRequest(block=block_to_pb(last.block))
+        frame = hadoop_rpc.encode_call(1, b"c" * 16, 0, hadoop_rpc.CLIENT_DATANODE_PROTOCOL, "getReplicaVisibleLength", request)
+        reply = channel.call(1, frame, time.monotonic() + 5)
+    finally:
+        channel.close()
+    return GetReplicaVisibleLengthResponse.FromString(reply.payload).length if reply.status == hadoop_rpc.SUCCESS else 0
 
 
 def test_a_dead_datanode_and_a_restarted_namenode_lose_nothing(system: SmallFileSystem, shell: Shell, files: Path, tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ class Release:
 
 
 class FakeNamenode:
-    def __init__(self, core: FakeCore, limits: Limits | None = None, port: int = 0) -> None:
+    def __init__(self, core: FakeCore, limits: Limits | None = None, port: int = 0, start: bool = True) -> None:
         listener = listen("127.0.0.1", port)
         self.core, self.journal = core, MemoryJournal()
         self.port = listener.getsockname()[1]
@@ -89,7 +89,8 @@ class FakeNamenode:
         driver = Driver(core, self.journal, Codec([Edit]), self.loop.deliver, clock)
         self.failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, args=(driver,), daemon=True)
-        self._thread.start()
+        if start:
+            self._thread.start()
 
     def _run(self, driver: Driver) -> None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 
@@ -79,3 +80,21 @@ def test_reports_arrive_whole(core: ReplyCore, stub: NamenodeForDatanodesStub) -
     assert (full.report_id, full.begun_sequence, full.chunk, full.last, full.replicas) == (6, 7, 8, True, (BLOCK,))
     assert (changed.sequence, changed.received, changed.deleted) == (9, (BLOCK,), (BLOCK, BLOCK))
     assert bad.blocks == (BLOCK,)
+
+
+def test_a_datanode_that_asks_a_namenode_that_ends_is_told_at_once() -> None:
+    namenode = FakeNamenode(ReplyCore())
+    namenode.stop()
+    server = datanode_server("127.0.0.1", 0, namenode.loop.post)
+    with make_channel(f"127.0.0.1:{server.start()}") as channel, pytest.raises(Standby, match="stopping"):
+        NamenodeForDatanodesStub(channel).Heartbeat(pb.HeartbeatRequest(uuid="u-1", registration_id=5))
+    server.stop(0)
+
+
+def test_what_was_posted_and_never_stepped_is_refused_when_the_loop_ends() -> None:
+    loop = FakeNamenode(ReplyCore(), start=False).loop
+    told: list[Refusal] = []
+    waiter = SimpleNamespace(take=told.append)
+    loop.post(ev.Heartbeat(waiter, "u-1", 5, DatanodeUsage()))
+    loop.close()
+    assert [refusal.error for refusal in told] == [Standby]
