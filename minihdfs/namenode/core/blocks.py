@@ -88,7 +88,9 @@ class Blocks:
             gone += by_datanode.items()
         for uuid, _ref in gone:
             self._forget_held(uuid, block_id)
-        self.pipelines.pop(block_id, None)
+        reported = {uuid for uuid, _ref in gone}
+        left = BlockRef(block_id, block.stamp, block.length)  # by a writer that was still at it: datanodes report no open replica
+        gone += [(uuid, left) for uuid in self.pipelines.pop(block_id, ()) if uuid not in reported]
         self._overlay.block.remove(block_id)
         self.total -= 1
         if block.state == COMPLETE:
@@ -122,6 +124,11 @@ class Blocks:
             self._set_sound(block, sound, (*sound, uuid))
             self.held.setdefault(uuid, {})[ref.id] = None
         return SOUND
+
+    def has_no_use_for(self, unfinished: BlockRef) -> bool:
+        """May what a dead writer left of a block be deleted? Of a complete block only when a sound replica exists somewhere."""
+        block = self._overlay.get_block(unfinished.id)
+        return block is None or (block.state == COMPLETE and bool(self.sound.get(block.id)))
 
     def lost(self, uuid: str, block_id: int) -> None:
         """A datanode no longer has it, in whatever condition."""

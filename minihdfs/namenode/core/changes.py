@@ -80,7 +80,9 @@ def mkdirs(rooms: Rooms, event: events.Mkdirs) -> bool:
     rooms.commit(
         edits.DirectoryMade(
             directory.id, place.name, rooms.last_inode_id + 1, event.permission & MODE_BITS, event.caller.user, directory.group
-        )
+        ),
+        event.caller,
+        True,
     )
     return True
 
@@ -226,14 +228,14 @@ def set_permission(rooms: Rooms, event: events.SetPermission) -> None:
     rooms.safemode.require_off(f"set permission of {event.path}")
     inode = rooms.namespace.existing(event.caller, event.path)
     rooms.permissions.check_owner(event.caller, inode, event.path)
-    rooms.commit(edits.PermissionSet(inode.id, event.permission & MODE_BITS))
+    rooms.commit(edits.PermissionSet(inode.id, event.permission & MODE_BITS), event.caller, True)
 
 
 def set_owner(rooms: Rooms, event: events.SetOwner) -> None:
     rooms.safemode.require_off(f"set owner of {event.path}")
     inode = rooms.namespace.existing(event.caller, event.path)
     rooms.permissions.check_chown(event.caller, inode, event.owner, event.group, event.path)
-    rooms.commit(edits.OwnerSet(inode.id, event.owner or inode.owner, event.group or inode.group))
+    rooms.commit(edits.OwnerSet(inode.id, event.owner or inode.owner, event.group or inode.group), event.caller, True)
 
 
 def set_times(rooms: Rooms, event: events.SetTimes) -> None:
@@ -242,7 +244,7 @@ def set_times(rooms: Rooms, event: events.SetTimes) -> None:
     rooms.permissions.check(event.caller, inode, WRITE, event.path)
     modified = inode.modified_us if event.modified_us < 0 else event.modified_us
     accessed = inode.accessed_us if event.accessed_us < 0 else event.accessed_us
-    rooms.commit(edits.TimesSet(inode.id, modified, accessed))
+    rooms.commit(edits.TimesSet(inode.id, modified, accessed), event.caller, True)
 
 
 def set_replication(rooms: Rooms, event: events.SetReplication) -> bool:
@@ -254,5 +256,5 @@ def set_replication(rooms: Rooms, event: events.SetReplication) -> bool:
         raise InvalidArgument(f"replication {event.replication} of {event.path} is not within 1…{rooms.options.replication_max}")
     rooms.permissions.check(event.caller, inode, WRITE, event.path)
     if inode.replication != event.replication:
-        rooms.commit(edits.ReplicationSet(inode.id, event.replication))
+        rooms.commit(edits.ReplicationSet(inode.id, event.replication), event.caller, True)
     return True

@@ -320,6 +320,7 @@ class FullBlockReport:
 
     A replica that the namenode knows here and that no chunk of a finished report named is taken off this datanode, unless it was received
     (incremental report) after the report was begun (`begun_sequence`: the datanode's change sequence when it began to list).
+    `unfinished`, with the last chunk, is what writers that are gone left: never counted, ordered away when nobody can need it any more.
     """
 
     reply_to: Any
@@ -330,6 +331,7 @@ class FullBlockReport:
     chunk: int
     last: bool
     replicas: tuple[BlockRef, ...]
+    unfinished: tuple[BlockRef, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

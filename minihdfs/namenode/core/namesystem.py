@@ -60,13 +60,14 @@ REQUESTS: dict[type, Handler] = {
     events.GetAdditionalDatanode: writing.get_additional_datanode,
 }
 
-AT_MOST_ONCE = frozenset(
-    {events.Create, events.Rename, events.Rename2, events.RenameMany, events.Delete, events.Publish, events.UpdatePipeline}
+VOID = frozenset(
+    {events.Rename2, events.RenameMany, events.UpdatePipeline, events.SetPermission, events.SetOwner, events.SetTimes}
 )
-"""Calls whose repetition is answered from the retry table. All others are harmless to repeat."""
-
-VOID = frozenset({events.Rename2, events.RenameMany, events.UpdatePipeline})
 """At-most-once calls whose answer is None: the retry table remembers True for them."""
+
+AT_MOST_ONCE = VOID | {events.Create, events.Mkdirs, events.Rename, events.Delete, events.Publish, events.SetReplication}
+"""Calls whose repetition is answered from the retry table. Some of them HDFS calls idempotent, but a repetition that was overtaken by the
+caller's next change would undo it (a mkdirs that arrives again after the delete). Block calls know repetitions by the block they name."""
 
 DATANODE_EVENTS: dict[type, Handler] = {
     events.RegisterDatanode: reports.registered,

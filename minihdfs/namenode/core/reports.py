@@ -58,6 +58,10 @@ def full_block_report(rooms: Rooms, event: events.FullBlockReport) -> ReportTake
         newer = max(node.received_at.get(ref.id, 0), node.deleted_at.get(ref.id, 0)) > event.begun_sequence
         if not newer and not rooms.blocks.is_said_bad(node.uuid, ref):
             take_replica(rooms, node, ref)
+    for ref in event.unfinished:
+        report.named.add(ref.id)
+        if rooms.blocks.has_no_use_for(ref):
+            node.invalidate(ref)
     if event.last:
         _finish(rooms, node, report, event.begun_sequence)
     return ReportTaken(rooms.epoch)

@@ -1,7 +1,7 @@
 """Safe mode: until nearly every block has a reported replica, nothing is changed, copied or deleted.
 
-Entered at start when there are blocks at all, left at 99.9 %; an operator may enter it (then it stays) or leave it. Changes are refused as
-well while the disk under the journal has no room, so that an edit, once decided, cannot fail.
+Entered at start when there are blocks at all, left at 99.9 %; an operator may enter it (then it stays) or leave it. Changes are
+refused as well while the disk under the journal has no room, so that an edit, once decided, cannot fail.
 """
 
 from __future__ import annotations

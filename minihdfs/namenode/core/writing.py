@@ -182,6 +182,7 @@ def complete(rooms: Rooms, event: events.Complete) -> bool:
         if event.last is None or event.last.id == last_id or (event.last.length == 0 and event.last.id > last_id):
             return True
     inode = _open_file(rooms, event.path, event.inode_id, event.client_name, event.caller)
+    inode = _without_stray(rooms, inode, event.last)
     last_id = inode.blocks[-1] if inode.blocks else 0
     if event.last is not None and event.last.id == last_id:
         _commit_last(rooms, inode, event.last)
@@ -193,6 +194,19 @@ def complete(rooms: Rooms, event: events.Complete) -> bool:
     _await_replica(rooms, inode, Answer(False))
     _close(rooms, inode)
     return True
+
+
+def _without_stray(rooms: Rooms, inode: Inode, last: BlockRef | None) -> Inode:
+    """A repeated addBlock that was overtaken may have added a block its writer never heard of: nothing of it exists, so it goes."""
+    if not inode.blocks:
+        return inode
+    block = rooms.blocks.require(inode.blocks[-1])
+    before = inode.blocks[-2] if len(inode.blocks) > 1 else 0
+    unheard = block.state == BUILDING and block.length == 0 and block.id not in rooms.blocks.building
+    if not unheard or (0 if last is None else last.id) != before:
+        return inode
+    rooms.commit(edits.BlockDropped(inode.id, block.id))
+    return rooms.namespace.require(inode.id)
 
 
 def _close(rooms: Rooms, inode: Inode) -> None:

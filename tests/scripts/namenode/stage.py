@@ -72,8 +72,8 @@ class Stage(World):
     def do_recover(self, path: str) -> None:
         self.say(events.RecoverLease(self.caller(), path, "other"))
 
-    def do_mkdir(self, path: str, user: str = "root", mode: str = "755") -> None:
-        self.say(events.Mkdirs(self.caller(user=user), path, int(mode, 8), True))
+    def do_mkdir(self, path: str, user: str = "root", mode: str = "755", call: str | None = None) -> None:
+        self.say(events.Mkdirs(self.caller(None if call is None else int(call), user=user), path, int(mode, 8), True))
 
     def do_rename(self, source: str, destination: str, user: str = "root", call: str | None = None) -> None:
         self.say(events.Rename(self.caller(None if call is None else int(call), user=user), source, destination))
