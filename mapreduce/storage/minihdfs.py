@@ -8,6 +8,7 @@ fenced publish) stays a ClusterError, and everything else is an OSError of one l
 
 from __future__ import annotations
 
+import importlib
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
@@ -171,3 +172,9 @@ Spans = list[Span]
 
 def _info(path: str, status: FileStatus) -> FileInfo:
     return FileInfo(path, status.is_directory, status.length, status.inode_id, status.block_bytes)
+
+
+def preload() -> None:
+    """What the first calls would load."""
+    importlib.import_module("minihdfs.client.namenode")
+    importlib.import_module("minihdfs.client.leases")

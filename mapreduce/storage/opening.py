@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 
 from clusterkit.errors import UsageError
 from mapreduce.storage.api import Storage
@@ -23,3 +24,10 @@ def open_storage(uri: str) -> Storage:
     module, name = _ADAPTORS[scheme]
     storage: Storage = getattr(importlib.import_module(module), name).from_uri(uri)
     return storage
+
+
+def preload_adaptors() -> None:
+    """Loads every adaptor and what it would load at its first call: for a process that forks many which will call."""
+    for module, _name in _ADAPTORS.values():
+        preload: Callable[[], None] = getattr(importlib.import_module(module), "preload", lambda: None)
+        preload()

@@ -30,8 +30,6 @@ from mapreduce.storage.opening import open_storage
 from mapreduce.worker import task_messages as msg
 from mapreduce.worker.shuffle_client import ShuffleClient
 
-PRELOADED = ("mapreduce.storage.local", "mapreduce.storage.minihdfs")
-"""Loaded by the warm server before it forks, besides what this module needs itself."""
 SHUFFLE_SHARE = 0.3
 """Of a reduce's progress."""
 

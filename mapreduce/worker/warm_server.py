@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import gc
-import importlib
 import json
 import logging
 import os
@@ -30,7 +29,8 @@ from typing import Any, NoReturn
 
 from mapreduce.worker import process_control
 from mapreduce.worker.attempt_log import LOG_LIMIT_BYTES, AttemptLog, stack_top
-from mapreduce.worker.task_main import PRELOADED, run_task
+from mapreduce.worker.task_main import run_task
+from mapreduce.worker.warm_up import warm_up
 
 DUMP_WAIT_S = 0.3
 STUBBORN_S = 10.0
@@ -53,7 +53,7 @@ class WarmServer:
     def __init__(self, control: socket.socket) -> None:
         self._control = control
         self._tasks: dict[str, Task] = {}
-        self._ours = (*_our_directories(), f"{Path(os.__file__).parent}/")
+        self._ours = (*_our_directories(), f"{Path(os.__file__).parent}/", "<frozen ")
         self._selector = selectors.DefaultSelector()
         self._selector.register(control, selectors.EVENT_READ, self._on_control)
         wake_read, wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -280,8 +280,7 @@ def main() -> None:
     process_control.gain_no_privileges()
     process_control.set_name("warm-server")
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    for name in PRELOADED:
-        importlib.import_module(name)
+    warm_up()
     gc.collect()
     gc.freeze()  # pages of what is loaded now stay shared with the tasks
     gc.disable()

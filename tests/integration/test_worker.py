@@ -134,7 +134,9 @@ def test_a_worker_that_restarts_holds_nothing_and_keeps_its_ports(w: World) -> N
 
 def test_an_order_of_a_deposed_tracker_is_refused_after_a_restart_of_the_worker(w: World) -> None:
     w.tracker.epoch = 7
-    w.worker().stop()
+    first = w.worker()
+    w.tracker.until(lambda: w.tracker.report_count)  # so it has heard the first order, and the epoch with it
+    first.stop()
     w.tracker.epoch = 6
     w.job(WORDS)
     w.worker()
