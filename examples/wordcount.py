@@ -1,17 +1,21 @@
-"""Counts words: `mrc submit examples/wordcount.py IN… OUT` on a cluster, `mrc run examples/wordcount.py IN… OUT` without one."""
+"""Counts words.
+
+    mrc run examples/wordcount.py README.md counts
+    mrc submit examples/wordcount.py --min-length 4 /books /counts
+"""
 
 from mapreduce import Job
 
 
 class WordCount(Job):
-    """Counts words of at least `--min-length` letters."""
+    """Counts words."""
 
     min_length: int = 1
-    encoding_errors = "replace"
 
     def map(self, line: str):
         for word in line.split():
             if len(word) >= self.min_length:
+                self.counter("words").inc()
                 yield word, 1
 
     def reduce(self, word, counts):

@@ -28,6 +28,8 @@ def failure_text(report: Mapping[str, Any], *, verbose: bool = False) -> str:
         where = report["path"] if offset is None or offset < 0 else f"{report['path']} offset {offset}"
         record = report.get("record") or ""
         lines.append(f"record: {where} {record}".rstrip())
+    elif report.get("record"):
+        lines.append(f"record: {report['record']}")  # a reduce has a key, and no path
     return "\n".join(lines)
 
 

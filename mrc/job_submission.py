@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 
 def submit_job(context: Context, client: TrackerClient, target: str, words: Sequence[str], options: dict[str, Any]) -> str:
-    from mapreduce.runners.cluster import ClusterRunner, Submission
+    from mapreduce.runners.api import Submission
+    from mapreduce.runners.cluster import ClusterRunner
     from mapreduce.storage.minihdfs import MinihdfsStorage
     from mrc.job_options import given_settings, parse_job_arguments
 

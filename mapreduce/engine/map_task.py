@@ -50,7 +50,7 @@ class _Input:
 
     def _records(self) -> Iterator[Any]:
         """Every record of the split; between slices of them the task reports."""
-        records, size = self._run.counter("map_input_records"), 64
+        records, size = self._run.counter("map_input_records"), 1
         for batch in self._text.batches():
             self._batch, self._slice_end = batch, 0
             while self._slice_end < len(batch.lines):
@@ -66,7 +66,7 @@ class _Input:
 
     def consume(self, take: Callable[[Iterator[Pair], int], bool], between: Callable[[], None]) -> None:
         """Feeds every pair to `take(pairs, limit)`, which says whether there may be more; calls `between` in between."""
-        pairs, limit = chain.from_iterable(map(self._run.job.map, self._records())), 64
+        pairs, limit = chain.from_iterable(map(self._run.job.map, self._records())), 1
         before = self._run.tick()
         while take(pairs, limit):
             between()

@@ -5,6 +5,7 @@ reports. Nothing but TaskFailed (and KeyboardInterrupt) leaves `boundary`.
 from __future__ import annotations
 
 import gc
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -88,9 +89,11 @@ class TaskRun:
         """Turns whatever is raised inside into TaskFailed."""
         try:
             yield
-        except (TaskFailed, KeyboardInterrupt):
+        except TaskFailed:
             raise
         except BaseException as error:  # user code may raise anything, SystemExit and its kin included
+            if isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+                raise  # somebody pressed Ctrl-C; where that is ignored, it can only be the job's own
             raise self._failure(error) from error
 
     def _failure(self, error: BaseException) -> TaskFailed:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -66,7 +68,8 @@ def describe(target: str) -> JobClassFacts:
     path = Path(file.absolute())
     source = CodeSource(str(path.parent), directory=path.parent)
     try:
-        module = load_module(source, path.name)
+        with contextlib.redirect_stdout(sys.stderr):  # standard output is for data
+            module = load_module(source, path.name)
     except OSError as error:
         raise UsageError(f"job file {file} cannot be read: {error.strerror}") from error
     return class_facts(choose_job(module, class_name, str(file)), path.name, str(path.parent))

@@ -77,5 +77,6 @@ def _exact(storage: Storage, info: FileInfo, size: int) -> Iterator[Split]:
 def _hosts(spans: Sequence[Span], start: int, end: int) -> list[str]:
     """Of the block that holds most of the range. `spans` are in order."""
     first = max(bisect_right(spans, start, key=_OFFSET) - 1, 0)
-    best = max(spans[first : bisect_left(spans, end, key=_OFFSET)], key=lambda span: min(end, span.offset + span.length) - max(start, span.offset), default=None)
+    touched = spans[first : bisect_left(spans, end, key=_OFFSET)]
+    best = max(touched, key=lambda span: min(end, span.offset + span.length) - max(start, span.offset), default=None)
     return list(best.hosts) if best is not None else []

@@ -7,32 +7,18 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from mapreduce.plan.describe import JobClassFacts
 from mapreduce.plan.packaging import package_code
 from mapreduce.plan.planning import plan_job
 from mapreduce.plan.spec import CodeRef, JobSpec
+from mapreduce.runners.api import Status, Submission
 from mapreduce.runners.tracker_client import TrackerClient
 from mapreduce.storage.api import Storage
 
 CODE_DIRECTORY = "/.mrc/code"
-
-
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """What one job was asked to be. Paths are absolute ones of the cluster's storage."""
-
-    inputs: Sequence[str]
-    output: str
-    parameters: Mapping[str, Any]
-    settings: Mapping[str, Any]
-    name: str = ""
-    overwrite: bool = False
-    recursive: bool = False
 
 
 class ClusterRunner:
@@ -43,6 +29,15 @@ class ClusterRunner:
         """The job's id, once the tracker has made it durable. Raises what planning and the tracker refuse."""
         spec = self.plan(facts, submission)
         return self._tracker.submit(spec.to_json(), self._user, secrets.token_hex(16))
+
+    def status(self, job_id: str) -> Status:
+        return self._tracker.status(job_id)
+
+    def watch(self, job_id: str, interval_s: float) -> Iterator[Status]:
+        return self._tracker.watch(job_id, interval_s)
+
+    def kill(self, job_id: str, reason: str) -> Status:
+        return self._tracker.kill(job_id, reason)
 
     def plan(self, facts: JobClassFacts, submission: Submission) -> JobSpec:
         """Refuses what can be refused before anything is uploaded."""

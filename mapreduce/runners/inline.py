@@ -1,0 +1,121 @@
+"""Runs a job in this very process, task by task: for tests, debuggers and notebooks. At least two maps where the input allows, so that a
+job which only works in one piece is found out here. What the job prints goes to standard error, as standard output carries data only."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from clusterkit.errors import ClusterError
+from mapreduce.engine.attempt import Progress
+from mapreduce.engine.failures import TaskFailed, full_traceback, one_line
+from mapreduce.plan.describe import JobClassFacts
+from mapreduce.plan.loading import load_job
+from mapreduce.plan.packaging import package_code
+from mapreduce.plan.planning import plan_job
+from mapreduce.plan.spec import CodeRef, FailureReport
+from mapreduce.runners.api import Status, Submission
+from mapreduce.runners.output import Output
+from mapreduce.runners.record import JobRecord, new_job_id, the_job
+from mapreduce.runners.task import TaskPlan, Workplace, run_one
+from mapreduce.storage.api import Storage
+
+LEAST_MAPS = 2
+
+
+class InlineRunner:
+    """One job at a time. `work` is where map outputs go while it runs."""
+
+    def __init__(self, source: Storage, target: Storage | None = None, *, work: Path | None = None) -> None:
+        self._source, self._target, self._work = source, target or source, work
+        self._record: JobRecord | None = None
+        self._archive = b""
+
+    def submit(self, facts: JobClassFacts, submission: Submission) -> str:
+        self._archive, sha256 = package_code(Path(facts.origin) / facts.module_file)
+        code = CodeRef("", sha256, facts.module_file, facts.class_name, facts.origin)
+        spec = plan_job(
+            facts, code, self._source, submission.inputs, submission.output, output_storage=self._target, settings=submission.settings,
+            parameters=submission.parameters, name=submission.name, overwrite=submission.overwrite, recursive=submission.recursive,
+            least_maps=LEAST_MAPS,
+        )  # fmt: skip
+        self._record = JobRecord(new_job_id(), spec, self._target.uri(spec.output))
+        return self._record.job_id
+
+    def status(self, job_id: str) -> Status:
+        return the_job(self._record, job_id).status()
+
+    def kill(self, job_id: str, reason: str) -> Status:
+        record = the_job(self._record, job_id)
+        record.killed(reason)
+        return record.status()
+
+    def watch(self, job_id: str, interval_s: float) -> Iterator[Status]:
+        record = the_job(self._record, job_id)
+        yield record.status()
+        if record.is_finished:
+            return
+        last = time.monotonic()
+        with tempfile.TemporaryDirectory(prefix="mrc-inline-", dir=self._work) as work:
+            output = Output(self._target, record.spec, record.job_id)
+            try:
+                for _step in self._run(record, output, Path(work)):
+                    if time.monotonic() - last >= interval_s:
+                        last = time.monotonic()
+                        yield record.status()
+            finally:  # reached too when the reader stops reading
+                if record.state != "SUCCEEDED":
+                    output.discard()
+        yield record.status()
+
+    def _run(self, record: JobRecord, output: Output, work: Path) -> Iterator[None]:
+        """One step per task."""
+        try:
+            output.begin()
+            with contextlib.redirect_stdout(sys.stderr):
+                job = load_job(record.spec.code, self._archive)
+            place = Workplace(job, record.spec, self._source, self._target, work)
+            for plan in task_plans(record, output):
+                if record.is_finished:
+                    return
+                self._run_task(record, output, place, plan)
+                yield
+            if not record.is_finished:
+                output.publish(record.counters)
+                record.succeeded()
+        except TaskFailed as failed:
+            record.fail(failed.report)
+        except (OSError, ClusterError) as error:
+            record.fail(FailureReport(kind="storage", message=one_line(error), engine_traceback=full_traceback(error)))
+
+    def _run_task(self, record: JobRecord, output: Output, place: Workplace, plan: TaskPlan) -> None:
+        def on_progress(progress: Progress) -> None:
+            record.fractions[plan.attempt_id] = progress.fraction
+
+        try:
+            with contextlib.redirect_stdout(sys.stderr):
+                counters, part = run_one(place, plan, on_progress)
+        except TaskFailed as failed:
+            record.task_failed(plan.attempt_id, failed.report)
+            return
+        record.task_done(plan.attempt_id, counters)
+        if part is not None:
+            output.take(plan.kind, plan.index, part)
+
+
+def task_plans(record: JobRecord, output: Output) -> Iterator[TaskPlan]:
+    """Every task, maps first."""
+    spec = record.spec
+
+    def plan(kind: str, index: int, path: Callable[[str, int, str], str] | None) -> TaskPlan:
+        attempt_id = record.attempt_id(kind, index)
+        return TaskPlan(kind, index, attempt_id, path(kind, index, attempt_id) if path else "")
+
+    for index in range(len(spec.splits)):
+        yield plan("m", index, output.attempt_path if spec.reducers == 0 else None)
+    for index in range(spec.reducers):
+        yield plan("r", index, output.attempt_path)

@@ -1,0 +1,117 @@
+"""`mrc run`: a job on this machine, without a cluster. The same code, splits and bytes as `mrc submit`.
+
+A bare path is this machine's; hdfs://HOST:PORT/… reads from or writes to a file system, whose client is loaded only then.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from clusterkit.errors import EXIT_INTERRUPTED, UsageError
+from mrc.job_options import given_settings, parse_job_arguments, setting_options
+from mrc.job_waiting import output_option, print_json
+
+if TYPE_CHECKING:
+    from mapreduce.plan.describe import JobClassFacts
+    from mapreduce.runners.api import Runner, Status, Submission
+
+
+@click.command(context_settings={"allow_interspersed_args": False})
+@output_option
+@click.option("--name", default="", help="The job's name [default: its class's].")
+@click.option("--overwrite", is_flag=True, help="Replace an existing output, in one step, when the job has succeeded.")
+@click.option("--recursive", is_flag=True, help="Read input directories with everything below them.")
+@click.option("--slots", type=click.IntRange(1, 1024), default=None, help="Tasks at once [default: this machine's cores].")
+@click.option("--inline", is_flag=True, help="Run all tasks in this process, one by one, for debuggers.")
+@click.option("-v", "--verbose", is_flag=True, help="Keep the engine's frames in a failed job's traceback.")
+@setting_options
+@click.argument("target", metavar="FILE[:Job]")
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[JOB OPTIONS] IN… OUT")
+def run(target: str, words: tuple[str, ...], **options: Any) -> None:
+    """Run a job here, without a cluster.
+
+    Options before FILE are these; options after it are the job's own parameters.
+    """
+    from mapreduce.runners.api import Submission
+    from mrc.job_submission import describe_or_explain
+
+    facts = describe_or_explain(target, verbose=options["verbose"])
+    arguments = parse_job_arguments(facts, words, f"mrc run {target}")
+    sources = [local_target(text) for text in arguments.inputs]
+    output_uri, output = local_target(arguments.output)
+    others = sorted({uri for uri, _path in sources})
+    if len(others) > 1:
+        raise UsageError(f"inputs lie in several file systems: {', '.join(others)}", next_command="mrc fs get --help")
+    submission = Submission(
+        [path for _uri, path in sources], output, arguments.parameters, given_settings(options), options["name"], options["overwrite"],
+        options["recursive"],
+    )  # fmt: skip
+    status = run_and_wait(open_runner(options, others[0], output_uri), facts, submission)
+    conclude_run(status, options, target)
+
+
+def open_runner(options: dict[str, Any], source_uri: str, target_uri: str) -> Runner:
+    if options["inline"]:
+        from mapreduce.runners.inline import InlineRunner
+        from mapreduce.storage.opening import open_storage
+
+        source = open_storage(source_uri)
+        return InlineRunner(source, source if target_uri == source_uri else open_storage(target_uri))
+    from mapreduce.runners.local.runner import LocalRunner
+
+    return LocalRunner(source_uri, target_uri, slots=options["slots"] or 0)
+
+
+def run_and_wait(runner: Runner, facts: JobClassFacts, submission: Submission) -> Status:
+    """Shows progress until the job has finished. Ctrl-C ends the job and leaves nothing of it."""
+    from mrc.job_progress import open_progress
+
+    job_id = runner.submit(facts, submission)
+    progress = open_progress()  # it may start a thread, so only after everything has been forked
+    statuses, status = runner.watch(job_id, progress.interval_s), None
+    try:
+        for status in statuses:
+            progress.update(status)
+    except KeyboardInterrupt:
+        progress.close()
+        runner.kill(job_id, "interrupted")
+        click.echo("interrupted; nothing was written", err=True)
+        raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
+    finally:
+        progress.close()
+    assert status is not None
+    return status
+
+
+def conclude_run(status: Status, options: dict[str, Any], target: str) -> None:
+    """Raises JobFailed after showing the user's own error."""
+    from mrc.failure_text import JobFailed, failure_text
+    from mrc.job_text import duration
+
+    if options["output_format"] == "json":
+        print_json(status)
+    if status["state"] == "SUCCEEDED":
+        click.echo(f"{status['name']} {status['state']} in {duration(status)}: {status['output']}", err=True)
+        return
+    report = status["failure"] or {}
+    told = failure_text(report, verbose=options["verbose"])
+    if told:
+        click.echo(told, err=True)
+    verb = "was killed" if status["state"] == "KILLED" else "failed"
+    raise JobFailed(f"{status['name']} {verb}: {status['error']}", next_command=f"mrc run --inline -v {target} …")
+
+
+def local_target(text: str) -> tuple[str, str]:
+    """(storage URI, absolute path in it). A bare path is this machine's."""
+    scheme, separator, rest = text.partition("://")
+    if not separator or "/" in scheme:
+        return "file:///", os.path.abspath(text)  # noqa: PTH100 - it does not follow links, which Path.resolve does
+    if scheme == "file":
+        return "file:///", os.path.abspath("/" + rest.lstrip("/"))  # noqa: PTH100
+    address, _slash, path = rest.partition("/")
+    if scheme != "hdfs" or not address:
+        raise UsageError(f"{text}: a path is bare, file:///… or hdfs://HOST:PORT/…", next_command="mrc run --help")
+    return f"hdfs://{address}", "/" + path
