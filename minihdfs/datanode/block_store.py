@@ -129,6 +129,11 @@ class BlockStore:
         with self._lock:
             return [replica.ref for replica in self._replicas.values() if replica.state is State.FINALIZED]
 
+    def unfinished(self) -> list[BlockRef]:
+        """What writers that are gone have left."""
+        with self._lock:
+            return [replica.ref for replica in self._replicas.values() if replica.state is not State.FINALIZED and replica.writer is None]
+
     def visible_length(self, block_id: int, stamp: int) -> int:
         """How much of a replica a reader may see. Raises ReplicaNotFound."""
         with self._lock:
@@ -239,13 +244,14 @@ class BlockStore:
             volume.directory_sync.sync(data.parent)
         return replica.ref
 
-    def abandon(self, writer: ReplicaWriter) -> None:
-        """Its writer is gone: a copy and an empty replica are deleted, what a client sent stays as it is, readable where acknowledged."""
+    def abandon(self, writer: ReplicaWriter) -> BlockRef | None:
+        """Its writer is gone: a copy and an empty replica are deleted, what a client sent stays as it is, readable where acknowledged.
+        Returns what stays unfinished."""
         with self._lock:
             replica = self._of_writer(writer)
             if replica is None:  # finalized, or deleted meanwhile
                 writer.close()
-                return
+                return None
             if writer.temporary:
                 del self._temporary[writer.block_id]
             elif writer.visible == 0:
@@ -254,9 +260,10 @@ class BlockStore:
                 replica.length, replica.writer = writer.visible, None
                 self._used_bytes += replica.length
                 writer.close()
-                return
+                return replica.ref
         writer.close()
         self._unlink(replica)
+        return None
 
     def sync(self, writer: ReplicaWriter) -> BlockRef:
         """What has been written, and that there is such a replica, survives a power cut."""

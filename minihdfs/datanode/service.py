@@ -142,9 +142,9 @@ class DatanodeService:
         self._link = NamenodeLink(self._find_namenode, self._usage(context), driver.post, options.call_timeout_s * 0.9)
         self._work = Work(store, replicator, driver.post, options.copies_max + 2)
         self._stoppers += [scanner.stop, self._work.stop, self._link.stop]
-        replicas = tuple(store.finalized())
+        replicas, unfinished = tuple(store.finalized()), tuple(store.unfinished())
         log.info("%d replicas in %s", len(replicas), ", ".join(map(str, roots)))
-        driver.post(e.ReplicasListed(replicas))
+        driver.post(e.ReplicasListed(replicas, unfinished))
         self._link.start()
         scanner.start()
         self._thread = threading.Thread(target=self._run, args=(driver,), name="agent", daemon=True)
@@ -199,6 +199,7 @@ class DatanodeService:
                 driver.post(e.ReplicasDeleted((block,)))
 
         context.finalized = lambda block: driver.post(e.ReplicaFinalized(block))
+        context.left = lambda block: driver.post(e.ReplicaLeft(block))
         context.found_bad = lambda block: driver.post(e.ReplicaFoundBad(block))
         context.suspected = scanner.suspect
         context.gone = gone

@@ -35,7 +35,7 @@ class Cluster:
         core = Options(
             cluster_id="",
             superuser=USER,
-            defaults=ServerDefaults(block_bytes=1 << 20, replication=self._replication),
+            defaults=ServerDefaults(block_bytes=1 << 20, packet_bytes=1 << 16, bytes_per_checksum=1 << 14, replication=self._replication),
             heartbeat_interval_us=SECOND_US // 5,
             dead_after_us=SECOND_US,
             order_resend_us=SECOND_US,
@@ -195,6 +195,24 @@ def test_deleted_files_leave_the_disks(cluster: Cluster) -> None:
         until(lambda: len(cluster.block_files(123_457)) == 2, 5, "two replicas")
         fs.delete("/f")
         until(lambda: not cluster.block_files(123_457), 10, "no replica")
+
+
+def test_what_a_dead_writer_left_goes_with_its_file(cluster: Cluster) -> None:
+    """Once ordered away at the deletion, once found by a full report because its datanode was down meanwhile."""
+    with ready(cluster, 2) as fs:
+        leftovers = lambda: list(cluster.root.rglob("rbw/blk_*"))  # noqa: E731
+        for path, restart in (("/f", False), ("/g", True)):
+            writer = fs.create(path)
+            writer.write(b"x" * 400_000)
+            until(lambda: any(p.stat().st_size > 1000 for p in leftovers()), 10, "bytes of an open block")
+            if restart:
+                for name in ("d1", "d2"):
+                    cluster.stop_datanode(name)
+            fs.delete(path)
+            if restart:
+                for name in ("d1", "d2"):
+                    cluster.start_datanode(name)
+            until(lambda: not leftovers(), 15, "nothing is left")
 
 
 def test_a_namenode_that_restarts_finds_every_replica_again(cluster: Cluster) -> None:

@@ -68,6 +68,7 @@ class Agent:
             e.ReregisterAsked: self._reregister_asked,
             e.CallFailed: self._call_failed,
             e.ReplicasListed: self._replicas_listed,
+            e.ReplicaLeft: self._replica_left,
             e.ReplicaFinalized: self._replica_finalized,
             e.ReplicasDeleted: self._replicas_deleted,
             e.ReplicaFoundBad: self._replica_found_bad,
@@ -171,6 +172,11 @@ class Agent:
 
     def _replicas_listed(self, event: e.ReplicasListed, _now: Instant, _effects: Effects) -> None:
         self.reports.list(event.replicas)
+        for block in event.unfinished:
+            self.reports.left(block)
+
+    def _replica_left(self, event: e.ReplicaLeft, _now: Instant, _effects: Effects) -> None:
+        self.reports.left(event.block)
 
     def _replica_finalized(self, event: e.ReplicaFinalized, _now: Instant, _effects: Effects) -> None:
         self.reports.received(event.block)

@@ -70,6 +70,14 @@ class ReplicasListed:
     """The finalized replicas that a scan of the directories found at start: the first event of an agent's life."""
 
     replicas: tuple[BlockRef, ...]
+    unfinished: tuple[BlockRef, ...] = ()  # what writers that are gone had written
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaLeft:
+    """Its writer is gone: what was acknowledged stays, unfinished, until the namenode says what becomes of it."""
+
+    block: BlockRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +150,7 @@ class FullReportChunk:
     chunk: int
     last: bool
     replicas: tuple[BlockRef, ...]
+    unfinished: tuple[BlockRef, ...] = ()  # with the last chunk: replicas whose writers are gone, so that leftovers can be ordered away
 
 
 @dataclass(frozen=True, slots=True)

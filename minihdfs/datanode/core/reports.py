@@ -13,11 +13,15 @@ from dataclasses import replace
 from minihdfs.datanode.core.events import Changes, FoundBad, FullReportChunk, Report
 from minihdfs.model import BlockRef
 
+UNFINISHED_MAX = 10_000
+"""Leftovers named in one full report; those beyond it have their turn when these are gone."""
+
 
 class Reports:
     def __init__(self, uuid: str, chunk_replicas: int) -> None:
         self._uuid, self._chunk_replicas = uuid, chunk_replicas
         self.replicas: dict[int, BlockRef] = {}
+        self.unfinished: dict[int, BlockRef] = {}  # left by dead writers: not replicas, but the namenode decides whether they go
         self.bad: dict[int, BlockRef] = {}
         self._changed: dict[int, tuple[bool, BlockRef]] = {}  # block id -> (received, block): only the last word of each counts
         self._bad_untold: dict[int, BlockRef] = {}
@@ -35,8 +39,13 @@ class Reports:
         for block in replicas:
             self.replicas[block.id] = block
 
+    def left(self, block: BlockRef) -> None:
+        if block.id not in self.replicas:
+            self.unfinished[block.id] = block
+
     def received(self, block: BlockRef) -> bool:
         """False for a replica older than the one we hold."""
+        self.unfinished.pop(block.id, None)
         held = self.replicas.get(block.id)
         if held is not None and held.stamp > block.stamp:
             return False
@@ -56,6 +65,9 @@ class Reports:
 
     def deleted(self, block: BlockRef) -> None:
         self.forget(block)
+        left = self.unfinished.get(block.id)
+        if left is not None and left.stamp <= block.stamp:
+            del self.unfinished[block.id]
         if block.id not in self.replicas:  # a newer replica of the same block is here: the namenode has been told of that one
             self._change(False, block)
 
@@ -118,7 +130,9 @@ class Reports:
             ids, rest = self._walk[: self._chunk_replicas], self._walk[self._chunk_replicas :]
             self._walk = rest
             here = tuple(self.replicas[block_id] for block_id in ids if block_id in self.replicas)
-            report = FullReportChunk(call, self._uuid, registration_id, self._report_id, self._begun_sequence, self._chunk, not rest, here)
+            numbers = self._report_id, self._begun_sequence, self._chunk
+            left = () if rest else tuple(self.unfinished[block_id] for block_id in sorted(self.unfinished)[:UNFINISHED_MAX])
+            report = FullReportChunk(call, self._uuid, registration_id, *numbers, not rest, here, left)
             self._chunk += 1
             return report
         return None
@@ -136,6 +150,8 @@ class Reports:
         return self._unanswered is not None or bool(self._changed) or bool(self._bad_untold) or self._walk is not None
 
     def check_invariants(self) -> None:
+        for block_id in self.unfinished:
+            assert block_id not in self.replicas, f"replica {block_id} is finalized and unfinished"
         for block_id in self.bad:
             assert block_id in self.replicas, f"bad replica {block_id} is not in the map"
         for block_id in self._bad_untold:

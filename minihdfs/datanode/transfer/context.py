@@ -30,6 +30,7 @@ class TransferContext:
     store: BlockStore
     options: TransferOptions = field(default_factory=TransferOptions)
     finalized: Callable[[BlockRef], None] = _nothing  # durable now, and not yet acknowledged
+    left: Callable[[BlockRef], None] = _nothing  # its writer is gone, what it wrote stays
     found_bad: Callable[[BlockRef], None] = _nothing  # wrong bytes in a replica of ours
     suspected: Callable[[BlockRef], None] = _nothing  # a reader says so: to be verified
     gone: Callable[[BlockRef], None] = _nothing  # in the map, but its files are not there

@@ -54,7 +54,9 @@ def serve_write(sock: socket.socket, write: dt.WriteBlock, context: TransferCont
         try:
             receiver.run()
         finally:
-            context.store.abandon(writer)
+            left = context.store.abandon(writer)
+            if left is not None:
+                context.left(left)
     return False
 
 
@@ -176,7 +178,7 @@ class BlockReceiver:
         if end != self._writer.length:
             raise ReplicaGap(f"the writer ends the block at {end}, but {self._writer.length} bytes arrived")
         if self._place is Place.OPEN_COPY:
-            self._context.store.leave_rbw(self._writer)
+            self._context.left(self._context.store.leave_rbw(self._writer))
         else:
             self._context.finalized(self._context.store.finalize(self._writer))
 

@@ -97,9 +97,10 @@ def test_a_client_that_dies_leaves_what_was_acknowledged_and_an_empty_replica_go
     store = store_at(tmp_path)
     writer = store.create(1, 1, SMALL)
     put(writer, b"x" * 1000)
-    store.abandon(writer)
+    assert store.abandon(writer) == BlockRef(1, 1, 1000)
     empty = store.create(2, 1, SMALL)
-    store.abandon(empty)
+    assert store.abandon(empty) is None
+    assert store.unfinished() == [BlockRef(1, 1, 1000)]
     assert store.visible_length(1, 1) == 1000 and store.get(2) is None and not files_of(tmp_path, 2)
     assert store.finalized() == []
     assert read(store, 1) == (b"x" * 1000, True)
@@ -119,6 +120,7 @@ def test_a_restart_keeps_a_torn_write_up_to_its_last_good_chunk(tmp_path: Path) 
     assert replica is not None and (replica.state, replica.length) == (State.RWR, 1024)
     assert again.get(2) is None and not files_of(tmp_path, 2)
     assert again.finalized() == [] and read(again, 1) == (b"a" * 1024, True)
+    assert again.unfinished() == [BlockRef(1, 1, 1024)]
 
 
 def test_a_restart_deletes_copies_that_were_under_way(tmp_path: Path) -> None:

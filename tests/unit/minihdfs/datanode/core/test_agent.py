@@ -135,6 +135,20 @@ def test_a_replica_deleted_while_a_full_report_runs_is_not_in_a_later_chunk() ->
     assert second.replicas == (block(3),) and second.last
 
 
+def test_what_dead_writers_left_is_listed_with_the_last_chunk_until_it_is_gone() -> None:
+    scene = Scene((block(1), block(2)), report_chunk_replicas=1)
+    scene.tell(e.ReplicaLeft(block(8)))
+    scene.tell(e.ReplicaLeft(block(7)))
+    scene.register()
+    first, last = scene.take_reports()
+    assert first.unfinished == () and last.unfinished == (block(7), block(8))
+    scene.beat(Invalidate((block(7),)))
+    assert scene.last(e.DeleteReplicas).blocks == (block(7),)
+    assert scene.tell(e.ReplicasDeleted((block(7),)))[0].deleted == (block(7),)
+    scene.tell(e.ReplicaFinalized(block(8)))
+    assert scene.agent.reports.unfinished == {}
+
+
 def test_a_change_is_told_at_once_and_repeated_until_answered() -> None:
     scene = serving()
     (first,) = scene.tell(e.ReplicaFinalized(block(5)))
