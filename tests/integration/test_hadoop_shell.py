@@ -16,6 +16,7 @@ import pytest
 from minihdfs import hadoop_rpc
 from minihdfs.client.filesystem import connect
 from minihdfs.client.namenode_channel import Channel
+from minihdfs.data_transfer import delimited
 from minihdfs.hadoop_model import block_to_pb
 from minihdfs.pb.hadoop_datanode_pb2 import GetReplicaVisibleLengthRequest, GetReplicaVisibleLengthResponse
 from tests.equipment.fixtures import hadoop_jars as hadoop_jars
@@ -33,6 +34,9 @@ class Shell(HadoopShell):
         assert done.returncode == 0, (arguments, done.stdout, done.stderr.decode())
         assert b"Exception" not in done.stderr, done.stderr.decode()
         return done.stdout
+
+    def hold_tokens(self, file: Path) -> None:
+        self._environment["HADOOP_TOKEN_FILE_LOCATION"] = str(file)
 
     def refused(self, *arguments: str) -> str:
         done = self.run(*arguments)
@@ -137,6 +141,22 @@ def test_refusals_are_one_line_in_hadoops_words(system: SmallFileSystem, shell: 
     system.client.mkdirs("/refused/private", 0o700)
     other = Shell(tmp_path, system.uri, user="eve")
     assert "Permission denied: user=eve" in other.refused("-put", str(files / "empty"), "/refused/private/x")
+
+
+def test_a_client_that_holds_a_token_begins_with_sasl_and_goes_on_simply(system: SmallFileSystem, shell: Shell, tmp_path: Path) -> None:
+    """MapReduce and Spark hand their tasks tokens; the client then negotiates, and is offered nothing but SIMPLE."""
+    service = system.namenode.address.encode()
+    token = b"".join(field(number, value) for number, value in enumerate((b"id", b"password", b"HDFS_DELEGATION_TOKEN", service), 1))
+    credentials = field(1, field(1, service) + field(2, token))
+    (tmp_path / "tokens").write_bytes(b"HDTS\x01" + delimited(credentials))
+    shell.hold_tokens(tmp_path / "tokens")
+    shell.ok("-mkdir", "-p", "/tokens/made")
+    assert system.client.get_file_info("/tokens/made") is not None
+
+
+def field(number: int, value: bytes) -> bytes:
+    """A length-delimited protobuf field."""
+    return bytes((number << 3 | 2,)) + delimited(value)
 
 
 def test_a_file_being_written_is_read_as_far_as_it_has_come(system: SmallFileSystem, shell: Shell) -> None:
