@@ -8,9 +8,10 @@ from mapreduce import Job
 
 
 class WordCount(Job):
-    """Counts words."""
+    """Counts words of at least `--min-length` letters."""
 
     min_length: int = 1
+    encoding_errors = "replace"
 
     def map(self, line: str):
         for word in line.split():
