@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Sequence
 from typing import TextIO
 
-from clusterkit.errors import ClusterError, Fenced
+from clusterkit.errors import ClusterError
 from clusterkit.log import start_logging
 from clusterkit.service import Announcement, Service
 from mrc.home import Home
@@ -56,7 +56,7 @@ def serve(home: Home, role: str, node_id: str, flags: Sequence[str], report: Tex
     _stop_on_signals(service)
     try:
         service.wait()
-    except Fenced as error:
+    except ClusterError as error:
         log.error("stepping down: %s", error)
         os._exit(EXIT_STEPPED_DOWN)
     except Exception:  # the last thing this process does is say why
