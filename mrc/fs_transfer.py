@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -39,9 +41,27 @@ class CopyOptions:
     direct: bool = False  # no `._COPYING_`
 
 
+@contextlib.contextmanager
+def unwinding_when_terminated() -> Iterator[None]:
+    """SIGTERM unwinds as an interrupt does, so that nothing half copied stays behind."""
+
+    def leave(number: int, _frame: object) -> None:
+        sys.exit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 # ── into the cluster ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@unwinding_when_terminated()
 def put(verb: Verb, sources: Sequence[str], destination: str, options: CopyOptions) -> int:
     target = verb.target(destination)
     status = _destination(target, several=len(sources) > 1)
@@ -150,6 +170,7 @@ def touchz(verb: Verb, paths: Sequence[str]) -> int:
 # ── within the cluster ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@unwinding_when_terminated()
 def cp(verb: Verb, sources: Sequence[str], destination: str, options: CopyOptions) -> int:
     target = verb.target(destination)
     status = _destination(target, several=len(sources) > 1)
@@ -194,6 +215,7 @@ def _copy_one(verb: Verb, found: Found, fs: FileSystem, path: str, options: Copy
 # ── out of the cluster ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@unwinding_when_terminated()
 def get(verb: Verb, sources: Sequence[str], destination: str, options: CopyOptions) -> int:
     if destination == "-":
         return cat(verb, sources)

@@ -30,6 +30,7 @@ class ClientOptions:
     connect_timeout_s: float = 3.0
     read_timeout_s: float = 6.0
     ack_timeout_s: float = 20.0  # of a packet in flight
+    probe_timeout_s: float = 2.0  # for a trivial question, to tell who is silent in a pipeline
     close_timeout_s: float = 60.0  # of a block's last packet: the datanodes fsync 128 MiB before they acknowledge it
     complete_timeout_s: float = 60.0
     suspect_s: float = 10.0  # how long a datanode that failed is asked last

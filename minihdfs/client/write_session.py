@@ -25,11 +25,11 @@ HEARTBEAT_S = 10.0
 
 
 class PipelineBroken(Exception):
-    """`bad` is the datanode that is to blame, as far as can be told."""
+    """`bad` is the datanode that is to blame, as far as can be told; `silence` says that it is a guess, because nobody said anything."""
 
-    def __init__(self, bad: DatanodeAddress, reason: str) -> None:
+    def __init__(self, bad: DatanodeAddress, reason: str, *, silence: bool = False) -> None:
         super().__init__(f"{bad.hostname or bad.host}:{bad.xfer_port}: {reason}")
-        self.bad = bad
+        self.bad, self.reason, self.silence = bad, reason, silence
 
 
 class WriteSession:
@@ -113,7 +113,7 @@ class WriteSession:
         left_s = self._progressed + timeout_s - time.monotonic()
         ready = self._poll.poll(max(0.0, left_s) * 1000)
         if not ready:
-            raise self._broken(f"no acknowledgement for {timeout_s:g} s")
+            raise self._broken(f"no acknowledgement for {timeout_s:g} s", silence=True)
         if ready[0][1] & ~select.POLLOUT:
             self._take_acks()
         else:
@@ -152,9 +152,9 @@ class WriteSession:
                 raise self._broken(f"acknowledged packet {ack.seqno} out of order")
             self._in_flight.popleft()
 
-    def _broken(self, reason: str, index: int = 0) -> PipelineBroken:
+    def _broken(self, reason: str, index: int = 0, *, silence: bool = False) -> PipelineBroken:
         self.close()
-        return PipelineBroken(self.nodes[min(index, len(self.nodes) - 1)], reason)
+        return PipelineBroken(self.nodes[min(index, len(self.nodes) - 1)], reason, silence=silence)
 
 
 def begin_block(
@@ -176,12 +176,31 @@ def begin_block(
         reply = dt.decode_reply(receive_delimited(connection.socket))
     except (OSError, dt.WireError) as error:
         connection.close()
-        raise PipelineBroken(first, str(error) or "no answer") from error
+        raise PipelineBroken(first, str(error) or "no answer", silence=isinstance(error, TimeoutError)) from error
     if reply.status != dt.Status.SUCCESS:
         connection.close()
         blamed = next((node for node in located.locations if f"{node.host}:{node.xfer_port}" == reply.first_bad_link), first)
         raise PipelineBroken(blamed, reply.message or _status_name(reply.status))
     return WriteSession(connection, located.block, located.locations, checksum, options)
+
+
+def blamed(datanodes: Datanodes, nodes: Sequence[DatanodeAddress], error: PipelineBroken, timeout_s: float) -> PipelineBroken:
+    """After silence, the error with the datanode that really is silent: the first of `nodes` that does not answer a trivial question."""
+    question = dt.encode_operation(dt.ReadBlock(BlockRef(0, 0, 0), "probe", 0, 0))
+    for node in nodes if error.silence else ():
+        try:
+            connection = datanodes.connect(node, fresh=True)
+        except OSError:
+            return PipelineBroken(node, error.reason)
+        try:
+            connection.socket.settimeout(timeout_s)
+            connection.socket.sendall(question)
+            receive_delimited(connection.socket)  # that there is no such block
+        except (OSError, dt.WireError):
+            return PipelineBroken(node, error.reason)
+        finally:
+            connection.close()
+    return error
 
 
 def _whole_message(data: bytearray) -> tuple[int, int] | None:

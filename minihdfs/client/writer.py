@@ -21,7 +21,7 @@ from clusterkit.errors import ClusterError
 from minihdfs.client.api import ClientOptions, NamenodeCalls
 from minihdfs.client.datanodes import Datanodes
 from minihdfs.client.patience import patiently
-from minihdfs.client.write_session import PipelineBroken, WriteSession, begin_block
+from minihdfs.client.write_session import PipelineBroken, WriteSession, begin_block, blamed
 from minihdfs.data_transfer import Checksum, ChecksumType
 from minihdfs.errors import BrokenPipeline, NoDatanodes
 from minihdfs.model import BlockRef, DatanodeAddress, FileStatus, LocatedBlock, ServerDefaults
@@ -220,7 +220,8 @@ class FileWriter(io.RawIOBase):
             located = self._allocate(excluded, reasons)
             try:
                 session = begin_block(self._datanodes, located, self._client_name, self._checksum, self._options)
-            except PipelineBroken as error:
+            except PipelineBroken as guess:
+                error = blamed(self._datanodes, located.locations, guess, self._options.probe_timeout_s)
                 reasons.append(str(error))
                 excluded[error.bad.uuid] = error.bad
                 self._datanodes.suspect(error.bad)
@@ -254,8 +255,10 @@ class FileWriter(io.RawIOBase):
     def _begin_again(self, error: PipelineBroken, kept: bool) -> None:
         """The pipeline broke in the middle of the block: sends what is kept of it through a new one."""
         while True:
-            self._datanodes.suspect(error.bad)
             session, self._session = self._session, None
+            if session is not None:
+                error = blamed(self._datanodes, session.nodes, error, self._options.probe_timeout_s)
+            self._datanodes.suspect(error.bad)
             if not kept or self._kept is None:
                 raise BrokenPipeline(
                     f"{self.path}: the pipeline broke at byte {self._length}: {error}", next_command="mrc status"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import random
 import threading
 from collections.abc import Iterator
@@ -254,3 +255,27 @@ def test_a_restarted_namenode_is_met_again(own: SmallFileSystem) -> None:
         for path in ("/f", "/g"):
             with fs.open(path) as back:
                 assert back.read() == DATA
+
+
+def test_a_forked_child_reads_and_writes_with_connections_of_its_own(shared: SmallFileSystem) -> None:
+    """As the task processes of a warm server do with the storage they inherit."""
+    with connect(shared.uri, options=TCP) as fs:
+        write(fs, "/fork/parent", DATA)
+        with fs.open("/fork/parent") as file:
+            assert file.pread(0, 10) == DATA[:10]
+        children = []
+        for number in range(3):
+            child = os.fork()
+            if not child:
+                try:
+                    with fs.open("/fork/parent") as file:
+                        same = file.read() == DATA
+                    write(fs, f"/fork/{number}", DATA[:1000])
+                    os._exit(0 if same else 1)
+                finally:
+                    os._exit(2)
+            children.append(child)
+        with fs.open("/fork/parent") as file:
+            assert file.read() == DATA
+        assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [0, 0, 0]
+        assert [entry.status.length for entry in fs.list("/fork")] == [1000, 1000, 1000, len(DATA)]

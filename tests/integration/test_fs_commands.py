@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -132,6 +134,19 @@ def test_directories_go_in_and_out_whole(mrc: Mrc) -> None:
     Path("into").mkdir()
     assert mrc("get", "/new/t", "into").code == 0
     assert Path("into/t/x/x/new\nline").read_bytes() == b"2 new\nline"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_copy_that_is_stopped_leaves_nothing(fs: FileSystem, system: SmallFileSystem, number: int, code: int) -> None:
+    command = [sys.executable, "-m", "mrc.main", "fs", "put", "-", f"{system.uri}/stopped"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        process.stdin.write(DATA)
+        process.stdin.flush()
+        until(lambda: fs.exists("/stopped._COPYING_"), "the copy has begun")
+        process.send_signal(number)
+        assert process.wait(20) == code
+    assert fs.list("/") == []
 
 
 def test_several_sources_need_a_directory(mrc: Mrc, fs: FileSystem) -> None:
@@ -308,8 +323,6 @@ def test_help_needs_no_cluster_and_loads_little() -> None:
     code = (
         "import sys, mrc.main; r = mrc.main.run(['fs', 'ls', '--help']); print([m for m in ('google', 'grpc', 'rich') if m in sys.modules])"
     )
-    import subprocess
-
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
     assert "List directories" in done.stdout
     assert done.stdout.strip().endswith("[]")

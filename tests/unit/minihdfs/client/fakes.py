@@ -31,7 +31,7 @@ from minihdfs.stream_io import receive_bytes, receive_delimited
 class FakeDatanode:
     """`faults` may hold: corrupt (flips a bit of what it reads), silent (accepts, never answers), refuse (answers every operation with
     an error), hangup (closes in the middle of a read), die_after:N (a write's connection is cut after N packets), nack:N (acknowledges
-    packet N with an error)."""
+    packet N with an error), deaf (a write in progress is heard no longer)."""
 
     def __init__(self, name: str, directory: Path, *, domain_socket: bool = False, packet_bytes: int = 1 << 16) -> None:
         self.blocks: dict[int, bytes] = {}
@@ -41,6 +41,7 @@ class FakeDatanode:
         self.synced: set[int] = set()
         self.fd_requests = 0
         self.connections = 0
+        self._released = threading.Event()
         self._packet_bytes, self._directory = packet_bytes, directory
         self._tcp = socket.create_server(("127.0.0.1", 0))
         self._open: list[socket.socket] = []
@@ -64,6 +65,7 @@ class FakeDatanode:
 
     def kill(self) -> None:
         """Closes everything at once, as SIGKILL does."""
+        self._released.set()
         for listener in (self._tcp, self._unix):
             if listener is not None:
                 with suppress(OSError):
@@ -175,6 +177,9 @@ class FakeDatanode:
             raw = receive_bytes(sock, header_bytes)
             header = dt.decode_packet_header(raw, payload)
             body = receive_bytes(sock, payload)
+            if self.fault("deaf") is not None:
+                self._released.wait(10)
+                return
             if self.fault("die_after") == count:
                 if mirror is not None:
                     mirror.close()

@@ -18,7 +18,9 @@ from tests.unit.minihdfs.client.fakes import FakeDatanode, FakeNamenode
 
 BLOCK, PACKET = 256 << 10, 64 << 10
 DATA = random.Random(11).randbytes(3 * BLOCK + 12_345)
-OPTIONS = ClientOptions(connect_timeout_s=0.5, read_timeout_s=0.4, ack_timeout_s=0.6, close_timeout_s=0.6, complete_timeout_s=0.4)
+OPTIONS = ClientOptions(
+    connect_timeout_s=0.5, read_timeout_s=0.4, ack_timeout_s=0.6, probe_timeout_s=0.3, close_timeout_s=0.6, complete_timeout_s=0.4
+)
 
 
 class Cluster:
@@ -127,6 +129,18 @@ def test_a_connection_cut_between_two_writes_is_begun_again_elsewhere(cluster: C
         session._connection.socket.shutdown(1)
         file.write(DATA[PACKET:])
     assert cluster.namenode.content("/f", cluster.nodes[1]) == DATA
+
+
+@pytest.mark.parametrize("victim", [0, 1, 2])
+def test_silence_in_the_middle_is_blamed_on_the_datanode_that_is_silent(cluster: Cluster, victim: int) -> None:
+    """Nobody says who is to blame: each is asked."""
+    with cluster.create() as file:
+        file.write(DATA[:PACKET])
+        cluster.nodes[victim].faults |= {"deaf", "silent"}
+        file.write(DATA[PACKET:])
+    sound = cluster.nodes[(victim + 1) % 3]
+    assert cluster.namenode.content("/f", sound) == DATA
+    assert [node.uuid for node in cluster.datanodes.suspects()] == [f"d{victim}"]
 
 
 def test_beyond_what_is_kept_the_write_fails_and_abort_removes_the_path(cluster: Cluster) -> None:
