@@ -22,7 +22,7 @@ from clusterkit.clock import SystemClock
 from clusterkit.codec import Codec
 from clusterkit.driver import Driver
 from clusterkit.effects import Event, Send
-from clusterkit.errors import PortInUse
+from clusterkit.errors import PortInUse, Unavailable
 from clusterkit.journal_memory import MemoryJournal
 from clusterkit.service import DataDirectory
 from mapreduce.worker.core import commands as cmd
@@ -81,7 +81,8 @@ class WorkerService:
         killed = self._directories.start()
         if killed:
             _log.warning("killed %d processes that an earlier incarnation had left", killed)
-        self._pool = TaskPool(self._directories, options.worker_id, self._selector, self._find_filesystem)
+        self._filesystem = LastKnown(self._find_filesystem)
+        self._pool = TaskPool(self._directories, options.worker_id, self._selector, self._filesystem.get)
         self._pool.start()
         self._listen()
         self._link = self._make_link()
@@ -224,6 +225,34 @@ class WorkerService:
         self._rpc.stop()
         self._directories.stop()
         self._data.close()
+
+
+class LastKnown:
+    """An address that the loop must not wait for: it gets the last one found while another thread looks again."""
+
+    def __init__(self, find: Callable[[], str]) -> None:
+        self._find = find
+        self._found = ""
+        self._looking = threading.Lock()
+
+    def get(self) -> str:
+        """Waits only when none was ever found. Raises Unavailable."""
+        if not self._found:
+            try:
+                self._found = self._find()
+            except Exception as error:  # the root's function: whatever fails there, it is asked again
+                raise Unavailable(f"the file system is not known yet: {error}") from error
+        elif self._looking.acquire(blocking=False):
+            threading.Thread(target=self._look, name="find", daemon=True).start()
+        return self._found
+
+    def _look(self) -> None:
+        try:
+            self._found = self._find() or self._found
+        except Exception as error:  # the root's function: whatever fails there, the last answer stands
+            _log.warning("looking for the file system: %s", error)
+        finally:
+            self._looking.release()
 
 
 def _on_port(make: Callable[[int], Any], wanted: int, before: int) -> Any:

@@ -11,6 +11,7 @@ import hashlib
 import os
 import platform
 import socket
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +33,7 @@ from mapreduce.worker.shuffle_client import ShuffleClient
 
 SHUFFLE_SHARE = 0.3
 """Of a reduce's progress."""
+AWAY_PAUSE_S = 0.5
 
 
 class TaskChannel:
@@ -80,11 +82,14 @@ def run_task(sock: socket.socket) -> int:
 
 
 def _say_failure(channel: TaskChannel, report: FailureReport, cause: BaseException | None = None) -> None:
-    """A service that is away for a while is not the job's fault: such an attempt does not count against it."""
+    """A service that is away for a while is not the job's fault: such an attempt does not count against it, and is not over at once, so
+    that the attempts that follow do not chase each other."""
     text = report.engine_traceback or report.traceback
     if text:
         print(text, flush=True)  # noqa: T201  (stdout is the attempt's log)
     killed = isinstance(cause, ClusterError) and cause.retryable
+    if killed:
+        time.sleep(AWAY_PAUSE_S)
     try:
         channel.send(msg.Failing(report, killed))
     except UnicodeEncodeError:  # lone surrogates in a user's message

@@ -24,7 +24,7 @@ from typing import Any
 import msgspec
 
 from clusterkit.effects import Event
-from clusterkit.errors import ClusterError, CorruptRecord
+from clusterkit.errors import ClusterError, CorruptRecord, Unavailable
 from mapreduce.worker import process_control
 from mapreduce.worker import task_messages as msg
 from mapreduce.worker.core import events as ev
@@ -48,6 +48,7 @@ ENVIRONMENT = (
 """What tasks see of the daemon's environment, with LC_*: nothing that could be a secret."""
 SAMPLE_EVERY_S = 0.2
 QUICK_DEATH_S = 5.0
+TRY_AGAIN_S = 0.5
 MAX_PACKET_BYTES = 1 << 16
 
 
@@ -70,7 +71,9 @@ class TaskPool:
         self._running: dict[str, _Running] = {}
         self._server: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
-        self._waiting: list[StartTask] = []  # for the next warm server
+        self._waiting: list[StartTask] = []  # for the next warm server, or for the file system's address
+        self._try_waiting_at: float | None = None
+        self._late: list[tuple[float, Event]] = []
         self._spawned_at = 0.0
         self._spawn_at: float | None = None
         self._quick_deaths = 0
@@ -99,9 +102,7 @@ class TaskPool:
         ours.setblocking(False)
         self._control, self._spawned_at, self._spawn_at = ours, time.monotonic(), None
         self._selector.register(ours, selectors.EVENT_READ, lambda _mask: self._hear_server())
-        waiting, self._waiting = self._waiting, []
-        for order in waiting:
-            self._start_task(order)
+        self._start_waiting()
 
     @property
     def server_pid(self) -> int:
@@ -149,7 +150,7 @@ class TaskPool:
                 running.pid = int(message["pid"])
         elif "not_started" in message:
             self._forget_channel(message["not_started"])
-            self.events.append(ev.TaskNotStarted(message["not_started"], message["reason"]))
+            self._tell_not_started(message["not_started"], message["reason"])
         elif "exited" in message:
             attempt_id = message["exited"]
             self._forget_channel(attempt_id)
@@ -170,8 +171,8 @@ class TaskPool:
         self.log.error("the warm task server %d %s; making another", self._server.pid, how)
         for attempt_id in list(self._running):
             self._forget_channel(attempt_id)
+            self.events.append(ev.TaskLost(attempt_id, f"the warm task server {how}"))
         self._directories.kill_leftovers()
-        self.events.append(ev.TaskPoolLost(f"the warm task server {how}"))
         quick = time.monotonic() - self._spawned_at < QUICK_DEATH_S and not self._is_ready
         self._is_ready = False
         self._quick_deaths = self._quick_deaths + 1 if quick else 0
@@ -181,29 +182,46 @@ class TaskPool:
 
     def deliver(self, message: StartTask | KillTask | TellLocations | TellCommit) -> None:
         if isinstance(message, StartTask):
-            if self._control is None:
-                self._waiting.append(message)
-            else:
-                self._start_task(message)
+            self._waiting.append(message)
+            self._start_waiting()
             return
         running = self._running.get(message.attempt_id)
         if isinstance(message, KillTask):
-            self._waiting = [order for order in self._waiting if order.launch.attempt_id != message.attempt_id]
+            if any(order.launch.attempt_id == message.attempt_id for order in self._waiting):
+                self._waiting = [order for order in self._waiting if order.launch.attempt_id != message.attempt_id]
+                self.events.append(ev.TaskNotStarted(message.attempt_id, "killed first"))
             self._tell_server({"kill": message.attempt_id, "dump": message.dump_stacks})
         elif running is not None and isinstance(message, TellLocations):
             self._send(running, msg.Locations(list(message.locations)))
         elif running is not None and isinstance(message, TellCommit):
             self._send(running, msg.CommitVerdict(message.granted, message.reason))
 
+    def _start_waiting(self) -> None:
+        self._try_waiting_at = None
+        if self._control is None:
+            return
+        waiting, self._waiting = self._waiting, []
+        for order in waiting:
+            try:
+                self._start_task(order)
+            except Unavailable as error:
+                if self._try_waiting_at is None:
+                    self.log.warning("%s waits: %s", order.launch.attempt_id, error)
+                self._waiting.append(order)
+                self._try_waiting_at = time.monotonic() + TRY_AGAIN_S
+            except (OSError, ClusterError, msgspec.DecodeError) as error:
+                self._tell_not_started(order.launch.attempt_id, str(error))
+
+    def _tell_not_started(self, attempt_id: str, reason: str) -> None:
+        """A little later: what is wrong with this machine does not pass by trying as fast as one can."""
+        self._late.append((time.monotonic() + TRY_AGAIN_S, ev.TaskNotStarted(attempt_id, reason)))
+
     def _start_task(self, order: StartTask) -> None:
         launch = order.launch
         attempt_id = launch.attempt_id
-        try:
-            self._directories.prepare(launch.job_id, attempt_id)
-            task_order = self._task_order(launch)
-        except (OSError, ClusterError) as error:
-            self.events.append(ev.TaskNotStarted(attempt_id, str(error)))
-            return
+        filesystem = self._find_filesystem()
+        self._directories.prepare(launch.job_id, attempt_id)
+        task_order = self._task_order(launch, filesystem)
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         running = self._running[attempt_id] = _Running(attempt_id, ours)
@@ -213,7 +231,7 @@ class TaskPool:
             self._tell_server(packet, theirs)
         self._send(running, task_order)
 
-    def _task_order(self, launch: ev.Launch) -> msg.TaskOrder:
+    def _task_order(self, launch: ev.Launch, filesystem: str) -> msg.TaskOrder:
         work = msgspec.json.decode(launch.work, type=TaskWork)
         return msg.TaskOrder(
             attempt_id=launch.attempt_id,
@@ -224,7 +242,7 @@ class TaskPool:
             maps=work.maps,
             spec=work.spec,
             split=work.split,
-            filesystem=self._find_filesystem(),
+            filesystem=filesystem,
             code_directory=str(self._directories.code),
             work_directory=str(self._directories.work(launch.attempt_id)),
             output_directory=str(self._directories.output(launch.job_id, launch.attempt_id)),
@@ -308,13 +326,18 @@ class TaskPool:
 
     def next_deadline_s(self) -> float | None:
         """On time.monotonic's clock."""
-        moments = [at for at in (self._spawn_at, self._sample_at if self._running else None) if at is not None]
+        moments = [at for at in (self._spawn_at, self._try_waiting_at, self._sample_at if self._running else None) if at is not None]
+        moments += [at for at, _event in self._late]
         return min(moments, default=None)
 
     def look_at_the_clock(self) -> None:
         now = time.monotonic()
         if self._spawn_at is not None and self._spawn_at <= now:
             self.start()
+        if self._try_waiting_at is not None and self._try_waiting_at <= now:
+            self._start_waiting()
+        self.events += [event for at, event in self._late if at <= now]
+        self._late = [(at, event) for at, event in self._late if at > now]
         if self._running and self._sample_at <= now:
             self._sample_at = now + SAMPLE_EVERY_S
             for attempt_id, running in self._running.items():

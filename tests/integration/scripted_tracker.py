@@ -132,11 +132,11 @@ class World:
         self.job_id = "job_20261122_0001"
         self.spec: JobSpec
         self.splits: list[Split] = []
-        self._where: dict[str, tuple[str, pb.MapSucceeded]] = {}
+        self.find_filesystem: Callable[[], str] = lambda: "file:///"
 
     def worker(self, worker_id: str = "w1", slots: int = 2) -> WorkerService:
         options = WorkerOptions(worker_id, self.root / f"worker-{worker_id}", slots, heartbeat_s=0.1)
-        service = WorkerService(options, lambda: self.tracker.address, lambda: "file:///")
+        service = WorkerService(options, lambda: self.tracker.address, self.find_filesystem)
         service.start()
         self.workers[worker_id] = service
         self.tracker.until(lambda: worker_id in self.tracker.attending)

@@ -158,3 +158,30 @@ def test_a_worker_of_another_python_refuses_the_job(w: World) -> None:
     w.job(WORDS, python="2.7")
     w.worker()
     assert "submitted from Python 2.7" in w.tracker.failure(w.launch_map()).message
+
+
+def test_a_task_waits_until_the_file_system_is_known(w: World) -> None:
+    answers = iter(["", ""])
+
+    def find() -> str:
+        for _ in answers:
+            raise ConnectionError("no namenode is known")
+        return "file:///"
+
+    w.find_filesystem = find
+    w.job(WORDS)
+    w.worker()
+    w.map_done(w.launch_map())
+
+
+def test_a_task_that_waits_for_the_file_system_can_be_killed(w: World) -> None:
+    def find() -> str:
+        raise ConnectionError("no namenode is known")
+
+    w.find_filesystem = find
+    w.job(WORDS)
+    w.worker(slots=1)
+    attempt_id = w.launch_map()
+    w.tracker.order("w1", kill=pb.KillAttempt(attempt_id=attempt_id, reason="the job was killed"))
+    failed = w.tracker.until(lambda: w.tracker.news(attempt_id, "failed"))[0]
+    assert failed.killed and w.tracker.failure(attempt_id).message == "the job was killed"

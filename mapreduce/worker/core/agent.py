@@ -263,24 +263,21 @@ class WorkerAgent:
             self._fail(attempt, failure_of_exit(event, attempt.launch.kind), False, step)
 
     def _on_not_started(self, event: ev.TaskNotStarted, step: _Step) -> None:
-        attempt = self.attempts.get(event.attempt_id)
+        self._lose(event.attempt_id, f"could not be started: {event.reason}", step)
+
+    def _on_lost(self, event: ev.TaskLost, step: _Step) -> None:
+        self._lose(event.attempt_id, event.reason, step)
+
+    def _lose(self, attempt_id: str, reason: str, step: _Step) -> None:
+        """There is no process, through no fault of the job. What it had asked to commit may still be granted."""
+        attempt = self.attempts.get(attempt_id)
         if attempt is None or not attempt.has_process:
             return
         attempt.has_process, attempt.die_by_us = False, None
         if attempt.forgotten:
             self._bury(attempt, step)
-        elif attempt.state in ALIVE:
-            self._fail(attempt, ev.Failure("killed", f"could not be started: {event.reason}"), True, step)
-
-    def _on_pool_lost(self, event: ev.TaskPoolLost, step: _Step) -> None:
-        for _attempt_id, attempt in sorted(self.attempts.items()):
-            if not attempt.has_process:
-                continue
-            attempt.has_process, attempt.die_by_us = False, None
-            if attempt.forgotten:
-                self._bury(attempt, step)
-            elif attempt.state in (RUNNING, DYING):
-                self._fail(attempt, *(attempt.verdict or (ev.Failure("killed", event.reason), True)), step)
+        elif attempt.state in (RUNNING, DYING):
+            self._fail(attempt, *(attempt.verdict or (ev.Failure("killed", reason), True)), step)
 
     # ── time ──
 
@@ -368,5 +365,5 @@ _HANDLERS: dict[type, Callable[[WorkerAgent, Any, _Step], None]] = {
     ev.TaskSampled: WorkerAgent._on_sampled,
     ev.TaskExited: WorkerAgent._on_exited,
     ev.TaskNotStarted: WorkerAgent._on_not_started,
-    ev.TaskPoolLost: WorkerAgent._on_pool_lost,
+    ev.TaskLost: WorkerAgent._on_lost,
 }

@@ -214,7 +214,8 @@ class TaskSampled:
 
 
 @dataclass(frozen=True, slots=True)
-class TaskPoolLost:
-    """The warm server died, and with it every task process."""
+class TaskLost:
+    """The warm server died, and with it this task's process: nobody's fault."""
 
+    attempt_id: str
     reason: str

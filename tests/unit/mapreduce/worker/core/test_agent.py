@@ -324,9 +324,17 @@ def test_forgetting_a_job_kills_its_tasks_and_drops_its_files_after_the_last(sta
 
 def test_the_warm_servers_death_is_no_jobs_fault(stage: Stage) -> None:
     stage.order(launch("m0"), launch("m1"))
-    sent = stage.tell(ev.TaskPoolLost("the warm task server was killed by SIGKILL"))
+    why = "the warm task server was killed by SIGKILL"
+    sent = stage.tell(ev.TaskLost("m0", why), ev.TaskLost("m1", why))
     assert [(item.attempt_id, item.killed) for item in items(sent) + items(stage.take())] == [("m0", True), ("m1", True)]
     assert stage.agent.busy() == 0
+
+
+def test_a_task_killed_before_its_process_was_there_ends_as_ordered(stage: Stage) -> None:
+    stage.order(launch("m0"))
+    stage.order(ev.KillAttempt("m0", "job killed"))
+    sent = stage.tell(ev.TaskNotStarted("m0", "killed first"))
+    assert items(sent) == [cmd.FailedReport("m0", ev.Failure("killed", "job killed"), True)]
 
 
 def test_a_task_that_cannot_be_started_frees_its_slot() -> None:
