@@ -131,8 +131,9 @@ def _wants_slot(desk: Desk, work: JobWork) -> bool:
 
 
 def deadlines_us(desk: Desk, work: JobWork) -> list[int]:
-    """Moments at which a task of this job may get a slot that it cannot have now."""
+    """Moments still to come at which a task of this job may get a slot that it cannot have now. What is past waits for a slot, not for
+    the clock."""
     found = [until_us for task, until_us in work.held_until_us.items() if task.index in work.pending(task.stage)]
     if work.passed_over_since_us and work.pending(MAP):
         found.append(work.passed_over_since_us + desk.options.locality_wait_us)
-    return found
+    return [at_us for at_us in found if at_us > desk.now.mono_us]
