@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from clusterkit.clock import Clock
 from clusterkit.effects import Core, Edit, Event, Send, Tick
-from clusterkit.errors import Fenced
+from clusterkit.errors import CorruptRecord, Fenced
 from clusterkit.journal import Journal, JournalRecord
 
 MAX_BATCH = 512
@@ -46,9 +46,19 @@ class Driver:
         self._stopping = False
 
     def replay(self, after_txid: int = 0) -> int:
-        """Applies every journaled edit above `after_txid`; returns how many."""
+        """Applies every journaled edit above `after_txid` (what a store beside the journal holds already); returns how many.
+
+        Raises CorruptRecord when edits between the two are missing: a journal that was cut, or is not this store's.
+        """
+        last = self._journal.last_txid()
+        if last < after_txid:
+            raise CorruptRecord(
+                f"edit log ends at txid {last}, but its store holds edits up to txid {after_txid}: edits {last + 1} on are missing"
+            )
         count = 0
         for record in self._journal.read(after_txid):
+            if record.txid != after_txid + count + 1:
+                raise CorruptRecord(f"edit log begins at txid {record.txid}, but its store ends at {after_txid}: edits between are missing")
             self.core.apply(self._codec.decode(record.payload))
             count += 1
         return count

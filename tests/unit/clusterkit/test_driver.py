@@ -9,7 +9,7 @@ import pytest
 from clusterkit.codec import Codec
 from clusterkit.driver import Driver
 from clusterkit.effects import Edit, Effects, Instant, Send, Tick
-from clusterkit.errors import Fenced
+from clusterkit.errors import CorruptRecord, Fenced
 from clusterkit.journal import JournalRecord
 from clusterkit.journal_memory import MemoryJournal
 
@@ -135,3 +135,14 @@ def test_run_ends_when_stopped_and_takes_posts_of_other_threads() -> None:
     driver.post(Added(4))
     driver.run()
     assert [s.message for s in said] == [4]
+
+
+def test_a_journal_that_misses_edits_of_its_store_is_refused() -> None:
+    journal = MemoryJournal()
+    Driver(Sum(), journal, CODEC, lambda _: None, Clock()).turn([Added(5), Added(6), Added(7)])
+    with pytest.raises(CorruptRecord, match="ends at txid 3"):
+        Driver(Sum(), journal, CODEC, lambda _: None, Clock()).replay(after_txid=4)
+    journal.forget(2)
+    with pytest.raises(CorruptRecord, match="begins at txid 3"):
+        Driver(Sum(), journal, CODEC, lambda _: None, Clock()).replay(after_txid=1)
+    assert Driver(Sum(), journal, CODEC, lambda _: None, Clock()).replay(after_txid=2) == 1
