@@ -20,7 +20,7 @@ from minihdfs.datanode.block_store import BlockStore, OpenReplica, ReplicaNotFou
 from minihdfs.datanode.meta_file import CRC_BYTES, crc_offset
 from minihdfs.datanode.transfer.context import TransferContext
 from minihdfs.datanode.transfer.mirror import MirrorRefused, connect, link_of, open_mirror
-from minihdfs.datanode.transfer.packets import PacketReceiver
+from minihdfs.datanode.transfer.packets import PacketReceiver, set_timeouts
 from minihdfs.datanode.verify import good_length, read_fully
 from minihdfs.errors import ChecksumMismatch, FsError
 from minihdfs.model import BlockRef, DatanodeAddress
@@ -63,7 +63,7 @@ class Replicator:
             stage = dt.Stage.TRANSFER_RBW
         write = dt.WriteBlock(files.ref, client_name, (target,), stage, 1, files.checksum, stamp=files.ref.stamp)
         with open_mirror(write, self._context.options) as sock:
-            packets = _send_verified(sock, files, self._context.options.packet_bytes)
+            packets = _send_verified(sock, files, self._context.options.packet_bytes)  # acks are small: they wait in the socket
             for _ in range(packets):
                 ack = dt.decode_ack(receive_delimited(sock))
                 if any(ack.replies):
@@ -99,6 +99,7 @@ class Replicator:
         with connect(source, options) as sock:
             sock.sendall(dt.encode_operation(dt.ReadBlock(block, "", 0, block.length)))
             reply = dt.decode_reply(receive_delimited(sock))
+            set_timeouts(sock, options.packet_s)
             if reply.status != dt.Status.SUCCESS or reply.checksum is None:
                 raise MirrorRefused(link_of(source), reply.message or f"status {reply.status}")
             writer = store.create_temporary(block.id, block.stamp, reply.checksum, replace=True)

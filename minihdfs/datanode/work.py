@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import queue
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from minihdfs.datanode.block_store import BlockStore
@@ -15,19 +16,30 @@ from minihdfs.model import BlockRef
 log = logging.getLogger(__name__)
 
 
+WorkOrder = e.CopyReplica | e.RepairReplica | e.DeleteReplicas
+
+
 class Work:
     def __init__(self, store: BlockStore, replicator: Replicator, post: Callable[[Any], None], threads: int) -> None:
-        """`threads` is at least what the agent lets run at once."""
+        """`threads` is at least what the agent lets run at once. They are daemons: a copy to a silent datanode holds up no exit."""
         self._store, self._replicator, self._post = store, replicator, post
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="work")
+        self._orders: queue.SimpleQueue[WorkOrder | None] = queue.SimpleQueue()
+        self._threads = [threading.Thread(target=self._run, name=f"work-{i}", daemon=True) for i in range(threads)]
+        for thread in self._threads:
+            thread.start()
 
-    def begin(self, order: e.CopyReplica | e.RepairReplica | e.DeleteReplicas) -> None:
-        self._pool.submit(self._do, order)
+    def begin(self, order: WorkOrder) -> None:
+        self._orders.put(order)
 
     def stop(self) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for _ in self._threads:
+            self._orders.put(None)
 
-    def _do(self, order: e.CopyReplica | e.RepairReplica | e.DeleteReplicas) -> None:
+    def _run(self) -> None:
+        while (order := self._orders.get()) is not None:
+            self._do(order)
+
+    def _do(self, order: WorkOrder) -> None:
         try:
             if isinstance(order, e.CopyReplica):
                 failed = self._replicator.push(order.block, order.targets)

@@ -71,6 +71,11 @@ class Pipeline:
         self._behind.append(Ack(seqno, replies))
         return self._join()
 
+    def owed(self) -> tuple[int, bool] | None:
+        """(seqno, is it the last) of the oldest packet that is stored here and not acknowledged behind."""
+        packet = self._stored[0] if self._stored else None
+        return (packet.seqno, packet.last) if packet is not None else None
+
     def mirror_lost(self) -> list[Ack]:
         self._mirror_lost = True
         return self._join()

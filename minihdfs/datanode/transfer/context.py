@@ -15,9 +15,14 @@ from minihdfs.model import BlockRef
 class TransferOptions:
     connections_max: int = 1024
     idle_s: float = 10.0  # a connection between two operations; Hadoop's clients keep theirs for 3 s
-    packet_s: float = 60.0  # silence within an operation
-    mirror_extra_s: float = 5.0  # more patience per datanode behind, so that the one next to a silent node gives up first
-    connect_s: float = 5.0
+    packet_s: float = 60.0  # silence of a writer or reader within an operation
+    # Patience with the next datanode of a pipeline. Each is shorter than our own client's with the first, and grows with every datanode
+    # further behind, so that the one next to a silent node gives up first and names it.
+    connect_s: float = 3.0
+    setup_s: float = 4.0  # until it has begun the write too
+    ack_s: float = 12.0  # for a packet it owes an acknowledgement of
+    close_s: float = 45.0  # for the last packet: a block is fsynced before it is acknowledged
+    mirror_extra_s: float = 2.0  # more for each datanode behind it
     packet_bytes: int = 1 << 20
 
 

@@ -28,10 +28,10 @@ def link_of(address: DatanodeAddress) -> str:
 
 
 def connect(address: DatanodeAddress, options: TransferOptions, nodes_behind: int = 0) -> socket.socket:
-    """Raises OSError."""
+    """A connection with the timeout of a set-up. Raises OSError."""
     sock = socket.create_connection((address.host, address.xfer_port), timeout=options.connect_s)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    set_timeouts(sock, options.packet_s + options.mirror_extra_s * nodes_behind)
+    set_timeouts(sock, options.setup_s + (options.connect_s + options.mirror_extra_s) * nodes_behind)
     return sock
 
 
@@ -53,4 +53,5 @@ def open_mirror(write: dt.WriteBlock, options: TransferOptions) -> socket.socket
         sock.close()
         # One that fails itself names nobody; without a name the writer would blame the first of the pipeline.
         raise MirrorRefused(reply.first_bad_link or link, reply.message or f"{link} answered with status {reply.status}")
+    set_timeouts(sock, options.close_s + options.mirror_extra_s * len(behind))
     return sock

@@ -9,8 +9,10 @@ arrives before the reset would; a dead writer leaves the replica as it is (Block
 from __future__ import annotations
 
 import logging
+import select
 import socket
 import threading
+import time
 from contextlib import suppress
 
 from minihdfs import data_transfer as dt
@@ -92,10 +94,11 @@ class BlockReceiver:
         self._lock = threading.Lock()  # of the pipeline, and so that acks leave in order
         self._packets = PacketReceiver(sock)
         self._mirror_alive = mirror is not None
+        self._ending = False
 
     def run(self) -> None:
         options = self._context.options
-        set_timeouts(self._sock, options.packet_s + options.mirror_extra_s * len(self._write.targets))
+        set_timeouts(self._sock, options.packet_s)
         responder: threading.Thread | None = None
         try:
             self._sock.sendall(dt.encode_reply(dt.OpReply(dt.Status.SUCCESS)))
@@ -110,6 +113,7 @@ class BlockReceiver:
             self._close(responder)
 
     def _close(self, responder: threading.Thread | None) -> None:
+        self._ending = True
         if self._mirror is not None:
             with suppress(OSError):
                 self._mirror.shutdown(socket.SHUT_RDWR)
@@ -189,9 +193,12 @@ class BlockReceiver:
         assert self._mirror is not None
         while not self._pipeline.complete and not self._pipeline.broken:
             try:
+                self._await_ack(self._mirror)
                 ack = dt.decode_ack(receive_delimited(self._mirror))
-            except (OSError, dt.WireError):
-                self._lose_mirror()
+            except (OSError, dt.WireError) as error:
+                if not self._ending:
+                    log.warning("block %d: %s is lost: %s", self._writer.block_id, link_of(self._write.targets[0]), error)
+                self._lose_mirror(self._mirror)
                 return
             try:
                 with self._lock:
@@ -200,8 +207,25 @@ class BlockReceiver:
                 return  # the writer is gone; the receiving thread meets the same
         self._end_if_broken()
 
-    def _lose_mirror(self) -> None:
+    def _await_ack(self, mirror: socket.socket) -> None:
+        """Returns when the mirror says something. Raises TimeoutError when it owes an acknowledgement for too long; idle it may be."""
+        options, poller = self._context.options, select.poll()
+        poller.register(mirror, select.POLLIN)
+        since: tuple[tuple[int, bool] | None, float] = (None, 0.0)
+        extra_s = options.mirror_extra_s * (len(self._write.targets) - 1)
+        while not poller.poll(min(1.0, options.ack_s / 4) * 1000):
+            with self._lock:
+                owed = self._pipeline.owed()
+            now = time.monotonic()
+            if owed is None or owed != since[0]:
+                since = owed, now
+            elif now - since[1] > (options.close_s if owed[1] else options.ack_s) + extra_s:
+                raise TimeoutError(f"packet {owed[0]} is not acknowledged")
+
+    def _lose_mirror(self, mirror: socket.socket) -> None:
         self._mirror_alive = False
+        with suppress(OSError):
+            mirror.shutdown(socket.SHUT_RDWR)  # the receiving thread may be stuck in sending to it
         with suppress(OSError), self._lock:
             self._send(self._pipeline.mirror_lost())
         self._end_if_broken()

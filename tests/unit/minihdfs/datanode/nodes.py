@@ -29,7 +29,7 @@ class Node:
         self.store = BlockStore([Volume.open(self.root / "blocks", name, "c1", 0)])
         self.context = TransferContext(
             self.store,
-            TransferOptions(**{"packet_s": 10, "connect_s": 2, "mirror_extra_s": 0.5} | options),  # type: ignore[arg-type]
+            TransferOptions(**{"packet_s": 10} | options),  # type: ignore[arg-type]
             finalized=lambda block: self.heard.append(("finalized", block)),
             found_bad=lambda block: self.heard.append(("bad", block)),
             suspected=lambda block: self.heard.append(("suspected", block)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import subprocess
 import threading
 from pathlib import Path
 
@@ -87,7 +88,7 @@ def test_a_datanode_that_dies_in_the_middle_is_told_by_its_place(tmp_path: Path)
 
 
 def test_a_silent_datanode_is_given_up_by_the_one_next_to_it(tmp_path: Path) -> None:
-    with nodes(tmp_path, 2, packet_s=0.5, mirror_extra_s=0.5) as pipeline, socket.create_server(("127.0.0.1", 0)) as listener:
+    with nodes(tmp_path, 2, close_s=0.5) as pipeline, socket.create_server(("127.0.0.1", 0)) as listener:
         silent = DatanodeAddress("silent", "127.0.0.1", "", listener.getsockname()[1], 0)
 
         def accept() -> None:
@@ -108,6 +109,50 @@ def test_a_silent_datanode_is_given_up_by_the_one_next_to_it(tmp_path: Path) -> 
             sock.sendall(dt.encode_packet_header(0, 0, 0, 0, last=True))
             assert dt.decode_ack(receive_delimited(sock)).replies == (0, 0, dt.Status.ERROR)
         thread.join(10)
+
+
+def test_a_datanode_that_never_answers_a_set_up_is_named_by_the_one_next_to_it(tmp_path: Path) -> None:
+    with nodes(tmp_path, 2, setup_s=0.3, connect_s=0.3) as pipeline, socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        with connect(pipeline[0].address) as sock:
+            targets = (pipeline[1].address, DatanodeAddress("silent", "127.0.0.1", "", port, 0))
+            sock.sendall(dt.encode_operation(dt.WriteBlock(BlockRef(7, 1, 0), "c", targets, 6, 3, BIG)))
+            reply = dt.decode_reply(receive_delimited(sock))
+        assert (reply.status, reply.first_bad_link) == (dt.Status.ERROR, f"127.0.0.1:{port}")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a tmpfs")
+def test_a_disk_that_fills_up_is_told_by_its_place(tmp_path: Path) -> None:
+    (tmp_path / "d2").mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", tmp_path / "d2"], capture_output=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"no mount here: {mounted.stderr.decode().strip()}")
+    try:
+        with nodes(tmp_path, 3) as pipeline:
+            writer = Writer(pipeline, BlockRef(7, 1, 0))
+            acks = []
+            for _ in range(8):
+                writer.send(b"x" * (256 << 10))
+                acks.append(writer.ack())
+                if any(acks[-1].replies):
+                    break
+            assert acks[0].replies == (0, 0, 0) and acks[-1].replies == (0, dt.Status.ERROR, 0)
+            writer.sock.close()
+    finally:
+        subprocess.run(["umount", "-l", tmp_path / "d2"], check=True)
+
+
+def test_an_idle_pipeline_is_no_silent_one(tmp_path: Path) -> None:
+    with nodes(tmp_path, 2, ack_s=0.1, close_s=0.1) as pipeline:
+        writer = Writer(pipeline, BlockRef(7, 1, 0))
+        writer.send(b"data")
+        assert writer.ack().replies == (0, 0)
+        writer.sock.settimeout(0.6)
+        with pytest.raises(TimeoutError):
+            writer.sock.recv(1)
+        writer.sock.settimeout(10)
+        writer.send(b"", last=True)
+        assert writer.ack().replies == (0, 0)
 
 
 def test_bytes_that_arrive_bad_are_refused_and_leave_nothing(tmp_path: Path) -> None:
