@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from minihdfs.model import ServerDefaults
 
 _SECOND = 1_000_000
+DEAD_AFTER_US_MIN = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,8 @@ class Options:
     """Clean records of each table held in memory beside the changed ones."""
 
     def __post_init__(self) -> None:
-        if self.heartbeat_us * 2 > self.dead_after_us:
-            raise ValueError(f"dead_after {self.dead_after_us} µs is less than two heartbeats of {self.heartbeat_us} µs")
+        if self.dead_after_us < DEAD_AFTER_US_MIN:
+            raise ValueError(f"dead_after of {self.dead_after_us} µs is below {DEAD_AFTER_US_MIN} µs: a slow answer would count as a death")
         if self.lease_soft_us > self.lease_hard_us:
             raise ValueError("the soft limit of a lease is longer than its hard limit")
         if not 1 <= self.defaults.replication <= self.replication_max:
