@@ -23,7 +23,7 @@ from mrc.home import Home
 if TYPE_CHECKING:
     from collections import Counter
 
-DEAD_AFTER_S = 2.0
+DEAD_AFTER_S, DETACHED_AFTER_S = 2.0, 0.5
 SETTINGS = f"""[network]
 hadoop_ports = false
 
@@ -34,6 +34,7 @@ heartbeat_interval_s = 0.25
 
 [tracker]
 worker_dead_after_s = {DEAD_AFTER_S}
+worker_detached_after_s = {DETACHED_AFTER_S}
 """
 SPLIT_BYTES = 2 << 20
 REPAIR_LIMIT_S = 60.0
@@ -137,7 +138,8 @@ class Demo:
             victim = self._home.living(role)[0]
             os.kill(victim.pid, signal.SIGKILL)
             self._killed.append(f"{role} {victim.id}")
-        say(f"killed in the middle (SIGKILL): {' and '.join(self._killed)}; each is declared dead after {DEAD_AFTER_S:g} s of silence")
+        say(f"killed in the middle (SIGKILL): {' and '.join(self._killed)}")
+        say(f"  the datanode is declared dead after {DEAD_AFTER_S:g} s of silence, the worker {DETACHED_AFTER_S:g} s after its line broke")
 
     def _output(self, filesystem: Any) -> dict[str, int]:
         counts: dict[str, int] = {}

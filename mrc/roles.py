@@ -147,14 +147,16 @@ def tracker(home: Home, node_id: str, settings: Settings) -> Service:
 
     listen, told = hosts(settings)
     leaders = leaders_of(home, f"tracker-{node_id}-leaders", settings)
-    dead_after_us = int(settings.tracker.worker_dead_after_s * 1e6)
+    dead_after_us, detached_after_us = (
+        int(seconds * 1e6) for seconds in (settings.tracker.worker_dead_after_s, settings.tracker.worker_detached_after_s)
+    )
     options = TrackerOptions(
         node_id=node_id,
         data_directory=home.data("tracker", node_id),
         host=listen,
         advertised_host=told,
         port=settings.tracker.port or free_port(home, "tracker", node_id, listen, settings),
-        core=Options(dead_after_us=dead_after_us, detached_after_us=min(2_000_000, dead_after_us)),
+        core=Options(dead_after_us=dead_after_us, detached_after_us=min(detached_after_us, dead_after_us)),
     )
     found = coordinator_of(home, f"tracker-{node_id}", settings)
     return TrackerService(options, found, lambda: open_storage(f"hdfs://{leaders.namenode()}"))

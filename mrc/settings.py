@@ -49,7 +49,8 @@ class Datanode(msgspec.Struct, frozen=True):
 
 class Tracker(msgspec.Struct, frozen=True):
     port: int = 0
-    worker_dead_after_s: float = 5.0
+    worker_dead_after_s: float = 5.0  # silence after which a worker's tasks are run elsewhere
+    worker_detached_after_s: float = 2.0  # the same once its connection has been closed under it
 
 
 class Worker(msgspec.Struct, frozen=True):
