@@ -5,14 +5,9 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable, Sequence
-from typing import cast
 
-from crc32c import crc32c as _untyped_crc32c
-
+from clusterkit.checksum import crc32c as crc32c
 from minihdfs.data_transfer import ChecksumType
-
-crc32c = cast(Callable[..., int], _untyped_crc32c)
-"""crc32c(data) of any bytes-like object. Releases the GIL for buffers above 32 KiB."""
 
 _FUNCTIONS: dict[int, Callable[..., int]] = {ChecksumType.CRC32C: crc32c, ChecksumType.CRC32: zlib.crc32}
 
