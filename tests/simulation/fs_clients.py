@@ -247,5 +247,3 @@ class Client(Process):
             self._winners.setdefault(path, []).append(self.name)
         elif reply.error not in (FileAlreadyExists, AlreadyBeingCreated):
             raise Violation(f"{self.name}: create {path}: {reply}")
-
-

@@ -34,8 +34,21 @@ def file_created(rooms: Rooms, op: edits.FileCreated, at_us: int) -> None:
     rooms.last_inode_id = max(rooms.last_inode_id, op.inode_id)
     rooms.namespace.add(
         Inode(
-            op.inode_id, op.parent_id, op.name, False, op.permission, op.owner, op.group, at_us, at_us,
-            0, op.replication, op.block_bytes, 0, (), op.client_name,
+            op.inode_id,
+            op.parent_id,
+            op.name,
+            False,
+            op.permission,
+            op.owner,
+            op.group,
+            at_us,
+            at_us,
+            0,
+            op.replication,
+            op.block_bytes,
+            0,
+            (),
+            op.client_name,
         )
     )
     rooms.leases.begin(op.inode_id, op.client_name)

@@ -60,9 +60,7 @@ REQUESTS: dict[type, Handler] = {
     events.GetAdditionalDatanode: writing.get_additional_datanode,
 }
 
-VOID = frozenset(
-    {events.Rename2, events.RenameMany, events.UpdatePipeline, events.SetPermission, events.SetOwner, events.SetTimes}
-)
+VOID = frozenset({events.Rename2, events.RenameMany, events.UpdatePipeline, events.SetPermission, events.SetOwner, events.SetTimes})
 """At-most-once calls whose answer is None: the retry table remembers True for them."""
 
 AT_MOST_ONCE = VOID | {events.Create, events.Mkdirs, events.Rename, events.Delete, events.Publish, events.SetReplication}

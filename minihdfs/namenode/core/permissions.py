@@ -32,7 +32,7 @@ class Permissions:
         if self.is_super(caller) or self.allowed(caller, inode, want):
             return
         raise AccessDenied(
-            f"Permission denied: user={caller.user}, access={_bits(want)}, inode=\"{path}\":{inode.owner}:{inode.group}:{_mode(inode)}",
+            f'Permission denied: user={caller.user}, access={_bits(want)}, inode="{path}":{inode.owner}:{inode.group}:{_mode(inode)}',
             next_command=f"mrc fs stat {path}",
         )
 

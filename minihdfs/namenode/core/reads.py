@@ -194,5 +194,3 @@ def get_content_summary(rooms: Rooms, event: events.GetContentSummary) -> Summar
     if inode.is_directory:
         rooms.permissions.check(event.caller, inode, READ | EXECUTE, event.path)
     return Summary(rooms, event, inode)
-
-

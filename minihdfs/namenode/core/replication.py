@@ -107,9 +107,7 @@ class Replication:
 
     def _copy_one(self, block: Block, count: int, now: Instant) -> None:
         under_way = self.pending.get(block.id, {})
-        hoped = sum(
-            1 for uuid in self._blocks.bad.get(block.id, {}) if self._datanodes.is_live(uuid) and self._hoped_for(block.id, uuid)
-        )
+        hoped = sum(1 for uuid in self._blocks.bad.get(block.id, {}) if self._datanodes.is_live(uuid) and self._hoped_for(block.id, uuid))
         wanted = block.replication - count - len(under_way) - hoped
         if wanted <= 0:
             return

@@ -162,8 +162,7 @@ class Stage(World):
         self.lines.append(
             f"{value.files} files, {value.directories} directories, {value.blocks} blocks: "
             f"{value.under_replicated_blocks} under-replicated, {value.missing_blocks} missing, "
-            f"{value.corrupt_blocks} corrupt, {value.pending_deletion_blocks} to delete"
-            + (", safe mode" if value.safe_mode else "")
+            f"{value.corrupt_blocks} corrupt, {value.pending_deletion_blocks} to delete" + (", safe mode" if value.safe_mode else "")
         )
 
     def do_summary(self, path: str) -> None:
