@@ -17,6 +17,8 @@ import queue
 import re
 import shutil
 import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from clusterkit.errors import UsageError
@@ -35,8 +37,8 @@ class WorkerDirectories:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._trash_count = 0
-        self._doomed: queue.SimpleQueue[Path | None] = queue.SimpleQueue()
-        self._janitor = threading.Thread(target=self._delete_doomed, name="janitor", daemon=True)
+        self._chores: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._janitor = threading.Thread(target=self._do_chores, name="janitor", daemon=True)
 
     def start(self) -> int:
         """Sweeps what an earlier incarnation left: its processes, then its files. Returns how many processes that were."""
@@ -44,7 +46,7 @@ class WorkerDirectories:
         self._janitor.start()
         (self.root / "trash").mkdir(mode=0o700, exist_ok=True)
         for old in sorted((self.root / "trash").iterdir()):
-            self._doomed.put(old)
+            self._chores.put(partial(_delete, old))
             self._trash_count = max(self._trash_count, int(old.name) + 1 if old.name.isdigit() else 0)
         for name in ("work", "map_outputs"):
             self._throw_away(self.root / name)
@@ -55,7 +57,7 @@ class WorkerDirectories:
         return killed
 
     def stop(self) -> None:
-        self._doomed.put(None)
+        self._chores.put(None)
         self._janitor.join(5.0)
 
     def kill_leftovers(self) -> int:
@@ -117,7 +119,7 @@ class WorkerDirectories:
             return file.read(limit), total
 
     def prune_logs(self) -> None:
-        self._keep_newest(self.root / "logs", MAX_LOGS, MAX_LOG_BYTES)
+        self._chores.put(lambda: self._keep_newest(self.root / "logs", MAX_LOGS, MAX_LOG_BYTES))
 
     # ── deleting ──
 
@@ -139,13 +141,20 @@ class WorkerDirectories:
         with contextlib.suppress(FileNotFoundError):
             path.rename(target)
             self._trash_count += 1
-            self._doomed.put(target)
+            self._chores.put(partial(_delete, target))
 
-    def _delete_doomed(self) -> None:
-        while (path := self._doomed.get()) is not None:
-            shutil.rmtree(path, ignore_errors=True)
-            if path.exists():
-                _log.warning("%s cannot be deleted; the next start tries again", path)
+    def _do_chores(self) -> None:
+        while (chore := self._chores.get()) is not None:
+            try:
+                chore()
+            except OSError as error:  # tidying up must never end the worker
+                _log.warning("tidying up: %s", error)
+
+
+def _delete(path: Path) -> None:
+    shutil.rmtree(path, ignore_errors=True)
+    if path.exists():
+        _log.warning("%s cannot be deleted; the next start tries again", path)
 
 
 def _name(text: str) -> str:

@@ -21,6 +21,7 @@ POOL_MARK = "MRC_TASK_POOL"
 
 
 MAX_MEASURED = 64
+_KERNEL_LISTS_CHILDREN = Path(f"/proc/self/task/{os.getpid()}/children").exists()
 
 
 def _prctl(option: int, argument: int | bytes) -> None:
@@ -57,12 +58,22 @@ def prefer_to_be_killed() -> None:
 
 
 def children(pid: int) -> list[int]:
+    """Where the kernel keeps no lists of children, every process is asked for its parent."""
+    if not _KERNEL_LISTS_CHILDREN:
+        return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and _parent(entry) == pid]
     found: list[int] = []
     with contextlib.suppress(OSError):
         for thread in Path(f"/proc/{pid}/task").iterdir():
             with contextlib.suppress(OSError):
                 found += [int(word) for word in (thread / "children").read_text().split()]
     return found
+
+
+def _parent(entry: Path) -> int:
+    try:
+        return int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+    except (OSError, IndexError):
+        return -1
 
 
 def tree(pid: int, limit: int = 10_000) -> list[int]:

@@ -76,4 +76,5 @@ def test_only_so_many_logs_are_kept(made: WorkerDirectories, monkeypatch: pytest
         path.touch()
         os.utime(path, (number, number))
     made.prune_logs()
+    made.stop()
     assert sorted(path.name for path in (made.root / "logs").iterdir()) == ["a2.log", "a3.log"]
