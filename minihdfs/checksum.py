@@ -12,6 +12,11 @@ from minihdfs.data_transfer import ChecksumType
 _FUNCTIONS: dict[int, Callable[..., int]] = {ChecksumType.CRC32C: crc32c, ChecksumType.CRC32: zlib.crc32}
 
 
+def crc_function(kind: int) -> Callable[..., int]:
+    """crc(data, running=0) of this ChecksumType, for sums that go on over several buffers."""
+    return _FUNCTIONS[kind]
+
+
 def chunk_count(length: int, bytes_per_checksum: int) -> int:
     return -(-length // bytes_per_checksum)
 

@@ -6,6 +6,7 @@ A rename is durable only after an fsync of its directory that began after the re
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from clusterkit.durable_file import fsync_directory
@@ -21,7 +22,8 @@ class _Group:
 
 
 class DirectorySync:
-    def __init__(self) -> None:
+    def __init__(self, fsync: Callable[[str], None] = fsync_directory) -> None:
+        self._fsync = fsync
         self._groups: dict[str, _Group] = {}
         self._lock = threading.Lock()
 
@@ -40,8 +42,7 @@ class DirectorySync:
             if mine in group.failures:
                 raise OSError(*group.failures[mine].args)
 
-    @staticmethod
-    def _run(group: _Group, path: str) -> None:
+    def _run(self, group: _Group, path: str) -> None:
         """Called with the condition held; lets go of it during the fsync."""
         group.running = True
         group.started += 1
@@ -49,7 +50,7 @@ class DirectorySync:
         group.condition.release()
         failure: OSError | None = None
         try:
-            fsync_directory(path)
+            self._fsync(path)
         except OSError as error:
             failure = error
         group.condition.acquire()

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from minihdfs.checksum import crc32c
+from minihdfs.checksum import crc_function
 from minihdfs.data_transfer import Checksum, ChecksumType
 from minihdfs.datanode.meta_file import MetaHeader, crc_offset, encode_header
 from minihdfs.datanode.writeback import begin_writeback
@@ -91,11 +91,12 @@ class ReplicaWriter:
         """Checksums of what follows `length`, continuing the partial chunk that ends there."""
         per_chunk = self.checksum.bytes_per_checksum
         chunk, filled = divmod(self.length, per_chunk)
-        running = crc32c(os.pread(self.data_fd, filled, self.length - filled)) if filled else 0
+        crc = crc_function(self.checksum.type)
+        running = crc(os.pread(self.data_fd, filled, self.length - filled)) if filled else 0
         sums, at = [], 0
         while at < len(fresh):
             piece = fresh[at : at + per_chunk - filled]
-            sums.append(crc32c(piece, running))
+            sums.append(crc(piece, running))
             at, running, filled = at + len(piece), 0, 0
         _pwrite_all(self.meta_fd, memoryview(struct.pack(f">{len(sums)}I", *sums)), crc_offset(chunk))
 

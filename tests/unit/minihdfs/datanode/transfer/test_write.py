@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from minihdfs import data_transfer as dt
+from minihdfs.checksum import checksums_of
 from minihdfs.datanode.block_store import State
 from minihdfs.datanode.replicator import is_sound
 from minihdfs.model import BlockRef, DatanodeAddress
@@ -46,6 +47,21 @@ def test_every_datanode_of_the_pipeline_has_the_bytes(
             assert node.block_file(7).read_bytes() == data and is_sound(node.store, BlockRef(7, 1, length))
             with connect(node.address) as sock:
                 assert read(sock, BlockRef(7, 1, length), 0, length) == data
+
+
+@pytest.mark.parametrize("kind", [dt.ChecksumType.NULL, dt.ChecksumType.CRC32])
+def test_writers_with_other_checksums_or_none_are_served(tmp_path: Path, kind: int) -> None:
+    data = os.urandom(200_001)
+    checksum = dt.Checksum(kind, 512)
+    with nodes(tmp_path, 2) as pipeline:
+        writer = Writer(pipeline, BlockRef(7, 1, 0), checksum)
+        for at in range(0, len(data), 51200):
+            piece = data[at : at + 51200]
+            writer.send(piece, sums=b"" if kind == dt.ChecksumType.NULL else checksums_of(piece, 512, kind))
+        writer.send(b"", last=True)
+        assert [writer.ack().replies for _ in range(5)] == [(0, 0)] * 5
+        for node in pipeline:
+            assert is_sound(node.store, BlockRef(7, 1, len(data))) and node.block_file(7).read_bytes() == data
 
 
 def test_a_dead_datanode_is_named_while_the_pipeline_is_set_up(tmp_path: Path) -> None:
