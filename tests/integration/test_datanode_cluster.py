@@ -123,8 +123,8 @@ def test_a_datanode_is_useful_at_once(cluster: Cluster) -> None:
     with cluster.connect() as fs:
         begun = time.monotonic()
         cluster.start_datanode("d1")
-        until(lambda: fs.calls.get_datanode_report("live"), 5, "one live datanode")
-        assert time.monotonic() - begun < 1.0
+        until(lambda: fs.calls.get_datanode_report("live"), 15, "one live datanode")
+        assert time.monotonic() - begun < 3.0  # about 0.1 s; the rest is for a machine that is busy with other things
 
 
 @pytest.mark.parametrize("local_reads", [False, True])
@@ -141,7 +141,7 @@ def test_what_a_dead_datanode_held_is_made_again_elsewhere(cluster: Cluster) -> 
     data = os.urandom(700_001)
     with ready(cluster, 3) as fs:
         put(fs, "/f", data)
-        until(lambda: len(cluster.block_files(len(data))) == 2, 5, "two replicas")
+        until(lambda: len(cluster.block_files(len(data))) == 2, 15, "two replicas")
         victim = cluster.block_files(len(data))[0].relative_to(cluster.root).parts[0]
         cluster.stop_datanode(victim)
 
@@ -149,7 +149,7 @@ def test_what_a_dead_datanode_held_is_made_again_elsewhere(cluster: Cluster) -> 
             return len([path for path in cluster.block_files(len(data)) if victim not in path.parts]) == 2
 
         until(elsewhere, 20, "a second replica on the two that are left")
-        until(lambda: fs.calls.get_fs_stats().under_replicated_blocks == 0, 5, "full replication")
+        until(lambda: fs.calls.get_fs_stats().under_replicated_blocks == 0, 15, "full replication")
         assert get(fs, "/f") == data
         cluster.start_datanode(victim)
         until(lambda: len(cluster.block_files(len(data))) == 2, 20, "the third replica to be deleted")
@@ -160,7 +160,7 @@ def test_a_flipped_bit_is_never_returned_and_is_mended_in_place(cluster: Cluster
     data = os.urandom(800_001)
     with ready(cluster, 2) as fs:
         put(fs, "/f", data)
-        until(lambda: len(cluster.block_files(len(data))) == 2, 5, "two replicas")
+        until(lambda: len(cluster.block_files(len(data))) == 2, 15, "two replicas")
         victim = cluster.block_files(len(data))[0]
         with victim.open("r+b") as file:
             file.seek(500_000)
@@ -172,14 +172,14 @@ def test_a_flipped_bit_is_never_returned_and_is_mended_in_place(cluster: Cluster
 
         until(mended, 20, "the replica is mended while it is read")
         assert len(cluster.block_files(len(data))) == 2
-        until(lambda: fs.calls.get_fs_stats().corrupt_blocks == 0, 5, "no corrupt block is left")
+        until(lambda: fs.calls.get_fs_stats().corrupt_blocks == 0, 15, "no corrupt block is left")
 
 
 def test_a_lost_block_file_is_noticed_when_it_is_read_and_made_again(cluster: Cluster) -> None:
     data = os.urandom(300_001)
     with ready(cluster, 2) as fs:
         put(fs, "/f", data)
-        until(lambda: len(cluster.block_files(len(data))) == 2, 5, "two replicas")
+        until(lambda: len(cluster.block_files(len(data))) == 2, 15, "two replicas")
         cluster.block_files(len(data))[0].unlink()
 
         def again() -> bool:
@@ -192,7 +192,7 @@ def test_a_lost_block_file_is_noticed_when_it_is_read_and_made_again(cluster: Cl
 def test_deleted_files_leave_the_disks(cluster: Cluster) -> None:
     with ready(cluster, 2) as fs:
         put(fs, "/f", b"x" * 123_457)
-        until(lambda: len(cluster.block_files(123_457)) == 2, 5, "two replicas")
+        until(lambda: len(cluster.block_files(123_457)) == 2, 15, "two replicas")
         fs.delete("/f")
         until(lambda: not cluster.block_files(123_457), 10, "no replica")
 

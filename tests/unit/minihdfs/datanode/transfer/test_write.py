@@ -159,11 +159,11 @@ def test_a_disk_that_fills_up_is_told_by_its_place(tmp_path: Path) -> None:
 
 
 def test_an_idle_pipeline_is_no_silent_one(tmp_path: Path) -> None:
-    with nodes(tmp_path, 2, ack_s=0.1, close_s=0.1) as pipeline:
+    with nodes(tmp_path, 2, ack_s=1.0) as pipeline:
         writer = Writer(pipeline, BlockRef(7, 1, 0))
         writer.send(b"data")
         assert writer.ack().replies == (0, 0)
-        writer.sock.settimeout(0.6)
+        writer.sock.settimeout(1.6)
         with pytest.raises(TimeoutError):
             writer.sock.recv(1)
         writer.sock.settimeout(10)
