@@ -23,6 +23,7 @@ Pair = tuple[Any, Any]
 CombineFunction = Callable[[Any, Iterator[Any]], Iterable[Pair]]
 _NATIVE: dict[type, Section] = {int: Section.INT, str: Section.STR, bytes: Section.BYTES}
 _KIND = {section: kind for kind, section in _NATIVE.items()}
+FOLD_RECORDS = 2_000_000
 _NOTHING = object()
 NO_KEY = object()
 
@@ -77,6 +78,7 @@ class Collector:
         self._counts: dict[Any, int] = {}
         self._constant: Any = _NOTHING
         self._counted_kind: type = str
+        self._last_kind: type = str
         self._is_counting = True
         self.records_fresh = 0  # taken since the last fold or write, to the nearest batch
 
@@ -92,9 +94,22 @@ class Collector:
     def _take(self, pairs: Iterator[Pair]) -> None:
         if self._is_counting:
             self._take_counting(pairs)
-        tables = self._tables
-        for key, value in pairs:
-            tables[type(key)][key].append(value)
+        tables, kind = self._tables, self._last_kind
+        lists = tables[kind]
+        get = lists.get
+        for key, value in pairs:  # a method call and a subscript less for keys of the kind that came last
+            if type(key) is kind:
+                values = get(key)
+                if values is None:
+                    lists[key] = [value]
+                else:
+                    values.append(value)
+            else:
+                tables[type(key)][key].append(value)
+                if type(key) in _NATIVE:
+                    kind = self._last_kind = type(key)
+                    lists = tables[kind]
+                    get = lists.get
 
     def _take_counting(self, pairs: Iterator[Pair]) -> None:
         """Returns at the end of `pairs`, or earlier when they no longer can be counted."""
@@ -107,10 +122,12 @@ class Collector:
                     return
                 self._counts[key] = 1
         counts, kind, constant = self._counts, self._counted_kind, self._constant
-        get = counts.get
         for key, value in pairs:
             if value is constant and type(key) is kind:
-                counts[key] = get(key, 0) + 1
+                try:  # dearer than `get` for a new key, but most are not
+                    counts[key] += 1
+                except KeyError:
+                    counts[key] = 1
             else:
                 self._stop_counting()
                 self._tables[type(key)][key].append(value)
@@ -122,52 +139,74 @@ class Collector:
             table[key] = [self._constant] * times
         self._counts, self._is_counting = {}, False
 
+    @property
+    def wants_fold(self) -> bool:
+        """Whether the fresh lists have become so long that combining them now is cheaper than later. Counting needs no lists."""
+        return self._combine is not None and not self._is_counting and self.records_fresh >= FOLD_RECORDS
+
     def fold(self) -> None:
         """Puts everything fresh through combine."""
-        assert self._combine is not None
-        for section, values_of in self._fresh():
+        for section, items in self._fresh():
             kept = self._combined.setdefault(section, {})
-            for key, values in values_of:
-                earlier = kept.get(key)
-                self.map_output_records += len(values)
-                kept[key] = self.combine_one(section, key, chain(earlier, values) if earlier else iter(values))
+            if section.is_encoded:
+                for key, values in items:
+                    kept[key] = self.combine_one(section, key, chain(kept.get(key, ()), values))
+            else:
+                self._fold_native(_KIND[section], kept, items)
         self._clear_fresh()
+
+    def _fold_native(self, kind: type, kept: dict[Any, list[Any]], items: Iterable[tuple[Any, Iterable[Any]]]) -> None:
+        """combine_one for every key, in one loop: it runs once for each distinct word of a text."""
+        combine, is_first_fold, count = self._combine, not kept, 0
+        assert combine is not None
+        key: Any = NO_KEY
+        try:
+            for key, values in items:
+                if not is_first_fold and key in kept:
+                    values = chain(kept[key], values)
+                results = []
+                for result_key, result in combine(key, iter(values)):
+                    if result_key is not key and (type(result_key) is not kind or result_key != key):
+                        raise BadPair(_changed_key(key, result_key))
+                    results.append(result)
+                kept[key] = results
+                count += len(results)
+        except BaseException:
+            self.failed_key = key
+            raise
+        self.combine_output_records += count
 
     def combine_one(self, section: Section, key: Any, values: Iterator[Any]) -> list[Any]:
         """What combine yields for one key. `key` is an encoding in the encoded sections."""
         assert self._combine is not None
+        given = decode(key) if section.is_encoded else key
+        identity = key if section.is_encoded else encode(key)
         results = []
         try:
-            if section.is_encoded:
-                for result_key, result in self._combine(decode(key), values):
-                    if encode(result_key) != key:
-                        raise BadPair(_changed_key(decode(key), result_key))
-                    results.append(result)
-            else:
-                kind = _KIND[section]
-                for result_key, result in self._combine(key, values):
-                    if result_key is not key and (type(result_key) is not kind or result_key != key):
-                        raise BadPair(_changed_key(key, result_key))
-                    results.append(result)
+            for result_key, result in self._combine(given, values):
+                if result_key is not given and encode(result_key) != identity:
+                    raise BadPair(_changed_key(given, result_key))
+                results.append(result)
         except BaseException:
-            self.failed_key = decode(key) if section.is_encoded else key
+            self.failed_key = given
             raise
         self.combine_output_records += len(results)
         return results
 
-    def _fresh(self) -> Iterator[tuple[Section, Iterator[tuple[Any, list[Any]]]]]:
-        """Every section that has fresh pairs, as (section, (key, values) …), in no order."""
+    def _fresh(self) -> Iterator[tuple[Section, Iterable[tuple[Any, Iterable[Any]]]]]:
+        """Every section that has fresh pairs, as (section, (key, values) …), in no order. Counts them as map output."""
         if self._counts:
-            constant = self._constant
-            yield _NATIVE[self._counted_kind], ((key, [constant] * times) for key, times in self._counts.items())
+            self.map_output_records += sum(self._counts.values())
+            yield _NATIVE[self._counted_kind], zip(self._counts, map(repeat, repeat(self._constant), self._counts.values()), strict=True)
         for kind, section in _NATIVE.items():
             if self._tables[kind]:
-                yield section, iter(self._tables[kind].items())
+                self.map_output_records += sum(map(len, self._tables[kind].values()))
+                yield section, self._tables[kind].items()
         by_section: dict[Section, list[tuple[bytes, list[Any]]]] = {}
         for encoding, values in self._tables.encoded.by_encoding.items():
+            self.map_output_records += len(values)
             by_section.setdefault(section_of_encoding(encoding), []).append((encoding, values))
-        for section, items in by_section.items():
-            yield section, iter(items)
+        yield from by_section.items()
 
     def write(self, writer: MapOutputWriter, partitions: int) -> None:
         """Writes everything as sorted frames, partition by partition, and is empty afterwards. Folds first where there is a combine."""
@@ -175,10 +214,7 @@ class Collector:
             self.fold()
             held = self._combined
         else:
-            held = {}
-            for section, values_of in self._fresh():
-                table = held[section] = dict(values_of)
-                self.map_output_records += sum(map(len, table.values()))
+            held = {section: {key: values if type(values) is list else list(values) for key, values in items} for section, items in self._fresh()}
         self._clear_fresh()
         parts = [(section, held[section], _partitioned(section, held[section], partitions)) for section in sorted(held)]
         for number in range(partitions):

@@ -21,8 +21,6 @@ from mapreduce.engine.memory import SpillGauge
 from mapreduce.engine.merge import merge
 from mapreduce.engine.segments import SegmentReader
 
-FOLD_RECORDS = 2_000_000
-"""Fresh pairs at which they are combined even though memory would allow more: their lists no longer fit any cache."""
 _KEY, _VALUE = itemgetter(0), itemgetter(1)
 
 
@@ -38,7 +36,7 @@ class Spills:
     def check(self) -> None:
         """Between two batches: makes room if that is due."""
         collector = self._collector
-        if self._can_fold and collector.records_fresh >= FOLD_RECORDS:
+        if collector.wants_fold:
             collector.fold()
         if self._gauge.is_full(collector.records_held):
             held = collector.records_held
