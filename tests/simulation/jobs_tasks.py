@@ -43,7 +43,8 @@ class Task:
 class TaskRunner:
     """One incarnation's tasks and map outputs."""
 
-    def __init__(self, worker: Process, tell: Callable[[ev.Event | Any], None], peers: Callable[[], dict[str, TaskRunner]], storage: Any) -> None:
+    def __init__(self, worker: Process, tell: Callable[[Any], None], peers: Callable[[], dict[str, TaskRunner]], storage: Any) -> None:
+        """`tell` gives an event to the agent. `peers` are the task runners of all workers as they are now."""
         self.worker, self.tell, self._peers, self._storage = worker, tell, peers, storage
         self.incarnation = worker.incarnation
         self._rng: random.Random = worker.kernel.stream(f"{worker.name}/{worker.incarnation}/tasks")
@@ -59,7 +60,8 @@ class TaskRunner:
             self._start(order.launch)
         elif isinstance(order, cmd.KillTask):
             if order.attempt_id in self.tasks:
-                self._after(self._rng.randrange(MS, 200 * MS), lambda: self._exit(order.attempt_id, -9, "SIGKILL"))
+                dying = self.tasks[order.attempt_id]
+                self._after(dying, self._rng.randrange(MS, 200 * MS), lambda: self._exit(dying, -9, "SIGKILL"))
         elif order.attempt_id in self.tasks:
             task = self.tasks[order.attempt_id]
             if isinstance(order, cmd.TellLocations):
@@ -67,7 +69,7 @@ class TaskRunner:
             else:
                 if not order.granted:
                     self._storage.delete(task.path)
-                self._after(self._rng.randrange(MS, 50 * MS), lambda: self._exit(order.attempt_id, 0))
+                self._after(task, self._rng.randrange(MS, 50 * MS), lambda: self._exit(task, 0))
 
     def disk(self, order: Any) -> None:
         if isinstance(order, cmd.OfferOutput):
@@ -94,17 +96,17 @@ class TaskRunner:
         chance = self._rng.random()
         delay = self._rng.randrange(20 * MS, 600 * MS)
         if poisoned:
-            self._after(delay, lambda: self._fail(task, ev.Failure("raised", "ValueError: poison")))
+            self._after(task, delay, lambda: self._fail(task, ev.Failure("raised", "ValueError: poison")))
         elif chance < 0.03:
-            self._after(delay, lambda: self._exit(launch.attempt_id, -11, "SIGSEGV"))
+            self._after(task, delay, lambda: self._exit(task, -11, "SIGSEGV"))
         elif chance < 0.05:
-            self._after(delay, lambda: self._fail(task, ev.Failure("storage", "nobody answers"), killed=True))
+            self._after(task, delay, lambda: self._fail(task, ev.Failure("storage", "nobody answers"), killed=True))
         elif launch.kind == "map":
-            self._after(delay // 2, lambda: self._progress(task, 0.5, "map"))
-            self._after(delay, lambda: self._finish_map(task, facts))
+            self._after(task, delay // 2, lambda: self._progress(task, 0.5, "map"))
+            self._after(task, delay, lambda: self._finish_map(task, facts))
         else:
             self._learn(task, launch.known)
-            self._after(delay // 10, lambda: self._fetch(task, facts))
+            self._after(task, delay // 10, lambda: self._fetch(task, facts))
 
     def _finish_map(self, task: Task, facts: dict[str, Any]) -> None:
         name, text = task.launch.attempt_id, text_of_map(task.launch.job_id, task.launch.index)
@@ -114,7 +116,7 @@ class TaskRunner:
         self.made[name] = text
         sizes = tuple(len(text) for _ in range(facts["reduces"]))
         self.tell(ev.MapFinished(name, ev.MapOutput(sizes, sizes), (("job", "map_input_records", 1),)))
-        self._after(self._rng.randrange(MS, 20 * MS), lambda: self._exit(name, 0))
+        self._after(task, self._rng.randrange(MS, 20 * MS), lambda: self._exit(task, 0))
 
     def _learn(self, task: Task, places: tuple[ev.MapLocation, ...]) -> None:
         for place in places:
@@ -139,12 +141,12 @@ class TaskRunner:
                 self.tell(ev.FetchesFailed(task.launch.attempt_id, (place.attempt_id,), f"{outcome}: by the simulator"))
         if len(task.fetched) < facts["maps"]:
             self._progress(task, 0.3 * len(task.fetched) / facts["maps"], "shuffle")
-            self._after(self._rng.randrange(50 * MS, 300 * MS), lambda: self._fetch(task, facts))
+            self._after(task, self._rng.randrange(50 * MS, 300 * MS), lambda: self._fetch(task, facts))
             return
         self._progress(task, 0.5, "reduce")
         head = f"{task.launch.job_id} reduce {task.launch.index}\n"
         whole = head + "".join(task.fetched[index] for index in sorted(task.fetched))
-        self._after(self._rng.randrange(10 * MS, 400 * MS), lambda: self._write(task, facts, whole))
+        self._after(task, self._rng.randrange(10 * MS, 400 * MS), lambda: self._write(task, facts, whole))
 
     def _ask_peer(self, place: ev.MapLocation) -> tuple[str, str]:
         peer = self._peers().get(place.worker_id)
@@ -165,25 +167,19 @@ class TaskRunner:
         counters = (("job", "reduce_output_records", 1),)
         self.tell(ev.CommitAsked(name, ev.FileResult(info.path, info.file_id, info.length, 1), counters))
         if self._rng.random() < 0.05:  # it dies after it has asked: the agent goes on asking for it
-            self._after(self._rng.randrange(SECOND), lambda: self._exit(name, -9, "SIGKILL"))
+            self._after(task, self._rng.randrange(SECOND), lambda: self._exit(task, -9, "SIGKILL"))
 
     def _progress(self, task: Task, fraction: float, phase: str) -> None:
         self.tell(ev.TaskProgressed(task.launch.attempt_id, fraction, phase, "", ()))
 
     def _fail(self, task: Task, failure: ev.Failure, *, killed: bool = False) -> None:
         self.tell(ev.TaskFailed(task.launch.attempt_id, failure, killed))
-        self._after(MS, lambda: self._exit(task.launch.attempt_id, 1))
+        self._after(task, MS, lambda: self._exit(task, 1))
 
-    def _exit(self, attempt_id: str, status: int, signal: str = "") -> None:
-        if self.tasks.pop(attempt_id, None) is not None:
-            self.tell(ev.TaskExited(attempt_id, status, signal))
+    def _exit(self, task: Task, status: int, signal: str = "") -> None:
+        del self.tasks[task.launch.attempt_id]
+        self.tell(ev.TaskExited(task.launch.attempt_id, status, signal))
 
-    def _after(self, delay_us: int, action: Callable[[], None]) -> None:
-        """Of this incarnation, and not for a task that has exited meanwhile (its timers look it up themselves)."""
-        living = {name: task for name, task in self.tasks.items()}
-
-        def act() -> None:
-            if any(self.tasks.get(name) is task for name, task in living.items()):
-                action()
-
-        self.worker.later(delay_us, act)
+    def _after(self, task: Task, delay_us: int, action: Callable[[], None]) -> None:
+        """What a task does later it does only if its process still lives."""
+        self.worker.later(delay_us, lambda: action() if self.tasks.get(task.launch.attempt_id) is task else None)

@@ -12,14 +12,20 @@ import pytest
 from tests.simulation.__main__ import REGRESSIONS
 from tests.simulation.runner import WORLDS, simulate, world_class
 
-PLANTED = [("fs", "ack-before-fsync", 40), ("fs", "no-periodic-full-report", 40)]
+PLANTED = [
+    ("fs", "ack-before-fsync", 40),
+    ("fs", "no-periodic-full-report", 40),
+    ("jobs", "commit-granted-twice", 150),
+    ("jobs", "grant-before-fsync", 40),
+]
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.parametrize("world", WORLDS)
 @pytest.mark.parametrize("seed", range(12))
-def test_no_promise_is_broken(seed: int) -> None:
-    outcome = simulate(world_class("fs"), seed)
-    assert not outcome.violation, f"{outcome.violation}\n  replay: python -m tests.simulation --world fs --seed {seed}"
+def test_no_promise_is_broken(world: str, seed: int) -> None:
+    outcome = simulate(world_class(world), seed)
+    assert not outcome.violation, f"{outcome.violation}\n  replay: python -m tests.simulation --world {world} --seed {seed}"
 
 
 @pytest.mark.parametrize(("world", "plant", "seeds"), PLANTED, ids=[plant for _world, plant, _seeds in PLANTED])
@@ -38,9 +44,10 @@ def test_what_once_failed_stays_fixed(world: str, seed: int) -> None:
     assert simulate(world_class(world), seed).violation == ""
 
 
-def test_equal_seeds_give_equal_traces_under_any_hash_seed() -> None:
+@pytest.mark.parametrize("world", WORLDS)
+def test_equal_seeds_give_equal_traces_under_any_hash_seed(world: str) -> None:
     """In processes of their own: a set's order or a hash() that leaked into a decision would show."""
-    script = "from tests.simulation.runner import *; print([simulate(world_class('fs'), seed).trace for seed in range(4)])"
+    script = f"from tests.simulation.runner import *; print([simulate(world_class('{world}'), seed).trace for seed in range(4)])"
     traces = set()
     for hash_seed in ("1", "2"):
         environment = os.environ | {"PYTHONHASHSEED": hash_seed}

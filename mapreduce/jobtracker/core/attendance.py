@@ -47,9 +47,10 @@ def attended(desk: Desk, event: WorkerAttended) -> None:
             _reconcile(desk, desk.works[attempt.job_id], worker, attempt, held[name])
         else:
             forgotten.add(attempt.job_id if attempt is not None else name)
-            desk.order(worker.worker_id, KillAttempt(name, "its job has ended"))
-            if attempt is not None:
-                remove_staging_again(desk, attempt.job_id)
+            if held[name].state != "ended":
+                desk.order(worker.worker_id, KillAttempt(name, "its job has ended"))
+                if attempt is not None:
+                    remove_staging_again(desk, attempt.job_id)
     for job_id in sorted(forgotten):
         desk.order(worker.worker_id, ForgetJob(job_id))
     for work in desk.works.values():
@@ -90,6 +91,8 @@ def _reconcile(desk: Desk, work: JobWork, worker: Worker, attempt: AttemptId, it
     record = work.job.task(attempt.task)
     name = item.attempt_id
     run = work.runs.get(name)
+    if item.state == "ended":
+        return  # what became of it is in a report, taken already or under way
     if record is None or name in worker.dying:
         desk.order(worker.worker_id, KillAttempt(name, "it was ended"))
         return

@@ -86,7 +86,8 @@ class GetCluster:
 
 @dataclass(frozen=True, slots=True)
 class HeldAttempt:
-    """One line of a worker's inventory. `state` is running | succeeded; a succeeded map tells its segments."""
+    """One line of a worker's inventory. `state` is running | succeeded | ended; a succeeded map tells its segments, and an ended attempt
+    is named because its job's directories are still there."""
 
     attempt_id: str
     state: str

@@ -346,6 +346,8 @@ class WorkerAgent:
                 items.append(InventoryItem(attempt_id, "running"))
             elif attempt.state == SUCCEEDED:
                 items.append(InventoryItem(attempt_id, "succeeded", attempt.output, attempt.counters))
+            else:  # what it left on the disk stays until its job is forgotten, and the order to forget may have been missed
+                items.append(InventoryItem(attempt_id, "ended"))
         return tuple(items)
 
 

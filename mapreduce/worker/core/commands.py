@@ -16,7 +16,7 @@ TRACKER, POOL, DISK = "tracker", "pool", "disk"
 @dataclass(frozen=True, slots=True)
 class InventoryItem:
     attempt_id: str
-    state: str  # running | succeeded
+    state: str  # running | succeeded | ended
     output: MapOutput | None = None
     counters: Counters = ()
 

@@ -103,13 +103,16 @@ class Stage:
         self.silent.update(self.workers)
         self.start()
 
-    def do_attend(self, name: str, slots: str = "1", host: str = "h1", incarnation: str = "1", runs: str = "", holds: str = "") -> None:
+    def do_attend(
+        self, name: str, slots: str = "1", host: str = "h1", incarnation: str = "1", runs: str = "", holds: str = "", ended: str = ""
+    ) -> None:
         worker = self.workers.setdefault(name, {"sequence": 0, "streams": 0})
         if worker.get("incarnation") != incarnation:
             worker["sequence"] = 0
         worker.update(incarnation=incarnation, beat_us=self.clock.mono_us, streams=worker["streams"] + 1)
         self.silent.discard(name)
         held = [events.HeldAttempt(long(a), "running") for a in runs.split(",") if a]
+        held += [events.HeldAttempt(long(a), "ended") for a in ended.split(",") if a]
         held += [
             events.HeldAttempt(long(a), "succeeded", (10, 10), (1, 1), (("job", "map_input_records", 5),)) for a in holds.split(",") if a
         ]

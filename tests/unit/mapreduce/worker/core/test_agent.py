@@ -150,7 +150,8 @@ def test_hello_again_brings_the_inventory_and_the_news_not_yet_taken(stage: Stag
     stage.take()
     stage.tell(ev.TaskFailed("m1", REFUSED))
     sent = stage.take(hello_again=True, epoch=2)
-    assert sent == [cmd.RememberEpoch(2), cmd.Attend(2, 2, (cmd.InventoryItem("m0", "succeeded", OUTPUT, (("g", "n", 1),)),))]
+    held = (cmd.InventoryItem("m0", "succeeded", OUTPUT, (("g", "n", 1),)), cmd.InventoryItem("m1", "ended"))
+    assert sent == [cmd.RememberEpoch(2), cmd.Attend(2, 2, held)]
     assert items(stage.order(ev.Ping(), epoch=2)) == [cmd.FailedReport("m1", REFUSED, False)]
 
 
@@ -269,7 +270,7 @@ def test_commit_granted_ends_the_attempt(stage: Stage) -> None:
     assert stage.tell(ev.CommitAsked("r0", FILE, ())) == [cmd.AskCommit("r0", FILE, ())]
     assert stage.tell(ev.CommitAnswered("r0", 1, True)) == [cmd.TellCommit("r0", True, "")]
     assert stage.tell(ev.TaskExited("r0", 0)) == []
-    assert stage.agent._inventory() == ()
+    assert stage.agent._inventory() == (cmd.InventoryItem("r0", "ended"),)
 
 
 def test_commit_denied_is_told_and_reported_as_nobodys_fault(stage: Stage) -> None:
