@@ -27,6 +27,7 @@ PRELOADED = (
     "minihdfs.datanode.service",
     "mapreduce.jobtracker.service",
     "mapreduce.worker.service",
+    "mapreduce.storage.minihdfs",
 )
 START_LIMIT_S = 30.0
 

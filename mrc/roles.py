@@ -167,11 +167,10 @@ def worker(home: Home, node_id: str, settings: Settings) -> Service:
 
     listen, told = hosts(settings)
     leaders = leaders_of(home, f"worker-{node_id}", settings)
-    workers = max(1, len(list(home.path.glob("data/worker-*"))))
     options = WorkerOptions(
         worker_id=node_id,
         data_directory=home.data("worker", node_id),
-        slots=settings.worker.slots or max(1, (os.cpu_count() or 1) // workers),
+        slots=settings.worker.slots or os.cpu_count() or 1,
         host=listen,
         advertised_host=told,
         heartbeat_s=settings.worker.heartbeat_interval_s,

@@ -54,7 +54,7 @@ class Tracker(msgspec.Struct, frozen=True):
 
 
 class Worker(msgspec.Struct, frozen=True):
-    slots: int = 0  # task processes at a time; 0 = this machine's cores shared among its workers, at least 1
+    slots: int = 0  # task processes at a time; 0 = one for each core; `mrc up` shares the cores among its workers
     heartbeat_interval_s: float = 0.5
 
 

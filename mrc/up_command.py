@@ -49,6 +49,9 @@ def bring_up(home: Home, size: int | None, flags: tuple[str, ...] = ()) -> None:
         _remember_format(home, sum(role == "datanode" for role, _ in wanted), settings.namenode.replication)
         missing = [who for who in wanted if not home.is_alive(*who)]
         _forget_the_dead(home, missing)
+        if not settings.worker.slots:
+            share = (os.cpu_count() or 1) // sum(role == "worker" for role, _ in wanted)
+            flags = (*flags, f"worker.slots={max(1, share)}")
         coordinators = [who for who in missing if who[0] == "coordinator"]
         await_serving(home, launch(home, coordinators, flags))  # the others ask it who leads
         await_serving(home, launch(home, [who for who in missing if who not in coordinators], flags))
