@@ -5,8 +5,6 @@ from __future__ import annotations
 import errno
 import socket
 
-import psutil
-
 from clusterkit.errors import ClusterError, PortInUse
 
 
@@ -38,6 +36,8 @@ def _try_bind(host: str, port: int) -> OSError | None:
 
 def _holder(port: int) -> str:
     """`pid 17 (name)` of the listener, or "" where this user may not know."""
+    import psutil  # every client of gRPC loads this module, only a refused server needs the library
+
     try:
         for connection in psutil.net_connections(kind="tcp"):
             if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr[1] == port and connection.pid:
