@@ -94,6 +94,7 @@ class BlockReceiver:
         self._lock = threading.Lock()  # of the pipeline, and so that acks leave in order
         self._packets = PacketReceiver(sock)
         self._mirror_alive = mirror is not None
+        self._last_seqno: int | None = None  # known before the mirror can acknowledge it
         self._ending = False
 
     def run(self) -> None:
@@ -130,6 +131,8 @@ class BlockReceiver:
         was acknowledged meanwhile. Raises when the writer is gone."""
         while not self._pipeline.broken:
             header = self._packets.receive()
+            if header.last:
+                self._last_seqno = header.seqno
             if self._mirror_alive:
                 self._forward()
             status = self._take(header)
@@ -205,6 +208,8 @@ class BlockReceiver:
                     self._send(self._pipeline.mirror_acknowledged(ack.seqno, ack.replies))
             except OSError:
                 return  # the writer is gone; the receiving thread meets the same
+            if ack.seqno == self._last_seqno:
+                break  # nothing more comes, and the mirror may close before our own disk has the packet
         self._end_if_broken()
 
     def _await_ack(self, mirror: socket.socket) -> None:
