@@ -21,7 +21,7 @@ from minihdfs.namenode.core.invariants import check_all
 from minihdfs.namenode.core.monitor import Monitor
 from minihdfs.namenode.core.options import Options
 from minihdfs.namenode.core.overlay import Batch, Store
-from minihdfs.namenode.core.parking import Parked, Waits
+from minihdfs.namenode.core.parking import SAFE_MODE_ENDS, Parked, Waits
 from minihdfs.namenode.core.rooms import Rooms
 
 Handler = Callable[[Rooms, Any], Any]
@@ -119,6 +119,8 @@ class Namesystem:
             rooms.safemode.no_space = event.reason
         else:
             raise TypeError(f"the namenode knows no event {kind.__name__}")
+        if not rooms.safemode.on and rooms.parking.is_awaited(SAFE_MODE_ENDS):
+            self._wake(SAFE_MODE_ENDS)
         return effects
 
     def next_deadline(self) -> int | None:
@@ -179,9 +181,9 @@ class Namesystem:
         message = value if type(value) is Refusal else Answer(value)
         rooms.effects.sends.append(Send(event.caller.reply_to, message))
 
-    def _wake(self, block_id: int) -> None:
-        """A replica of the block was reported: those who waited for it are stepped again, with what is left of their patience."""
-        for parked in self.rooms.parking.take(block_id):
+    def _wake(self, awaited: int) -> None:
+        """It came: those who waited for it are stepped again, with what is left of their patience."""
+        for parked in self.rooms.parking.take(awaited):
             self._request(type(parked.event), REQUESTS[type(parked.event)], parked.event, parked.deadline_us)
 
     def _tick(self) -> None:
@@ -195,7 +197,14 @@ class Namesystem:
         self._monitor.run()
 
     def _too_late(self, parked: Parked) -> None:
-        self.rooms.send(parked.event.caller.reply_to, parked.late)
+        if parked.late is not None:
+            self.rooms.send(parked.event.caller.reply_to, parked.late)
+            return
+        self.rooms.patient = False
+        try:
+            self._request(type(parked.event), REQUESTS[type(parked.event)], parked.event)
+        finally:
+            self.rooms.patient = True
 
     def _lead(self, event: events.LeadershipGained) -> None:
         """The first edits of a term: its epoch, and on a fresh store the root."""
@@ -206,5 +215,6 @@ class Namesystem:
         rooms.commit(edits.LeadershipTaken(event.epoch))
         if not rooms.has_root():
             rooms.commit(edits.RootMade(rooms.options.superuser, rooms.options.supergroup))
+        rooms.led_us = rooms.now.mono_us
         rooms.safemode.start(rooms.now)
         self._monitor.start()

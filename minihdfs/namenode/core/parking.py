@@ -1,7 +1,8 @@
-"""Requests that wait for a block's first replica to be reported: answered when it is, or with "not yet" at their deadline.
+"""Requests that wait for what datanodes report: a block's first replica, the end of safe mode, a datanode at all. Answered when it
+comes, or with "not yet" at their deadline.
 
 A parked request is the event itself; being resumed means being stepped again. Why park: foreign clients that are told "not yet" sleep
-400 ms.
+400 ms, and those that are told of safe mode or of a block without replicas fail. So nobody need notice that a namenode was restarted.
 """
 
 from __future__ import annotations
@@ -11,53 +12,60 @@ from typing import Any, NamedTuple
 
 from clusterkit.effects import Event
 
+SAFE_MODE_ENDS, DATANODE_COMES = 0, -1
+"""What may be awaited beside the first replica of a block, which goes by the block's id."""
+
 
 class Waits(Exception):
-    """Raised by a handler whose answer needs a replica of `block_id`; `late` is the answer when none is reported in time."""
+    """Raised by a handler whose answer needs a replica of a block, or another thing `awaited`. `late` is the answer when it does not come
+    in time; None: step the request once more, and answer with what is known then."""
 
-    def __init__(self, block_id: int, late: Any) -> None:
-        super().__init__(block_id)
-        self.block_id, self.late = block_id, late
+    def __init__(self, awaited: int, late: Any) -> None:
+        super().__init__(awaited)
+        self.awaited, self.late = awaited, late
 
 
 class Parked(NamedTuple):
     deadline_us: int
     number: int
-    block_id: int
+    awaited: int
     event: Event
     late: Any
 
 
 class Parking:
     def __init__(self) -> None:
-        self._by_block: dict[int, list[Parked]] = {}
+        self._waiting: dict[int, list[Parked]] = {}
         self._deadlines: list[tuple[int, int, Parked]] = []
         self._number = 0
 
     def __len__(self) -> int:
-        return sum(len(waiting) for waiting in self._by_block.values())
+        return sum(len(waiting) for waiting in self._waiting.values())
 
     def add(self, event: Event, waits: Waits, deadline_us: int) -> None:
         self._number += 1
-        parked = Parked(deadline_us, self._number, waits.block_id, event, waits.late)
-        self._by_block.setdefault(waits.block_id, []).append(parked)
+        parked = Parked(deadline_us, self._number, waits.awaited, event, waits.late)
+        self._waiting.setdefault(waits.awaited, []).append(parked)
         heapq.heappush(self._deadlines, (deadline_us, self._number, parked))
 
-    def take(self, block_id: int) -> list[Parked]:
-        """Those that wait for this block, in the order they came; they no longer wait."""
-        return self._by_block.pop(block_id, [])
+    def is_awaited(self, awaited: int) -> bool:
+        return awaited in self._waiting
+
+    def take(self, awaited: int) -> list[Parked]:
+        """Those that wait for this, in the order they came; they no longer wait."""
+        return self._waiting.pop(awaited, [])
 
     def overdue(self, now_us: int) -> list[Parked]:
         """Those whose deadline has passed; they no longer wait."""
         found = []
         while self._deadlines and self._deadlines[0][0] <= now_us:
             parked = heapq.heappop(self._deadlines)[2]
-            waiting = self._by_block.get(parked.block_id, [])
+            waiting = self._waiting.get(parked.awaited, [])
             if parked in waiting:
                 found.append(parked)
                 waiting.remove(parked)
                 if not waiting:
-                    del self._by_block[parked.block_id]
+                    del self._waiting[parked.awaited]
         return found
 
     def next_deadline(self) -> int | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from minihdfs.errors import InvalidArgument, IsADirectory
 from minihdfs.model import (
     BlockRef,
@@ -16,6 +18,7 @@ from minihdfs.model import (
 )
 from minihdfs.namenode.core import events
 from minihdfs.namenode.core.commands import Answer
+from minihdfs.namenode.core.parking import SAFE_MODE_ENDS, Waits
 from minihdfs.namenode.core.permissions import EXECUTE, READ
 from minihdfs.namenode.core.records import BUILDING, Block, Inode
 from minihdfs.namenode.core.rooms import Rooms
@@ -33,6 +36,7 @@ def get_listing(rooms: Rooms, event: events.GetListing) -> Listing | None:
         return None
     if not inode.is_directory:
         located = (_located(rooms, inode, 0, inode.length, event.caller.host),) if event.need_location else ()
+        _await_replicas(rooms, located)
         return Listing((rooms.namespace.status(inode),), 0, located)
     rooms.permissions.check(event.caller, inode, READ | EXECUTE, event.path)
     try:
@@ -49,6 +53,7 @@ def get_listing(rooms: Rooms, event: events.GetListing) -> Listing | None:
     if event.need_location:
         host = event.caller.host
         located_all = tuple(None if child.is_directory else _located(rooms, child, 0, child.length, host) for child in children)
+        _await_replicas(rooms, located_all)
     return Listing(tuple(rooms.namespace.status(child, child.name.encode()) for child in children), remaining, located_all)
 
 
@@ -59,7 +64,23 @@ def get_block_locations(rooms: Rooms, event: events.GetBlockLocations) -> Locate
     if inode.is_directory:
         raise IsADirectory(f"{event.path} is a directory")
     rooms.permissions.check(event.caller, inode, READ, event.path)
-    return _located(rooms, inode, event.offset, event.length, event.caller.host)
+    located = _located(rooms, inode, event.offset, event.length, event.caller.host)
+    _await_replicas(rooms, (located,))
+    return located
+
+
+def _await_replicas(rooms: Rooms, files: Iterable[LocatedBlocks | None]) -> None:
+    """Raises Waits when a block has no known replica and one may be about to be reported: readers take "nowhere" for "lost".
+
+    During the safe mode of a start its end is awaited, not each block in turn: an answer of many blocks would be made many times.
+    What is nowhere after the wait is answered so, as HDFS's own clients ask again for it (a SafeModeException would end their read)."""
+    if not rooms.patient:
+        return
+    for located in files:
+        for one in located.blocks if located is not None else ():
+            if one.locations or one.corrupt or not (rooms.safemode.starting or rooms.settling()):
+                continue
+            raise Waits(SAFE_MODE_ENDS if rooms.safemode.starting else one.block.id, None)
 
 
 def _located(rooms: Rooms, inode: Inode, offset: int, length: int, host: str) -> LocatedBlocks:

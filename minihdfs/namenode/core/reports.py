@@ -13,6 +13,7 @@ from minihdfs.namenode.core import events
 from minihdfs.namenode.core.blocks import BAD, IS_BUILDING, SOUND, UNKNOWN
 from minihdfs.namenode.core.commands import HeartbeatReply, Refusal, Registered, ReportTaken, Reregister
 from minihdfs.namenode.core.datanodes import Datanode, OpenReport
+from minihdfs.namenode.core.parking import DATANODE_COMES
 from minihdfs.namenode.core.rooms import Rooms
 
 
@@ -29,6 +30,7 @@ def registered(rooms: Rooms, event: events.RegisterDatanode) -> Registered | Ref
             return Refusal(WrongCluster, twice)
     node = rooms.datanodes.register(address, event.usage, rooms.epoch, rooms.now)
     rooms.safemode.look(rooms.now)
+    rooms.wake(DATANODE_COMES)
     return Registered(node.registration_id, rooms.options.cluster_id, rooms.epoch, rooms.options.heartbeat_us // 1000)
 
 

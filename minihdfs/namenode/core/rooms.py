@@ -61,6 +61,9 @@ class Rooms:
         self.now = Instant(0, 0)
         self.effects = Effects()
         self.reclaiming = False
+        self.led_us = 0
+        self.patient = True
+        """False while a request that has waited long enough is answered with what is known."""
         self.apply: Callable[[Edit], None]
         self.wake: Callable[[int], None]
         """Both are the namesystem's: rooms below it reach it through these."""
@@ -82,6 +85,11 @@ class Rooms:
             edit = Edit(self.txid + 1, self.epoch, self.now.wall_us, op, caller.client_id, caller.call_id, answer)
         self.apply(edit)
         self.effects.journal.append(edit)
+
+    def settling(self) -> bool:
+        """A datanode that lives may still not have said what it holds: the term is young, or a full report is under way."""
+        young = self.now.mono_us - self.led_us < self.options.dead_after_us
+        return young or any(not node.reported for node in self.datanodes.live())
 
     def send(self, to: Any, message: Any) -> None:
         self.effects.sends.append(Send(to, message))

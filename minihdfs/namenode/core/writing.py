@@ -21,7 +21,7 @@ from minihdfs.model import MIN_BLOCK_BYTES, BlockRef, FileStatus, LocatedBlock
 from minihdfs.namenode.core import edits, events
 from minihdfs.namenode.core.changes import place_for
 from minihdfs.namenode.core.commands import Answer, Refusal
-from minihdfs.namenode.core.parking import Waits
+from minihdfs.namenode.core.parking import DATANODE_COMES, Waits
 from minihdfs.namenode.core.permissions import WRITE
 from minihdfs.namenode.core.reads import locate
 from minihdfs.namenode.core.records import BUILDING, COMPLETE, Block, Inode
@@ -137,14 +137,22 @@ def add_block(rooms: Rooms, event: events.AddBlock) -> LocatedBlock:
         inode.replication, inode.block_bytes, rooms.now, host=event.caller.host, exclude=event.exclude, favored=event.favored
     )
     if not nodes:
-        why = rooms.placement.explain(inode.block_bytes, rooms.now, event.exclude)
-        raise NoDatanodes(f"no datanode can take a block of {event.path}: {why}", next_command="mrc status")
+        raise _nowhere(rooms, inode, event)
     block_id, stamp = rooms.last_block_id + 1, rooms.last_stamp + 1
     if inode.blocks:
         rooms.replication.settle(inode.blocks[-1], rooms.now)
     rooms.commit(edits.BlockAdded(inode.id, block_id, stamp))
     rooms.blocks.pipelines[block_id] = tuple(node.uuid for node in nodes)
     return LocatedBlock(BlockRef(block_id, stamp, 0), inode.length, tuple(node.address for node in nodes))
+
+
+def _nowhere(rooms: Rooms, inode: Inode, event: events.AddBlock) -> Exception:
+    """No datanode can take a block. While the term is young and none is here yet, one is awaited."""
+    why = rooms.placement.explain(inode.block_bytes, rooms.now, event.exclude)
+    refused = NoDatanodes(f"no datanode can take a block of {event.path}: {why}", next_command="mrc status")
+    if rooms.settling() and not rooms.datanodes.live():
+        return Waits(DATANODE_COMES, Refusal(NoDatanodes, refused.message))
+    return refused
 
 
 def _added_before(rooms: Rooms, inode: Inode, event: events.AddBlock) -> LocatedBlock:
@@ -157,9 +165,7 @@ def _added_before(rooms: Rooms, inode: Inode, event: events.AddBlock) -> Located
     if not rooms.blocks.pipelines.get(block.id):  # forgotten by a restart: the writer never heard of it either
         nodes = rooms.placement.choose(inode.replication, inode.block_bytes, rooms.now, host=event.caller.host, exclude=event.exclude)
         if not nodes:
-            raise NoDatanodes(
-                f"no datanode can take a block of {event.path}: {rooms.placement.explain(inode.block_bytes, rooms.now, event.exclude)}"
-            )
+            raise _nowhere(rooms, inode, event)
         rooms.blocks.pipelines[block.id] = tuple(node.uuid for node in nodes)
     uuids = rooms.blocks.pipelines[block.id]
     addresses = tuple(node.address for uuid in uuids if (node := rooms.datanodes.get(uuid)) is not None)

@@ -117,7 +117,11 @@ class Stage(World):
         self.say(events.GetFileInfo(self.caller(user=user), path))
 
     def do_read(self, path: str, host: str = "") -> None:
-        reply = self.ask(events.GetBlockLocations(self.caller(host=host), path, 0, 1 << 62))
+        event = events.GetBlockLocations(self.caller(host=host), path, 0, 1 << 62)
+        reply = self.ask(event)
+        if reply is None:
+            self.lines.append(f"… {event.caller.reply_to} waits")
+            return
         if isinstance(reply, Refusal):
             self.lines.append(self.shown(reply))
             return
@@ -125,6 +129,10 @@ class Stage(World):
             names = [a.uuid for a in one.locations]
             shown = f"{names[0]} first, then {sorted(names[1:])}" if host and names else f"{sorted(names)}"
             self.lines.append(f"{self.block(one.block)} {shown}{' CORRUPT' if one.corrupt else ''}".replace("'", ""))
+
+    def do_locate(self, directory: str) -> None:
+        """A listing with locations."""
+        self.say(events.GetListing(self.caller(), directory, b"", True))
 
     def do_list(self, path: str) -> None:
         reply = self.ask(events.GetListing(self.caller(), path))

@@ -11,9 +11,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clusterkit.effects import Edit, Event, Instant, Tick
-from minihdfs.model import BlockRef, DatanodeAddress, DatanodeUsage, FileStatus, LocatedBlock, ServerDefaults
+from minihdfs.model import (
+    BlockRef,
+    DatanodeAddress,
+    DatanodeUsage,
+    FileStatus,
+    Listing,
+    LocatedBlock,
+    LocatedBlocks,
+    ServerDefaults,
+)
 from minihdfs.namenode.core import events
 from minihdfs.namenode.core.commands import (
+    Answer,
     HeartbeatReply,
     Invalidate,
     Refusal,
@@ -118,6 +128,11 @@ class World:
         if isinstance(value, FileStatus):
             kind = "directory" if value.is_directory else f"file of {value.length}"
             return f"{kind} {value.owner}:{value.group} {value.permission:o}" + (", open" if value.under_construction else "")
+        if isinstance(value, LocatedBlocks):
+            blocks = [f"{self.block(one.block)} [{' '.join(sorted(a.uuid for a in one.locations))}]" for one in value.blocks]
+            return " ".join(blocks)
+        if isinstance(value, Listing):
+            return "; ".join(self.shown(Answer(of_file)) for of_file in value.locations)
         return "ok" if value is None else str(value)
 
     @staticmethod
