@@ -19,6 +19,7 @@ from minihdfs.errors import ChecksumMismatch
 from minihdfs.model import BlockRef, DatanodeAddress, LocatedBlock
 from minihdfs.stream_io import receive_bytes
 
+PIECE_BYTES = 1 << 20
 MAX_OPEN = 4
 """Blocks that one reader keeps open: two descriptors each."""
 
@@ -45,13 +46,19 @@ class LocalBlock:
     def readinto(self, view: memoryview, offset: int) -> int:
         """Fills `view` from `offset` of the block, as far as the block goes. Raises ChecksumMismatch naming the byte, or OSError."""
         wanted = max(0, min(len(view), self._reply.length - offset))
-        before, after = self._margins(offset, wanted)
-        main = view[:wanted]
-        done = os.preadv(self._data_fd, [before, main, after], offset - len(before))
-        if done != len(before) + wanted + len(after):
+        done = 0
+        while done < wanted:  # in pieces that end at chunks: what was just read is verified while the processor still has it near
+            piece = min(wanted - done, PIECE_BYTES - (offset + done) % PIECE_BYTES)
+            self._read_piece(view[done : done + piece], offset + done)
+            done += piece
+        return wanted
+
+    def _read_piece(self, main: memoryview, offset: int) -> None:
+        before, after = self._margins(offset, len(main))
+        done = os.preadv(self._data_fd, [before, main, after] if before or after else [main], offset - len(before))
+        if done != len(before) + len(main) + len(after):
             raise ChecksumMismatch(f"the block file ends at byte {offset - len(before) + done} of {self._reply.length}")
         self._verify(offset, [before, main, after])
-        return wanted
 
     def read(self, offset: int, length: int) -> bytes:
         """As `readinto`, without the copy that making bytes of a filled buffer would cost."""

@@ -11,7 +11,7 @@ from minihdfs.checksum import first_bad_chunk
 from minihdfs.client.datanodes import Connection, Datanodes
 from minihdfs.errors import ChecksumMismatch, FsError
 from minihdfs.model import BlockRef, DatanodeAddress
-from minihdfs.stream_io import receive_delimited, receive_into, receive_scattered, send_buffers
+from minihdfs.stream_io import receive_delimited, receive_into, receive_scattered, send_buffers, set_timeouts
 
 _PREFIX = dt.PACKET_PREFIX.size
 _FIRST = _PREFIX + 25  # what every packet begins with: the prefix, and a header that is never shorter
@@ -131,7 +131,7 @@ def open_remote(
 
 def _begin(datanodes: Datanodes, connection: Connection, operation: bytes, start: int, end: int, timeout_s: float) -> RemoteBlock:
     try:
-        connection.socket.settimeout(timeout_s)
+        set_timeouts(connection.socket, timeout_s)
         connection.socket.sendall(operation)
         reply = dt.decode_reply(receive_delimited(connection.socket))
         if reply.status != dt.Status.SUCCESS:
