@@ -51,12 +51,17 @@ def _is_standard(filename: str) -> bool:
     return filename.startswith(_STANDARD_LIBRARY) and "-packages/" not in filename
 
 
+def printable(text: str) -> str:
+    """Lone surrogates (of a user's own making, or of a file name that is no UTF-8) as escapes: reports travel as UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def record_text(record: object) -> str:
     """A record as a message shows it: text as it is, bytes decoded where they can be, cut at 200 characters."""
     if isinstance(record, bytes):
         text = record[: 4 * RECORD_CHARACTERS].decode("utf-8", "backslashreplace")
     else:
-        text = record[: RECORD_CHARACTERS + 1] if isinstance(record, str) else repr(record)
+        text = printable(record[: RECORD_CHARACTERS + 1] if isinstance(record, str) else repr(record))
     return text if len(text) <= RECORD_CHARACTERS else text[: RECORD_CHARACTERS - 1] + "…"
 
 
@@ -67,7 +72,7 @@ def one_line(error: BaseException) -> str:
     except Exception:  # a user's __str__ may raise anything; the type's name is still worth telling
         text = "(its message cannot be shown)"
     name = type(error).__qualname__
-    return f"{name}: {text[:1000]}" if text else name
+    return printable(f"{name}: {text[:1000]}" if text else name)
 
 
 def user_traceback(error: BaseException) -> str:
@@ -109,7 +114,7 @@ def raised(error: BaseException, *, path: str = "", offset: int = -1, record: ob
     if isinstance(error, SystemExit):
         kind, message = "exited", f"exited with status {_exit_status(error)}"
     return FailureReport(kind=kind, message=message, traceback=user_traceback(error), engine_traceback=full_traceback(error),
-                         path=path, offset=offset, record=record_text(record))
+                         path=printable(path), offset=offset, record=record_text(record))
 
 
 def _exit_status(error: SystemExit) -> int:
@@ -124,4 +129,4 @@ def seed_linecache(filename: str, source: str) -> None:
 
 
 def _joined(lines: Iterable[str]) -> str:
-    return "".join(lines).rstrip("\n")
+    return printable("".join(lines).rstrip("\n"))

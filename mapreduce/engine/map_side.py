@@ -214,7 +214,7 @@ class Collector:
             self.fold()
             held = self._combined
         else:
-            held = {section: {key: values if type(values) is list else list(values) for key, values in items} for section, items in self._fresh()}
+            held = {section: {key: _listed(values) for key, values in items} for section, items in self._fresh()}
         self._clear_fresh()
         parts = [(section, held[section], _partitioned(section, held[section], partitions)) for section in sorted(held)]
         for number in range(partitions):
@@ -224,6 +224,10 @@ class Collector:
                     writer.write(frame, records)
         self._combined = {}
         self.records_held = 0
+
+
+def _listed(values: Iterable[Any]) -> list[Any]:
+    return values if isinstance(values, list) else list(values)
 
 
 def _changed_key(key: Any, result_key: Any) -> str:

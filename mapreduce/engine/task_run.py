@@ -17,7 +17,7 @@ from mapreduce.api.counters import JOB_GROUP, Counter, Counters, Totals
 from mapreduce.api.job import Job, start
 from mapreduce.engine.attempt import Progress, ProgressSink, Task
 from mapreduce.engine.codec import CannotPickle
-from mapreduce.engine.failures import TaskFailed, UserCodeFailed, full_traceback, has_user_frame, one_line, raised, record_text
+from mapreduce.engine.failures import TaskFailed, UserCodeFailed, full_traceback, has_user_frame, one_line, printable, raised, record_text
 from mapreduce.engine.keys import BadKey
 from mapreduce.engine.map_side import BadPair
 from mapreduce.formats.text import BadRecord
@@ -97,26 +97,24 @@ class TaskRun:
             raise self._failure(error) from error
 
     def _failure(self, error: BaseException) -> TaskFailed:
-        where = self._position()
-        engine_traceback = full_traceback(error)
+        where, frames = self._position(), full_traceback(error)
 
-        def of_user(kind: str, message: str) -> UserCodeFailed:
-            return UserCodeFailed(FailureReport(kind=kind, message=message, engine_traceback=engine_traceback, path=where.path,
-                                                offset=where.offset, record=record_text(where.record)))
+        def report(kind: str, message: str, offset: int = where.offset, record: object = where.record) -> FailureReport:
+            return FailureReport(kind=kind, message=printable(message), engine_traceback=frames, path=printable(where.path), offset=offset,
+                                 record=record_text(record))
 
         if isinstance(error, BadRecord):
-            return UserCodeFailed(FailureReport(kind="bad_record", message=str(error), engine_traceback=engine_traceback, path=where.path,
-                                                offset=error.offset, record=record_text(error.record)))
+            return UserCodeFailed(report("bad_record", str(error), error.offset, error.record))
         if isinstance(error, BadKey):
-            return of_user("bad_key", str(error))
+            return UserCodeFailed(report("bad_key", str(error)))
         if isinstance(error, BadPair | CannotPickle):
-            return of_user("bad_record", str(error))
+            return UserCodeFailed(report("bad_record", str(error)))
         if has_user_frame(error.__traceback__) or isinstance(error, SystemExit):
             return UserCodeFailed(raised(error, path=where.path, offset=where.offset, record=where.record))
         if isinstance(error, TypeError | ValueError) and (said := _not_pairs(error)):
-            return of_user("raised", f"{where.method} {said}")
+            return UserCodeFailed(report("raised", f"{where.method} {said}"))
         kind = "storage" if isinstance(error, OSError | ClusterError) else "engine"
-        return TaskFailed(FailureReport(kind=kind, message=one_line(error), engine_traceback=engine_traceback, path=where.path))
+        return TaskFailed(report(kind, one_line(error), -1, ""))
 
     def _position(self) -> Position:
         try:

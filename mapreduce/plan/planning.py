@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clusterkit.errors import UsageError
+from mapreduce.engine.failures import printable
 from mapreduce.errors import InputRefused, OutputExists
 from mapreduce.plan.describe import SETTINGS, JobClassFacts
 from mapreduce.plan.inputs import input_files
@@ -79,6 +80,8 @@ def _check_output(storage: Storage, output: str, overwrite: bool, *, next_comman
         raise UsageError(f"output {storage.uri(output or '/')} is not a directory that a job could make")
     if ":" in name:
         raise UsageError(f"output {storage.uri(output)}: a name with `:` in it cannot be made")
+    if not printable(output) == output:
+        raise UsageError(f"output {printable(output)}: a name must be UTF-8 text")
     there = storage.stat(output)
     if there is None:
         return 0

@@ -349,3 +349,40 @@ def test_a_silent_map_reports_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     run_job(Silent, "".join(f"{n}\n" for n in range(300)).encode())
     assert heard[0] == "warming up"
     assert heard[-1] == "at 690 of /in"
+
+
+def test_a_report_is_utf8_whatever_the_job_says() -> None:
+    class Odd(Job):
+        def map(self, line: str) -> Iterator[tuple[str, int]]:
+            raise ValueError("odd \ud800 text")
+
+    report = failure_of(Odd, b"x\n")
+    assert report.message == "ValueError: odd \\ud800 text"
+    assert type(report).from_json(report.to_json()) == report
+
+
+def test_a_class_that_breaks_its_own_message() -> None:
+    class Broken(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    class Odd(Job):
+        def map(self, line: str) -> Iterator[tuple[str, int]]:
+            raise Broken
+
+    assert failure_of(Odd, b"x\n").message.endswith("Broken: (its message cannot be shown)")
+
+
+def test_teardown_and_setup_run_once_per_task() -> None:
+    class Hooks(Job):
+        def setup(self) -> None:
+            self.counter("up").inc()
+
+        def map(self, line: str) -> Iterator[tuple[str, int]]:
+            yield line, 1
+
+        def teardown(self) -> None:
+            self.counter("down").inc()
+
+    _parts, totals = run_job(Hooks, b"a\nb\n", [2], reducers=3)
+    assert totals["Hooks"] == {"up": 5, "down": 5}
