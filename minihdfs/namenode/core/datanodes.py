@@ -1,6 +1,6 @@
 """The datanodes: who is registered, who is alive, what each is to be ordered. All soft: rebuilt from registrations and reports.
 
-A datanode is *live* until it has been silent for `dead_after`, *stale* in between (not chosen for writes, offered last for reads).
+A datanode is *live* until it has been silent for `dead_after`, *stale* in between (the last choice for writes and for reads).
 Each registration has an id; whatever comes with an older one is answered `Reregister`. Orders ride on heartbeat replies, which may be
 lost, so a deletion or repair is repeated until it is confirmed. Nothing is deleted on a datanode before its first full report to this
 leader.

@@ -21,7 +21,7 @@ class Options:
 
     heartbeat_interval_us: int = 1 * _SECOND
     stale_after_us: int = 3 * _SECOND
-    """Silent this long: not chosen for writes, offered last for reads."""
+    """Silent this long: chosen for writes only when there is no other, offered last for reads."""
     dead_after_us: int = 10 * _SECOND
     """Silent this long: its replicas are counted as lost and made again elsewhere."""
 
@@ -46,7 +46,7 @@ class Options:
     """Children of a deleted directory freed by one edit."""
     renames_max: int = 1_000
     retry_keep_us: int = 600 * _SECOND
-    retry_entries_max: int = 200_000
+    retry_entries_max: int = 100_000
     cached_records_max: int = 200_000
     """Clean records of each table held in memory beside the changed ones."""
 

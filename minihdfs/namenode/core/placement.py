@@ -1,9 +1,9 @@
 """Where replicas go: the writer's own datanode first, then another rack, then that second rack again, then anywhere; chance decides the
 rest.
 
-Never a datanode that is dead, stale, excluded, full or already in use for the block; one with many streams only when nothing else is
-left. (HDFS's default policy: BlockPlacementPolicyDefault. Its first replica is local, the second remote-rack, the third on the
-second's rack.)
+Never a datanode that is dead, excluded, full or already in use for the block; a stale one, or one with many streams, only when
+nothing else is left: on an overloaded machine every datanode is late, and refusing to write would not help. (HDFS's default policy:
+BlockPlacementPolicyDefault. Its first replica is local, the second remote-rack, the third on the second's rack.)
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ class Placement:
         existing: tuple[Datanode, ...] = (),
     ) -> list[Datanode]:
         """At most `count` datanodes for new replicas beside `existing`; fewer when there are no more."""
-        usable = [node for node in self._datanodes.live() if self._reason(node, block_bytes, now, exclude) is None and node not in existing]
+        usable = [node for node in self._datanodes.live() if self._reason(node, block_bytes, exclude) is None and node not in existing]
+        usable = [node for node in usable if not self._datanodes.is_stale(node, now)] or usable
         chosen: list[Datanode] = []
         limit = self._load_limit()
         while usable and len(chosen) < count:
@@ -43,25 +44,23 @@ class Placement:
             usable.remove(node)
         return chosen
 
-    def explain(self, block_bytes: int, now: Instant, exclude: Collection[str]) -> str:
+    def explain(self, block_bytes: int, exclude: Collection[str]) -> str:
         """Why `choose` found nobody: counts by reason."""
         nodes = list(self._datanodes.by_uuid.values())
         if not nodes:
             return "no datanode has registered"
         counts: dict[str, int] = {}
         for node in nodes:
-            reason = self._reason(node, block_bytes, now, exclude) or "in use for this block"
+            reason = self._reason(node, block_bytes, exclude) or "in use for this block"
             counts[reason] = counts.get(reason, 0) + 1
         live = sum(node.alive for node in nodes)
         return f"{live} of {len(nodes)} datanodes are live: " + ", ".join(f"{counts[reason]} {reason}" for reason in sorted(counts))
 
-    def _reason(self, node: Datanode, block_bytes: int, now: Instant, exclude: Collection[str]) -> str | None:
+    def _reason(self, node: Datanode, block_bytes: int, exclude: Collection[str]) -> str | None:
         if not node.alive:
             return "dead"
         if node.uuid in exclude:
             return "excluded by the writer"
-        if self._datanodes.is_stale(node, now):
-            return "silent for some seconds"
         if node.usage.remaining_bytes < block_bytes:
             return f"with less than {block_bytes} bytes free"
         return None

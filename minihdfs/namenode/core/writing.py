@@ -148,7 +148,7 @@ def add_block(rooms: Rooms, event: events.AddBlock) -> LocatedBlock:
 
 def _nowhere(rooms: Rooms, inode: Inode, event: events.AddBlock) -> Exception:
     """No datanode can take a block. While the term is young and none is here yet, one is awaited."""
-    why = rooms.placement.explain(inode.block_bytes, rooms.now, event.exclude)
+    why = rooms.placement.explain(inode.block_bytes, event.exclude)
     refused = NoDatanodes(f"no datanode can take a block of {event.path}: {why}", next_command="mrc status")
     if rooms.settling() and not rooms.datanodes.live():
         return Waits(DATANODE_COMES, Refusal(NoDatanodes, refused.message))
@@ -308,5 +308,5 @@ def get_additional_datanode(rooms: Rooms, event: events.GetAdditionalDatanode) -
     exclude = {*event.exclude, *event.existing}
     nodes = rooms.placement.choose(max(0, event.count), inode.block_bytes, rooms.now, exclude=exclude, existing=existing)
     if not nodes:
-        raise NoDatanodes(f"no further datanode for {event.path}: {rooms.placement.explain(inode.block_bytes, rooms.now, exclude)}")
+        raise NoDatanodes(f"no further datanode for {event.path}: {rooms.placement.explain(inode.block_bytes, exclude)}")
     return LocatedBlock(event.block, inode.length, tuple(node.address for node in [*existing, *nodes]))

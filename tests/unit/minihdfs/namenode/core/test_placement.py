@@ -52,12 +52,13 @@ def test_who_is_unsuitable_is_never_chosen_and_named() -> None:
     datanodes.by_uuid["d3"].contact_us -= OPTIONS.stale_us + 1
     for _ in range(20):
         assert [node.uuid for node in placement.choose(3, 10, NOW, exclude=("d4",))] == ["d0"]
-    assert placement.choose(1, 10, NOW, exclude=("d0", "d4")) == []
-    reasons = placement.explain(10, NOW, ("d0", "d4"))
+    assert [node.uuid for node in placement.choose(2, 10, NOW, exclude=("d0", "d4"))] == ["d3"], "a stale one when there is no other"
+    assert placement.choose(1, 10, NOW, exclude=("d0", "d3", "d4")) == []
+    reasons = placement.explain(10, ("d0", "d3", "d4"))
     assert reasons.startswith("4 of 5 datanodes are live")
-    for reason in ("1 dead", "2 excluded by the writer", "1 silent", "1 with less than 10 bytes free"):
+    for reason in ("1 dead", "3 excluded by the writer", "1 with less than 10 bytes free"):
         assert reason in reasons
-    assert world("")[1].explain(10, NOW, ()) == "no datanode has registered"
+    assert world("")[1].explain(10, ()) == "no datanode has registered"
 
 
 def test_a_loaded_datanode_only_when_there_is_no_other() -> None:
