@@ -70,6 +70,12 @@ class SafeMode(FsError, TryAgain):
     java_class = "org.apache.hadoop.hdfs.server.namenode.SafeModeException"
 
 
+class StartingUp(SafeMode):
+    """The safe mode of a namenode that has just started: it ends by itself, as soon as the datanodes have reported."""
+
+    code = "STARTING_UP"
+
+
 class Standby(FsError, TryAgain):
     code, exit_code, retryable, java_class = "STANDBY", TryAgain.exit_code, True, "org.apache.hadoop.ipc.StandbyException"
 

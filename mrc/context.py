@@ -7,6 +7,8 @@ hdfs://HOST:PORT/… is its own address.
 from __future__ import annotations
 
 import os
+import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,6 +20,24 @@ if TYPE_CHECKING:
     from mrc.leaders import Leaders
 
 SESSION_TIMEOUT_S = 6.0
+NOTICE_AFTER_S = 1.0
+
+
+class _Notice:
+    """Says on standard error, once per absence, that the namenode is being waited for; a short blink is not worth a word."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+        self._said = False
+
+    def tell(self, why: str) -> None:
+        if not why:
+            self._since, self._said = None, False
+            return
+        self._since = self._since or time.monotonic()
+        if not self._said and time.monotonic() - self._since >= NOTICE_AFTER_S:
+            self._said = True
+            sys.stderr.write(f"waiting for the namenode: {why}\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +62,7 @@ class Context:
         """The cluster's file system, or the one at hdfs://HOST:PORT. Raises Unavailable when this cluster has no namenode now."""
         from minihdfs.client.filesystem import connect
 
-        return connect(uri or self.namenode_address(), user=self.user)
+        return connect(uri or self.namenode_address(), user=self.user, waiting=_Notice().tell)
 
     def namenode_address(self) -> str:
         return self.leaders().namenode()

@@ -5,7 +5,7 @@ Paths are absolute strings of that storage. Missing files raise FileNotFoundErro
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -46,6 +46,20 @@ class Writer(Protocol):
     def abort(self) -> None:
         """Leaves nothing that a reader could take for a file."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What to do about a storage that does not answer: for how long it is waited for, from the first call on, and who hears why.
+
+    `tell` is called at least every second while a call waits, and with "" when it goes on; perhaps on another thread."""
+
+    limit_s: float = 0.0
+    tell: Callable[[str], None] = lambda _why: None
+
+
+AT_ONCE = Waiting()
+"""A storage that never answered is not waited for."""
 
 
 class Storage(Protocol):

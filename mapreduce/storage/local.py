@@ -13,7 +13,7 @@ from pathlib import Path
 
 from clusterkit.durable_file import fsync_directory
 from mapreduce.plan.manifest import published_by
-from mapreduce.storage.api import FileInfo, Reader, Span, Storage, Writer
+from mapreduce.storage.api import AT_ONCE, FileInfo, Reader, Span, Storage, Waiting, Writer
 
 _RENAME_NOREPLACE, _RENAME_EXCHANGE, _AT_FDCWD = 1, 2, -100
 _serial = itertools.count()
@@ -78,7 +78,7 @@ class LocalStorage:
     """Paths are absolute; `file://` before one is allowed everywhere."""
 
     @staticmethod
-    def from_uri(uri: str) -> Storage:
+    def from_uri(uri: str, *, waiting: Waiting = AT_ONCE) -> Storage:
         return LocalStorage()
 
     def uri(self, path: str) -> str:

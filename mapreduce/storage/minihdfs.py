@@ -1,7 +1,8 @@
 """The storage that is our own distributed file system: the one file in which `mapreduce` and `minihdfs` meet.
 
 Connects at the first call, so a task process that was forked from a warm server opens connections of its own. A namenode that starts, is in
-safe mode or hands over is waited for, so that its restart costs a job no attempts. Errors become Python's: FileNotFoundError,
+safe mode or hands over is waited for, so that its restart costs a job no attempts; one that never answered only as long as `Waiting`
+says, because a person at a prompt should hear at once that there is none. Errors become Python's: FileNotFoundError,
 FileExistsError, NotADirectoryError, IsADirectoryError, PermissionError; what says whether to try again (nobody answers, safe mode, a
 fenced publish) stays a ClusterError, and everything else is an OSError of one line.
 """
@@ -14,9 +15,10 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from clusterkit.errors import ClusterError, NotPermitted, TimedOut, TryAgain, Unavailable
-from mapreduce.storage.api import FileInfo, Reader, Span, Writer
+from mapreduce.storage.api import AT_ONCE, FileInfo, Reader, Span, Waiting, Writer
 from minihdfs import errors
 from minihdfs.client.filesystem import SCHEME, Entry, FileSystem, connect, parse_uri, with_port
+from minihdfs.client.namenode_failover import CallOptions
 from minihdfs.client.patience import patiently
 from minihdfs.client.reader import FileReader
 from minihdfs.client.writer import FileWriter
@@ -98,9 +100,10 @@ class MinihdfsStorage:
         self._fs = filesystem
 
     @classmethod
-    def from_uri(cls, uri: str, *, user: str | None = None) -> MinihdfsStorage:
+    def from_uri(cls, uri: str, *, user: str | None = None, waiting: Waiting = AT_ONCE) -> MinihdfsStorage:
         """`hdfs://HOST:PORT`, several HOST:PORT with commas; a path behind them is ignored."""
-        return cls(connect(uri, user=user))
+        calls = CallOptions(patience_s=max(PATIENCE_S, waiting.limit_s), first_patience_s=waiting.limit_s)
+        return cls(connect(uri, user=user, calls=calls, waiting=waiting.tell))
 
     @property
     def filesystem(self) -> FileSystem:

@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Callable
 
 from clusterkit.errors import UsageError
-from mapreduce.storage.api import Storage
+from mapreduce.storage.api import AT_ONCE, Storage, Waiting
 
 _ADAPTORS = {
     "file": ("mapreduce.storage.local", "LocalStorage"),
@@ -14,15 +14,15 @@ _ADAPTORS = {
 }
 
 
-def open_storage(uri: str) -> Storage:
-    """`file:///` or `hdfs://HOST:PORT` (a path behind it is ignored). An adaptor's class has `from_uri(uri) -> Storage`.
+def open_storage(uri: str, waiting: Waiting = AT_ONCE) -> Storage:
+    """`file:///` or `hdfs://HOST:PORT` (a path behind it is ignored). An adaptor's class has `from_uri(uri, *, waiting) -> Storage`.
 
     Raises UsageError for another scheme."""
     scheme = uri.partition(":")[0]
     if scheme not in _ADAPTORS:
         raise UsageError(f"{uri}: no storage is known by the scheme {scheme!r}; known: {', '.join(sorted(_ADAPTORS))}")
     module, name = _ADAPTORS[scheme]
-    storage: Storage = getattr(importlib.import_module(module), name).from_uri(uri)
+    storage: Storage = getattr(importlib.import_module(module), name).from_uri(uri, waiting=waiting)
     return storage
 
 

@@ -11,6 +11,7 @@ import hashlib
 import os
 import platform
 import socket
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -26,7 +27,7 @@ from mapreduce.engine.tasks import run_map, run_map_only, run_reduce
 from mapreduce.plan.loading import load_job
 from mapreduce.plan.manifest import part_name, staging_directory
 from mapreduce.plan.spec import FailureReport, JobSpec, Split
-from mapreduce.storage.api import Storage, Writer
+from mapreduce.storage.api import Storage, Waiting, Writer
 from mapreduce.storage.opening import open_storage
 from mapreduce.worker import task_messages as msg
 from mapreduce.worker.shuffle_client import ShuffleClient
@@ -34,6 +35,8 @@ from mapreduce.worker.shuffle_client import ShuffleClient
 SHUFFLE_SHARE = 0.3
 """Of a reduce's progress."""
 AWAY_PAUSE_S = 0.5
+FILE_SYSTEM_PATIENCE_S = 120.0
+"""A worker runs tasks of a cluster that exists: its namenode will be back. Past this the attempt is given up, not held against the job."""
 
 
 class TaskChannel:
@@ -43,10 +46,12 @@ class TaskChannel:
         self.socket = sock
         self._frames = msg.Frames()
         self._bodies: list[bytes] = []
+        self._sending = threading.Lock()  # the thread that keeps leases tells when it waits, too
 
     def send(self, message: msg.FromTask) -> None:
         """The worker's end gone means the worker is: so is this process, in a moment."""
-        self.socket.sendall(msg.encode(message))
+        with self._sending:
+            self.socket.sendall(msg.encode(message))
 
     def receive(self, *, wait: bool = True) -> msg.ToTask | None:
         """The next message; None when there is none yet and `wait` is false. Raises EOFError when the worker is gone."""
@@ -106,7 +111,9 @@ class _Attempt:
         self._order, self._channel = order, channel
         self._spec = JobSpec.from_json(bytes(order.spec))
         self._task = Task(order.attempt_id, order.index)
-        self._storage: Storage = open_storage(order.filesystem)
+        self._storage: Storage = open_storage(order.filesystem, Waiting(FILE_SYSTEM_PATIENCE_S, self._tell_waiting))
+        self._told = msg.Progressed(0.0, "shuffle" if order.kind == "reduce" else "map")
+        self._waits = False
         self._work = Path(order.work_directory)
 
     def run(self) -> None:
@@ -199,10 +206,22 @@ class _Attempt:
 
     def _tell_progress(self, progress: Progress) -> None:
         status = progress.status.encode("utf-8", "replace").decode()
-        self._channel.send(msg.Progressed(progress.fraction, progress.phase, status, progress.counters))
+        self._tell(msg.Progressed(progress.fraction, progress.phase, status, progress.counters))
 
     def _tell_shuffle(self, fraction: float) -> None:
-        self._channel.send(msg.Progressed(SHUFFLE_SHARE * fraction, "shuffle"))
+        self._tell(msg.Progressed(SHUFFLE_SHARE * fraction, "shuffle"))
+
+    def _tell(self, said: msg.Progressed) -> None:
+        self._told = said
+        self._channel.send(said)
+
+    def _tell_waiting(self, why: str) -> None:
+        """Waiting is not silence: the attempt lives, and shows what it waits for in place of its own status."""
+        status = f"waiting for the namenode: {why}".encode("utf-8", "replace").decode() if why else self._told.status
+        if bool(why) != self._waits:
+            self._waits = bool(why)
+            print(status if why else "the namenode answers again", flush=True)  # noqa: T201  (stdout is the attempt's log)
+        self._channel.send(msgspec.structs.replace(self._told, status=status))
 
     def _tell_reduce(self, progress: Progress) -> None:
         self._tell_progress(progress._replace(fraction=SHUFFLE_SHARE + (1 - SHUFFLE_SHARE) * progress.fraction))

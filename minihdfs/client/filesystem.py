@@ -14,7 +14,7 @@ import os
 import pwd
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -35,6 +35,7 @@ from minihdfs.model import (
 
 if TYPE_CHECKING:  # the data plane is loaded with the first file: `ls` does without it
     from minihdfs.client.leases import LeaseKeeper
+    from minihdfs.client.namenode_failover import CallOptions
     from minihdfs.client.reader import FileReader
     from minihdfs.client.writer import FileWriter
 
@@ -56,14 +57,23 @@ class Entry:
 Entries = list[Entry]
 
 
-def connect(target: str | Sequence[str], *, user: str | None = None, options: ClientOptions | None = None) -> FileSystem:
+def connect(
+    target: str | Sequence[str],
+    *,
+    user: str | None = None,
+    options: ClientOptions | None = None,
+    calls: CallOptions | None = None,
+    waiting: Callable[[str], None] | None = None,
+) -> FileSystem:
     """`target`: hdfs://HOST[:PORT][/…], HOST:PORT, or several HOST:PORT (a list, or with commas). No call is made yet.
 
-    `user` is who the namenode is told is asking; by default the name of this process's user."""
+    `user` is who the namenode is told is asking; by default the name of this process's user. `waiting` hears why a call waits for a
+    namenode that is away or starting up, at least every second, and "" when it goes on."""
     from minihdfs.client.namenode import NamenodeClient
 
     addresses = [with_port(address) for address in (parse_uri(target)[0].split(",") if isinstance(target, str) else target)]
-    return FileSystem(NamenodeClient(addresses, user or own_user()), addresses=addresses, user=user or own_user(), options=options)
+    client = NamenodeClient(addresses, user or own_user(), options=calls, waiting=waiting)
+    return FileSystem(client, addresses=addresses, user=user or own_user(), options=options)
 
 
 def parse_uri(uri: str) -> tuple[str, str]:

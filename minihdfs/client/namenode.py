@@ -6,7 +6,7 @@ threads. Every method raises the errors of `minihdfs.errors`, or `Unavailable` w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -54,10 +54,11 @@ class NamenodeClient:
         client_id: bytes = b"",
         *,
         options: CallOptions | None = None,
+        waiting: Callable[[str], None] | None = None,
     ) -> None:
-        """`addresses`: "host:port", several separated by commas or as a sequence. Connects at the first call."""
+        """`addresses`: "host:port", several separated by commas or as a sequence. Connects at the first call. `waiting`: see Caller."""
         given = addresses.split(",") if isinstance(addresses, str) else addresses
-        self._caller = Caller([address.strip() for address in given], user, client_id, options or CallOptions())
+        self._caller = Caller([address.strip() for address in given], user, client_id, options or CallOptions(), waiting)
 
     @property
     def addresses(self) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 """Which namenode to ask, and asking again: a call keeps its identity (client id, call id) through every retry, so it is done once.
 
-An address that refuses, hangs up or answers Standby makes way for the next one, with a growing pause. How long to go on depends on what
-is known: where nobody has ever answered, one round of all addresses is enough; after that, `patience_s` covers a restart or failover.
+An address that refuses, hangs up or answers Standby makes way for the next one, with a growing pause; one that is starting up is asked
+again. How long to go on depends on what is known: where nobody has ever answered, one round of all addresses is enough (unless
+`first_patience_s` says that a cluster exists); after that, `patience_s` covers a restart or failover.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -20,7 +21,7 @@ from google.protobuf.message import DecodeError, Message
 from clusterkit.errors import ClusterError, TimedOut, Unavailable
 from minihdfs import hadoop_rpc
 from minihdfs.client.namenode_channel import Channel, ConnectionLost
-from minihdfs.errors import BY_CODE, BY_JAVA_CLASS, FsError, Standby
+from minihdfs.errors import BY_CODE, BY_JAVA_CLASS, FsError, Standby, StartingUp
 from minihdfs.hadoop_rpc import Reply
 
 R = TypeVar("R", bound=Message)
@@ -38,10 +39,14 @@ class CallOptions:
 class Caller:
     """Shared by all threads. A forked child gets a connection and a client id of its own at its next call."""
 
-    def __init__(self, addresses: Sequence[str], user: str, client_id: bytes, options: CallOptions) -> None:
+    def __init__(
+        self, addresses: Sequence[str], user: str, client_id: bytes, options: CallOptions, waiting: Callable[[str], None] | None = None
+    ) -> None:
+        """`waiting` hears why a call waits, at least every second, and "" when it goes on; on the thread that makes the call."""
         if not addresses:
             raise ValueError("no namenode address is given")
         self.addresses, self.user, self._options = tuple(addresses), user, options
+        self._waiting = waiting or (lambda _why: None)
         self._client_id = client_id or os.urandom(16)
         self._lock = threading.Lock()
         self._channel: Channel | None = None
@@ -53,26 +58,32 @@ class Caller:
     def call(self, protocol: str, method: str, request: Message, response: type[R]) -> R:
         """Raises the namenode's refusal, Unavailable when nobody answers, Standby when nobody leads, TimedOut."""
         call_id = next(self._call_ids) & 0x7FFFFFFF
-        began_s, pause_s, last = time.monotonic(), _FIRST_PAUSE_S, ""
+        began_s, pause_s, last, waited = time.monotonic(), _FIRST_PAUSE_S, "", False
         for retry in itertools.count():
             channel: Channel | None = None
-            standby: Standby | None = None
+            refused: FsError | None = None
             try:
                 channel = self._connected()
                 frame = hadoop_rpc.encode_call(call_id, self._client_id, retry, protocol, method, request)
                 reply = channel.call(call_id, frame, time.monotonic() + self._options.call_timeout_s)
                 self._answered_s = time.monotonic()
-                return _value(reply, response)
-            except Standby as error:
-                standby, last = error, error.message
+                value = _value(reply, response)
+                if waited:
+                    self._waiting("")
+                return value
+            except (Standby, StartingUp) as error:
+                refused, last = error, error.message
             except (ConnectionLost, TimedOut, OSError) as error:
                 last = _reason(error)
                 if isinstance(error, TimedOut) and channel is not None:
                     raise TimedOut(f"{method}: {error.message}", next_command="mrc status") from None
-            self._give_up_on(channel)
-            if retry + 1 >= len(self.addresses) and not self._worth_waiting(began_s, standby is not None):
-                raise standby or self._unavailable(last)
+            if not isinstance(refused, StartingUp):
+                self._give_up_on(channel)
+            if retry + 1 >= len(self.addresses) and not self._worth_waiting(began_s, refused is not None):
+                raise refused or self._unavailable(last)
             if (retry + 1) % len(self.addresses) == 0 or channel is not None:
+                waited = True
+                self._waiting(last)
                 time.sleep(pause_s)
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
         raise AssertionError("unreachable")

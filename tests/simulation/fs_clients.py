@@ -99,7 +99,7 @@ class Client(Process):
             answers[source] = reply
             if len(answers) == len(messages):
                 self._gathered(call)
-        elif isinstance(reply, Refusal) and reply.error in (SafeMode, Standby):
+        elif isinstance(reply, Refusal) and issubclass(reply.error, SafeMode | Standby):
             pass  # asked again, under the same call id, when the resend is due
         else:
             del self._waiting[call]

@@ -8,7 +8,7 @@ room, so that an edit, once decided, cannot fail.
 from __future__ import annotations
 
 from clusterkit.effects import Instant
-from minihdfs.errors import SafeMode
+from minihdfs.errors import SafeMode, StartingUp
 from minihdfs.namenode.core.blocks import Blocks
 from minihdfs.namenode.core.commands import Refusal
 from minihdfs.namenode.core.parking import SAFE_MODE_ENDS, Waits
@@ -46,7 +46,7 @@ class Safemode:
         return self.on and not self.by_hand
 
     def require_off(self, what: str) -> None:
-        """Raises SafeMode, or Waits for the end of one that ends by itself."""
+        """Raises SafeMode, or Waits for the end of one that ends by itself (StartingUp when it does not)."""
         if self.no_space:
             raise SafeMode(f"Cannot {what}. {self.no_space}", next_command="df -h")
         if not self.on:
@@ -57,4 +57,4 @@ class Safemode:
             f"Cannot {what}. Name node is in safe mode: {self._blocks.reported} of {self._blocks.complete_total} blocks have been "
             f"reported, it leaves at {THRESHOLD_PER_MILLE / 10} %."
         )
-        raise Waits(SAFE_MODE_ENDS, Refusal(SafeMode, late))
+        raise Waits(SAFE_MODE_ENDS, Refusal(StartingUp, late))

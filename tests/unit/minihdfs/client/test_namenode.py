@@ -13,7 +13,7 @@ import pytest
 from clusterkit.errors import TimedOut, Unavailable
 from minihdfs.client.namenode import NamenodeClient
 from minihdfs.client.namenode_failover import CallOptions
-from minihdfs.errors import AccessDenied, FencedWriter, FileNotFound, FsError, NoDatanodes, SafeMode, Standby
+from minihdfs.errors import AccessDenied, FencedWriter, FileNotFound, FsError, NoDatanodes, SafeMode, Standby, StartingUp
 from minihdfs.model import (
     BlockRef,
     ContentSummary,
@@ -168,6 +168,48 @@ def test_when_nobody_leads_standby_is_raised_after_the_patience() -> None:
     with running(core) as namenode, pytest.raises(Standby):
         client_of(namenode, patience_s=0.1).get_file_info("/x")
     assert len(core.asked) > 1
+
+
+def test_a_namenode_that_never_answered_is_waited_for_where_a_cluster_is_known_to_exist() -> None:
+    """A task process's first call may find no namenode: it says that it waits, and goes on when one comes."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    heard: list[str] = []
+    came = threading.Event()
+
+    def waiting(why: str) -> None:
+        heard.append(why)
+        came.set()
+
+    client = NamenodeClient(f"127.0.0.1:{port}", "ann", options=CallOptions(first_patience_s=30), waiting=waiting)
+    found: list[FileStatus | None] = []
+    asking = threading.Thread(target=lambda: found.append(client.get_file_info("/x")))
+    asking.start()
+    assert came.wait(10)
+    namenode = FakeNamenode(FakeCore(), port=port)
+    asking.join(10)
+    namenode.stop()
+    assert found == [None]
+    assert (heard[0], heard[-1]) == ("Connection refused", "")
+
+
+def test_a_namenode_that_starts_up_is_asked_again_in_the_same_words() -> None:
+    core = FakeCore()
+    refused = [True, True, False]
+    core.rules[ev.Mkdirs] = lambda _event: Refusal(StartingUp, "0 of 3 blocks have been reported") if refused.pop(0) else True
+    heard: list[str] = []
+    with running(core) as namenode:
+        client = NamenodeClient(namenode.address, "ann", waiting=heard.append)
+        assert client.mkdirs("/d")
+    assert len({(event.caller.client_id, event.caller.call_id) for event in core.asked}) == 1
+    assert heard == ["0 of 3 blocks have been reported"] * 2 + [""]
+
+
+def test_a_namenode_that_never_leaves_the_safe_mode_of_its_start_is_told_as_that() -> None:
+    core = FakeCore()
+    core.rules[ev.Mkdirs] = Refusal(StartingUp, "0 of 3 blocks have been reported")
+    with running(core) as namenode, pytest.raises(SafeMode, match="0 of 3"):
+        client_of(namenode, patience_s=0.1).mkdirs("/x")
 
 
 def test_no_answer_in_time_is_said_and_the_client_is_still_of_use() -> None:
