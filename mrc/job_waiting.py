@@ -12,7 +12,8 @@ from mrc.context import Context
 from mrc.failure_text import failure_text, job_failure
 
 if TYPE_CHECKING:
-    from mapreduce.runners.tracker_client import Status, TrackerClient
+    from mapreduce.runners.api import Status
+    from mapreduce.runners.tracker_client import TrackerClient
 
 output_option = click.option("-o", "output_format", type=click.Choice(["text", "json"]), default="text", help="Text or JSON on stdout.")
 
