@@ -70,18 +70,18 @@ def run_and_wait(runner: Runner, facts: JobClassFacts, submission: Submission) -
     from mrc.job_progress import open_progress
 
     job_id = runner.submit(facts, submission)
-    progress = open_progress()  # it may start a thread, so only after everything has been forked
-    statuses, status = runner.watch(job_id, progress.interval_s), None
+    status = None
     try:
-        for status in statuses:
-            progress.update(status)
+        progress = open_progress()  # it may start a thread, so only after everything has been forked
+        try:
+            for status in runner.watch(job_id, progress.interval_s):
+                progress.update(status)
+        finally:
+            progress.close()
     except KeyboardInterrupt:
-        progress.close()
         runner.kill(job_id, "interrupted")
         click.echo("interrupted; nothing was written", err=True)
         raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
-    finally:
-        progress.close()
     assert status is not None
     return status
 

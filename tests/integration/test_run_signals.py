@@ -50,7 +50,8 @@ def test_a_signal_in_the_middle(tmp_path: Path, whom: str, number: int, code: in
     (tmp_path / "job.py").write_text(SLOW)
     (tmp_path / "in").write_text("x\n" * 500)
     (tmp_path / "tmp").mkdir()
-    command = [sys.executable, "-c", "from mrc.main import main; main()", "run", "--slots", "2", "--split-bytes", "100", "job.py", "in", "out"]
+    mrc = [sys.executable, "-c", "from mrc.main import main; main()"]
+    command = [*mrc, "run", "--slots", "2", "--split-bytes", "100", "job.py", "in", "out"]
     environment = os.environ | {"TMPDIR": str(tmp_path / "tmp")}
     process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
