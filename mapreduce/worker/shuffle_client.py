@@ -16,9 +16,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from clusterkit.checksum import crc32c
 from clusterkit.errors import CorruptRecord
 from mapreduce.engine.attempt import Segment
-from mapreduce.engine.checksum import crc32c
 from mapreduce.worker import task_messages as msg
 from mapreduce.worker.core.fetch_plan import CORRUPT, MISSING, UNREACHABLE, Fetch, FetchOptions, FetchPlan
 from mapreduce.worker.shuffle_wire import NOT_HERE, OK, REPLY_HEAD, ReplyHead, SegmentRequest, decode_reply, encode_request

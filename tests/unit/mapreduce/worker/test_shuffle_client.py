@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from clusterkit.checksum import crc32c
 from mapreduce.engine.attempt import Segment
-from mapreduce.engine.checksum import crc32c
 from mapreduce.worker import task_messages as msg
 from mapreduce.worker.core.events import MapLocation
 from mapreduce.worker.shuffle_client import ShuffleClient
