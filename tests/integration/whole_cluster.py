@@ -17,7 +17,7 @@ from mapreduce.runners.tracker_client import TrackerClient
 from minihdfs.client.filesystem import FileSystem
 from mrc.context import Context
 from mrc.home import Home
-from tests.waiting import until
+from tests.equipment.until import until
 
 MRC = Path(sys.executable).with_name("mrc")
 SETTINGS = """[network]
