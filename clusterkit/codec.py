@@ -8,7 +8,8 @@ A field appended to a class with a default reads old records; fields are never r
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+import operator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -21,7 +22,7 @@ _EXT_OBJECT = 1
 class Codec:
     def __init__(self, classes: Iterable[type]) -> None:
         self._by_tag: dict[str, tuple[type, int]] = {}
-        self._fields: dict[type, tuple[str, ...]] = {}
+        self._fields: dict[type, Callable[[Any], tuple[Any, ...]]] = {}
         for cls in classes:
             if not dataclasses.is_dataclass(cls):
                 raise TypeError(f"{cls.__name__} is not a dataclass")
@@ -29,7 +30,7 @@ class Codec:
                 raise ValueError(f"two classes are called {cls.__name__}")
             names = tuple(f.name for f in dataclasses.fields(cls))
             self._by_tag[cls.__name__] = (cls, len(names))
-            self._fields[cls] = names
+            self._fields[cls] = _getter(names)
         self._encoder = msgspec.msgpack.Encoder()
         self._decoder = msgspec.msgpack.Decoder(ext_hook=self._ext_hook)
 
@@ -52,11 +53,14 @@ class Codec:
             return [self._plain(item) for item in value]
         if kind is dict:
             return {key: self._plain(item) for key, item in value.items()}
-        names = self._fields.get(kind)
-        if names is None:
+        fields = self._fields.get(kind)
+        if fields is None:
             raise TypeError(f"{kind.__name__} is not registered with this codec")
-        body = self._encoder.encode([kind.__name__, *(self._plain(getattr(value, name)) for name in names)])
-        return msgspec.msgpack.Ext(_EXT_OBJECT, body)
+        row = [kind.__name__, *fields(value)]
+        for index, item in enumerate(row):
+            if type(item) not in _SCALARS:  # most fields are: they need no call
+                row[index] = self._plain(item)
+        return msgspec.msgpack.Ext(_EXT_OBJECT, self._encoder.encode(row))
 
     def _ext_hook(self, code: int, data: memoryview) -> Any:
         if code != _EXT_OBJECT:
@@ -68,6 +72,13 @@ class Codec:
         if len(values) > width:
             raise ValueError(f"{tag} has {len(values)} fields, this version knows {width}")
         return cls(*(_tupled(item) for item in values))
+
+
+def _getter(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
+    """All fields of an object at once. (attrgetter of one name gives the bare value, of none it cannot be made.)"""
+    if len(names) > 1:
+        return operator.attrgetter(*names)
+    return lambda value: tuple(getattr(value, name) for name in names)
 
 
 _SCALARS = frozenset({type(None), bool, int, float, str, bytes})
