@@ -52,7 +52,7 @@ class Safemode:
         if not self.on:
             return
         if self.by_hand:
-            raise SafeMode(f"Cannot {what}. Name node is in safe mode: an operator turned it on.", next_command="mrc fs safemode leave")
+            raise SafeMode(f"Cannot {what}. Name node is in safe mode: an operator turned it on; `hdfs dfsadmin -safemode leave` ends it.")
         late = (
             f"Cannot {what}. Name node is in safe mode: {self._blocks.reported} of {self._blocks.complete_total} blocks have been "
             f"reported, it leaves at {THRESHOLD_PER_MILLE / 10} %."
