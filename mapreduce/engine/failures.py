@@ -113,8 +113,15 @@ def raised(error: BaseException, *, path: str = "", offset: int = -1, record: ob
     message = one_line(error)
     if isinstance(error, SystemExit):
         kind, message = "exited", f"exited with status {_exit_status(error)}"
-    return FailureReport(kind=kind, message=message, traceback=user_traceback(error), engine_traceback=full_traceback(error),
-                         path=printable(path), offset=offset, record=record_text(record))
+    return FailureReport(
+        kind=kind,
+        message=message,
+        traceback=user_traceback(error),
+        engine_traceback=full_traceback(error),
+        path=printable(path),
+        offset=offset,
+        record=record_text(record),
+    )
 
 
 def _exit_status(error: SystemExit) -> int:

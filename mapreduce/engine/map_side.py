@@ -264,4 +264,3 @@ def _frames(section: Section, table: dict[Any, list[Any]], keys: list[Any]) -> I
         keys, lists = [k for k in keys if table[k]], [values for values in lists if values]
         counts = list(map(len, lists))
     return encode_frames(section, keys, counts, list(chain.from_iterable(lists)))
-

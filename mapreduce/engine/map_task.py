@@ -83,8 +83,17 @@ def _adapted(size: int, took_s: float, most: int) -> int:
     return max(size // 2, 1) if took_s > _BATCH_SLOW_S else size
 
 
-def run_map(job: type[Job], spec: JobSpec, split: Split, storage: Storage, directory: Path, *, task: Task, progress: ProgressSink,
-            gauge: SpillGauge | None = None) -> MapOutput:
+def run_map(
+    job: type[Job],
+    spec: JobSpec,
+    split: Split,
+    storage: Storage,
+    directory: Path,
+    *,
+    task: Task,
+    progress: ProgressSink,
+    gauge: SpillGauge | None = None,
+) -> MapOutput:
     """See tasks.run_map. `gauge` is for tests."""
     run = TaskRun(job, spec, task, progress, phase="map", input_path=split.path)
     with run.boundary(), GentleGarbageCollection():
@@ -109,16 +118,22 @@ def run_map(job: type[Job], spec: JobSpec, split: Split, storage: Storage, direc
         run.counter("map_output_bytes").inc(sum(entry.length for entry in entries))
         run.fraction = 1.0
         run.report()
-    return MapOutput(directory / DATA_NAME, directory / INDEX_NAME, tuple(entry.length for entry in entries),
-                     tuple(entry.records for entry in entries), run.totals())
+    return MapOutput(
+        directory / DATA_NAME,
+        directory / INDEX_NAME,
+        tuple(entry.length for entry in entries),
+        tuple(entry.records for entry in entries),
+        run.totals(),
+    )
 
 
 def _combining(key: Any) -> Position:
     return Position(record=f"key {key!r}", method="combine")
 
 
-def run_map_only(job: type[Job], spec: JobSpec, split: Split, storage: Storage, writer: Writer, *, task: Task,
-                 progress: ProgressSink) -> PartOutput:
+def run_map_only(
+    job: type[Job], spec: JobSpec, split: Split, storage: Storage, writer: Writer, *, task: Task, progress: ProgressSink
+) -> PartOutput:
     """See tasks.run_map_only."""
     run = TaskRun(job, spec, task, progress, phase="map", input_path=split.path)
     with run.boundary(), GentleGarbageCollection():

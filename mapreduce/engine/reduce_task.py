@@ -34,8 +34,9 @@ _TICK_EVERY = 64
 _KEY, _VALUE = itemgetter(0), itemgetter(1)
 
 
-def run_reduce(job: type[Job], spec: JobSpec, segments: Iterable[Segment], writer: Writer, directory: Path, *, task: Task,
-               progress: ProgressSink) -> PartOutput:
+def run_reduce(
+    job: type[Job], spec: JobSpec, segments: Iterable[Segment], writer: Writer, directory: Path, *, task: Task, progress: ProgressSink
+) -> PartOutput:
     """See tasks.run_reduce."""
     run = TaskRun(job, spec, task, progress, phase="sort")
     with run.boundary(), GentleGarbageCollection():

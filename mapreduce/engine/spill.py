@@ -99,4 +99,3 @@ def write_merged(writer: MapOutputWriter, section: Section, pairs: Iterable[Pair
         values = list(map(_VALUE, piece))
         for frame, records in encode_frames(section, keys, counts if len(keys) < len(values) else None, values):
             writer.write(frame, records)
-

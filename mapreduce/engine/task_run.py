@@ -100,8 +100,14 @@ class TaskRun:
         where, frames = self._position(), full_traceback(error)
 
         def report(kind: str, message: str, offset: int = where.offset, record: object = where.record) -> FailureReport:
-            return FailureReport(kind=kind, message=printable(message), engine_traceback=frames, path=printable(where.path), offset=offset,
-                                 record=record_text(record))
+            return FailureReport(
+                kind=kind,
+                message=printable(message),
+                engine_traceback=frames,
+                path=printable(where.path),
+                offset=offset,
+                record=record_text(record),
+            )
 
         if isinstance(error, BadRecord):
             return UserCodeFailed(report("bad_record", str(error), error.offset, error.record))

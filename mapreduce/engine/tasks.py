@@ -24,20 +24,30 @@ from mapreduce.storage.api import Storage, Writer
 __all__ = ["MapOutput", "PartOutput", "Progress", "ProgressSink", "Segment", "Task", "run_map", "run_map_only", "run_reduce"]
 
 
-def run_map(job: type[Job], spec: JobSpec, split: Split, storage: Storage, directory: Path, *, task: Task,
-            progress: ProgressSink = no_progress) -> MapOutput:
+def run_map(
+    job: type[Job], spec: JobSpec, split: Split, storage: Storage, directory: Path, *, task: Task, progress: ProgressSink = no_progress
+) -> MapOutput:
     """Maps, combines, partitions, sorts. `directory` exists and is this attempt's own; it holds only the two files afterwards."""
     return map_task.run_map(job, spec, split, storage, directory, task=task, progress=progress)
 
 
-def run_map_only(job: type[Job], spec: JobSpec, split: Split, storage: Storage, writer: Writer, *, task: Task,
-                 progress: ProgressSink = no_progress) -> PartOutput:
+def run_map_only(
+    job: type[Job], spec: JobSpec, split: Split, storage: Storage, writer: Writer, *, task: Task, progress: ProgressSink = no_progress
+) -> PartOutput:
     """Writes what `map` yields as text, in the order it yields it."""
     return map_task.run_map_only(job, spec, split, storage, writer, task=task, progress=progress)
 
 
-def run_reduce(job: type[Job], spec: JobSpec, segments: Iterable[Segment], writer: Writer, directory: Path, *, task: Task,
-               progress: ProgressSink = no_progress) -> PartOutput:
+def run_reduce(
+    job: type[Job],
+    spec: JobSpec,
+    segments: Iterable[Segment],
+    writer: Writer,
+    directory: Path,
+    *,
+    task: Task,
+    progress: ProgressSink = no_progress,
+) -> PartOutput:
     """Merges the segments of partition `task.index`, groups equal keys and writes what `reduce` yields as text.
 
     Segments may come in any order; every map with a non-empty segment must be there exactly once. `directory` exists and is this

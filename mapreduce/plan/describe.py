@@ -14,8 +14,14 @@ from mapreduce.api.job import PARAMETER_TYPES, Job, defines
 from mapreduce.plan.loading import CodeSource, choose_job, load_module
 
 SETTINGS: dict[str, type] = {
-    "reducers": int, "split_bytes": int, "encoding_errors": str, "max_attempts": int, "memory_limit_bytes": int, "spill_bytes": int,
-    "no_progress_limit_s": float, "output_replication": int,
+    "reducers": int,
+    "split_bytes": int,
+    "encoding_errors": str,
+    "max_attempts": int,
+    "memory_limit_bytes": int,
+    "spill_bytes": int,
+    "no_progress_limit_s": float,
+    "output_replication": int,
 }
 """Settings of a job by attribute name, with their types. Each is a class attribute and an option (`reducers` and `--reducers`)."""
 
@@ -79,10 +85,16 @@ def class_facts(job: type[Job], module_file: str, origin: str) -> JobClassFacts:
     hints = _hints(job)
     settings = {name: _setting(job, name, kind) for name, kind in SETTINGS.items()}
     return JobClassFacts(
-        class_name=job.__name__, summary=_summary(job), module_file=module_file, origin=origin,
+        class_name=job.__name__,
+        summary=_summary(job),
+        module_file=module_file,
+        origin=origin,
         parameters=tuple(_parameter(job, name, hint) for name, hint in hints.items() if not name.startswith("_") and name not in _RESERVED),
-        settings=settings, explicit_settings=frozenset(name for name in SETTINGS if getattr(job, name) is not getattr(Job, name)),
-        record_type=_record_type(job), has_reduce=defines(job, "reduce"), has_combine=defines(job, "combine"),
+        settings=settings,
+        explicit_settings=frozenset(name for name in SETTINGS if getattr(job, name) is not getattr(Job, name)),
+        record_type=_record_type(job),
+        has_reduce=defines(job, "reduce"),
+        has_combine=defines(job, "combine"),
     )
 
 

@@ -26,8 +26,10 @@ def input_files(storage: Storage, inputs: Sequence[str], *, recursive: bool = Fa
     for argument in inputs:
         for info in _files_of(storage, argument, recursive):
             if info.path in found:
-                raise InputRefused(f"input {info.path} is named twice, by {found[info.path][1]} and by {argument}",
-                                   next_command=_listing(storage, _parent(info.path)))
+                raise InputRefused(
+                    f"input {info.path} is named twice, by {found[info.path][1]} and by {argument}",
+                    next_command=_listing(storage, _parent(info.path)),
+                )
             found[info.path] = (info, argument)
     return [info for info, _argument in found.values()]
 
@@ -56,8 +58,10 @@ def _opened(storage: Storage, info: FileInfo, recursive: bool) -> list[FileInfo]
     shown = storage.uri(info.path)
     if directories and not recursive:
         names = ", ".join(_name(path) for path in directories[:3]) + (", …" if len(directories) > 3 else "")
-        raise InputRefused(f"input {shown} holds only directories: {names}; --recursive reads what is in them",
-                           next_command=_listing(storage, directories[0]))
+        raise InputRefused(
+            f"input {shown} holds only directories: {names}; --recursive reads what is in them",
+            next_command=_listing(storage, directories[0]),
+        )
     raise InputRefused(f"input directory {shown} holds no files to read", next_command=_listing(storage, info.path))
 
 

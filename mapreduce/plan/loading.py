@@ -179,8 +179,9 @@ def choose_job(module: types.ModuleType, class_name: str, shown: str) -> type[Jo
     else:
         found = job_classes(module)
         if not found:
-            raise UsageError(f"{shown} defines no Job: a class with a map method that derives from mapreduce.Job",
-                             next_command="mrc run --help")
+            raise UsageError(
+                f"{shown} defines no Job: a class with a map method that derives from mapreduce.Job", next_command="mrc run --help"
+            )
         if len(found) > 1:
             names = " and ".join(job.__name__ for job in found)
             raise UsageError(f"{shown} defines {len(found)} Jobs: {names}; say which one", next_command=f"{shown}:{found[0].__name__}")

@@ -32,8 +32,10 @@ def package_code(file: Path) -> tuple[bytes, str]:
             data = path.read_bytes()
             total += len(data)
             if total > MAX_ARCHIVE_BYTES:
-                raise UsageError(f"the code beside {file} is more than {MAX_ARCHIVE_BYTES >> 20} MiB (at {name})",
-                                 next_command="move the job's file to a directory of its own")
+                raise UsageError(
+                    f"the code beside {file} is more than {MAX_ARCHIVE_BYTES >> 20} MiB (at {name})",
+                    next_command="move the job's file to a directory of its own",
+                )
             info = zipfile.ZipInfo(name, _EPOCH)
             info.compress_type, info.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
             archive.writestr(info, data)
@@ -64,8 +66,10 @@ def _collect(file: Path) -> Iterator[tuple[str, Path]]:
         for pair in found:
             count += 1
             if count > MAX_FILES:
-                raise UsageError(f"there are more than {MAX_FILES} code files beside {file}",
-                                 next_command="move the job's file to a directory of its own")
+                raise UsageError(
+                    f"there are more than {MAX_FILES} code files beside {file}",
+                    next_command="move the job's file to a directory of its own",
+                )
             yield pair
 
 

@@ -20,9 +20,21 @@ _LEAST: dict[str, float] = {"reducers": 0, "split_bytes": 0, "max_attempts": 1, 
                             "no_progress_limit_s": 0.1, "output_replication": 0}  # fmt: skip
 
 
-def plan_job(facts: JobClassFacts, code: CodeRef, storage: Storage, inputs: Sequence[str], output: str, *,
-             output_storage: Storage | None = None, settings: Mapping[str, Any] | None = None, parameters: Mapping[str, Any] | None = None,
-             name: str = "", overwrite: bool = False, recursive: bool = False, least_maps: int = 1) -> JobSpec:
+def plan_job(
+    facts: JobClassFacts,
+    code: CodeRef,
+    storage: Storage,
+    inputs: Sequence[str],
+    output: str,
+    *,
+    output_storage: Storage | None = None,
+    settings: Mapping[str, Any] | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    name: str = "",
+    overwrite: bool = False,
+    recursive: bool = False,
+    least_maps: int = 1,
+) -> JobSpec:
     """`inputs` and `output` are absolute paths of `storage` and `output_storage` (the same unless given). `settings` are the options that
     were given, which go before the class's own; `parameters` the job's own options, already of the right types.
 

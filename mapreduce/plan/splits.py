@@ -31,8 +31,10 @@ def make_splits(storage: Storage, files: Sequence[FileInfo], *, split_bytes: int
     if split_bytes:
         wanted = sum(-(-info.length // split_bytes) for info in files)
         if wanted > MAX_MAPS:
-            raise UsageError(f"split_bytes {split_bytes} would make {wanted} maps of {total} bytes; at most {MAX_MAPS} are allowed",
-                             next_command=f"--split-bytes {-(-total // MAX_MAPS)} or more")
+            raise UsageError(
+                f"split_bytes {split_bytes} would make {wanted} maps of {total} bytes; at most {MAX_MAPS} are allowed",
+                next_command=f"--split-bytes {-(-total // MAX_MAPS)} or more",
+            )
         return [split for info in files for split in _exact(storage, info, split_bytes)]
     located = [(info, storage.locate(info.path, 0, info.length)) for info in files if info.length]
     size = _size(located)

@@ -1,8 +1,8 @@
 """A job's output directory from its first hidden byte to its publication: the same steps, names and manifest as on a cluster.
 
-    .OUT.JOBID/attempts/part-r-00000.ATTEMPT      what an attempt writes
-    .OUT.JOBID/publish/part-r-00000               what is going to be the output, with _SUCCESS and _manifest.json
-    OUT                                           one rename later
+.OUT.JOBID/attempts/part-r-00000.ATTEMPT      what an attempt writes
+.OUT.JOBID/publish/part-r-00000               what is going to be the output, with _SUCCESS and _manifest.json
+OUT                                           one rename later
 """
 
 from __future__ import annotations

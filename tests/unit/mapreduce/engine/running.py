@@ -35,13 +35,29 @@ class EveryNth:
 def spec_of(job: type[Job], reducers: int, parameters: dict[str, object] | None = None) -> JobSpec:
     facts = class_facts(job, "job.py", "/nowhere")
     code = CodeRef("", "", "job.py", job.__name__, "/nowhere")
-    return JobSpec(name=job.__name__, code=code, inputs=["/in"], output="/out", reducers=reducers,
-                   has_combine=defines(job, "combine"), record_type=facts.record_type, encoding_errors=facts.settings["encoding_errors"],
-                   parameters=parameters or {})
+    return JobSpec(
+        name=job.__name__,
+        code=code,
+        inputs=["/in"],
+        output="/out",
+        reducers=reducers,
+        has_combine=defines(job, "combine"),
+        record_type=facts.record_type,
+        encoding_errors=facts.settings["encoding_errors"],
+        parameters=parameters or {},
+    )
 
 
-def run_job(job: type[Job], data: bytes, cuts: Sequence[int] = (), *, reducers: int = 2, spill_every: int = 0,
-            damage: Callable[[Segment], Segment] = lambda s: s, parameters: dict[str, object] | None = None) -> tuple[list[bytes], Totals]:
+def run_job(
+    job: type[Job],
+    data: bytes,
+    cuts: Sequence[int] = (),
+    *,
+    reducers: int = 2,
+    spill_every: int = 0,
+    damage: Callable[[Segment], Segment] = lambda s: s,
+    parameters: dict[str, object] | None = None,
+) -> tuple[list[bytes], Totals]:
     """The part files and the counters of a job over `data` cut at `cuts`."""
     storage, totals = MemoryStorage(), {}
     storage.put("/in", data)

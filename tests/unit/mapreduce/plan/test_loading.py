@@ -39,7 +39,10 @@ def load(file: Path, class_name: str, origin: str = "/home/author/jobs") -> Any:
 
 
 def test_what_describe_says(tmp_path: Path) -> None:
-    file = write(tmp_path, "job.py", """
+    file = write(
+        tmp_path,
+        "job.py",
+        """
         from __future__ import annotations
         from typing import ClassVar
         from mapreduce import Job
@@ -63,7 +66,8 @@ def test_what_describe_says(tmp_path: Path) -> None:
             def reduce(self, key, values):
                 yield key, sum(values)
             combine = reduce
-        """)
+        """,
+    )
     facts = describe(str(file))
     assert (facts.class_name, facts.summary, facts.module_file, facts.origin) == ("Mine", "Counts things.", "job.py", str(tmp_path))
     assert [(p.name, p.type, p.default, p.required) for p in facts.parameters] == [
@@ -124,10 +128,16 @@ def test_no_such_file(tmp_path: Path) -> None:
     ("text", "message", "shown"),
     [
         ("def broken(:\n", "SyntaxError in {file}, line 1: invalid syntax", ['File "{file}", line 1', "def broken(:"]),
-        ("import no_such_module_here\n", "ModuleNotFoundError: No module named 'no_such_module_here'",
-         ['File "{file}", line 1, in <module>']),
-        ("import beside\n", "ZeroDivisionError: division by zero",
-         ['File "{file}", line 1, in <module>', 'beside.py", line 1, in <module>']),
+        (
+            "import no_such_module_here\n",
+            "ModuleNotFoundError: No module named 'no_such_module_here'",
+            ['File "{file}", line 1, in <module>'],
+        ),
+        (
+            "import beside\n",
+            "ZeroDivisionError: division by zero",
+            ['File "{file}", line 1, in <module>', 'beside.py", line 1, in <module>'],
+        ),
         ("raise SystemExit(4)\n", "exited with status 4", ['File "{file}", line 1']),
     ],
 )
@@ -161,7 +171,10 @@ def test_an_archive_loads_with_the_authors_paths_and_its_neighbours(tmp_path: Pa
     write(tmp_path, "pkg/stop.py", "from pkg.deep.more import STOP\n")
     write(tmp_path, "pkg/deep/more.py", "STOP = {'the'}\ndef fail(): raise ValueError('deep')\n")
     write(tmp_path, "pkg/words.txt", "the")
-    file = write(tmp_path, "job.py", """
+    file = write(
+        tmp_path,
+        "job.py",
+        """
         import pkgutil
         from mapreduce import Job
         from pkg.stop import STOP
@@ -172,7 +185,8 @@ def test_an_archive_loads_with_the_authors_paths_and_its_neighbours(tmp_path: Pa
                 assert pkgutil.get_data("pkg", "words.txt") == b"the"
                 more.fail()
                 yield line, 1
-        """)
+        """,
+    )
     job = load(file, "Mine")
     assert {"the"} == sys.modules["job"].STOP
     with pytest.raises(ValueError, match="deep") as caught:
