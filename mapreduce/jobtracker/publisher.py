@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import msgspec
+
 from clusterkit.errors import ClusterError, Fenced, NotPermitted
 from mapreduce.errors import PublishRefused
 from mapreduce.jobtracker.core import events, orders
@@ -145,7 +147,26 @@ def _is_granted(info: FileInfo | None, part: orders.Part) -> bool:
 
 def manifest(order: orders.PublishOutput) -> Manifest:
     parts = [ManifestPart(part.name, part.file.length, part.file.crc32c, part.attempt_id, part.records) for part in order.parts]
-    return Manifest(job_id=order.job_id, name=order.name, user=order.user, parts=parts, counters=grouped(order.counters))
+    return Manifest(
+        job_id=order.job_id,
+        name=order.name,
+        user=order.user,
+        code_sha256=_code_sha256(order.spec_json),
+        parts=parts,
+        counters=grouped(order.counters),
+    )
+
+
+class _Code(msgspec.Struct):
+    sha256: str = ""
+
+
+class _CodeOfSpec(msgspec.Struct):
+    code: _Code = msgspec.field(default_factory=_Code)
+
+
+def _code_sha256(spec_json: bytes) -> str:
+    return msgspec.json.decode(spec_json, type=_CodeOfSpec).code.sha256 if spec_json else ""
 
 
 def _write(storage: Storage, path: str, data: bytes) -> None:

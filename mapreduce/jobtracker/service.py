@@ -125,8 +125,8 @@ class TrackerService:
             for stream in list(self._streams):
                 stream.close()
             self._server.stop(0.2)
-            if self._thread is not None and self._thread is not threading.current_thread():
-                self._thread.join(5.0)
+            if self.epoch and self._thread is not None and self._thread is not threading.current_thread():
+                self._thread.join(5.0)  # one that never led is still campaigning, and ends with the process
             if self._publisher is not None:
                 self._publisher.stop()
             if self._leadership is not None:

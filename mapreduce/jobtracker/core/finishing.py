@@ -52,7 +52,7 @@ def publish_order(job: JobRecord) -> PublishOutput:
         records = sum(value for group, name, value in task.counters if group == "job" and name == records_name)
         parts.append(Part(f"part-{LETTERS[stage]}-{index:05d}", task.file, records, task.winner))
     plan = job.plan
-    return PublishOutput(job.job_id, plan.name, plan.user, plan.output, plan.replaced_file_id, tuple(parts), job.counters())
+    return PublishOutput(job.job_id, plan.name, plan.user, plan.output, plan.replaced_file_id, tuple(parts), job.counters(), plan.spec_json)
 
 
 def _kill_runs(desk: Desk, work: JobWork, reason: str) -> None:

@@ -81,6 +81,7 @@ class PublishOutput:
     replaced_file_id: int
     parts: tuple[Part, ...]
     counters: Counters
+    spec_json: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from mapreduce.jobtracker.core.work import JobWork, Run
 
 def open_run(desk: Desk, work: JobWork, attempt: AttemptId, worker_id: str) -> Run:
     run = Run(attempt, worker_id)
-    work.runs[str(attempt)] = run
+    work.add_run(run)
     work.unwant(attempt.task)
     worker = desk.workers.get(worker_id)
     if worker is not None:
@@ -22,7 +22,7 @@ def open_run(desk: Desk, work: JobWork, attempt: AttemptId, worker_id: str) -> R
 
 def close_run(desk: Desk, work: JobWork, run: Run) -> None:
     """The attempt is over and has given its slot back."""
-    del work.runs[str(run.attempt)]
+    work.drop_run(run)
     worker = desk.workers.get(run.worker_id)
     if worker is not None:
         worker.running.pop(str(run.attempt), None)

@@ -103,7 +103,7 @@ def _may_reduce(desk: Desk, work: JobWork) -> bool:
     if work.maps_done:
         return True
     slots = sum(worker.slots for worker in desk.workers.values() if not worker.dead)
-    early = 1 + sum(len(other.runs_in(REDUCE)) for other in desk.works.values() if not other.maps_done)
+    early = 1 + sum(other.count_runs(REDUCE) for other in desk.works.values() if not other.maps_done)
     if early > slots - 1:
         return False
     if not any(other.pending(MAP) for other in desk.works.values()):
@@ -117,10 +117,10 @@ def _make_room_for_maps(desk: Desk) -> None:
     starving = any(_wants_slot(desk, work) for work in desk.works.values())
     if not starving or any(worker.free or worker.dying for worker in desk.workers.values()):
         return
-    if any(work.runs_in(MAP) for work in desk.works.values()):
+    if any(work.count_runs(MAP) for work in desk.works.values()):
         return
     blocking = [(work, run) for work in desk.works.values() if not work.maps_done for run in work.runs_in(REDUCE)]
-    if blocking and all(not work.maps_done for work in desk.works.values() if work.runs_in(REDUCE)):
+    if blocking and all(not work.maps_done for work in desk.works.values() if work.count_runs(REDUCE)):
         work, run = min(reversed(blocking), key=lambda pair: pair[1].fraction)
         kill_run(desk, work, run, "its slot is needed by a map it waits for")
         after_end(desk, work, run.attempt.task, "", "maps needed its slot")

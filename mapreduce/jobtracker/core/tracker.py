@@ -66,8 +66,9 @@ class JobTracker:
             room(desk, event)
         else:
             self._own[type(event)](event)
-        attendance.bury_the_silent(desk)
-        self._end_recovery()
+        if self._deadline_us is not None and now.mono_us >= self._deadline_us:
+            attendance.bury_the_silent(desk)
+            self._end_recovery()
         scheduler.schedule(desk)
         finishing.remove_staging(desk)
         clients.tell_watchers(desk)

@@ -41,7 +41,7 @@ class JobWork:
     def __init__(self, job: JobRecord, recovering_until_us: int = 0) -> None:
         self.job = job
         self.recovering_until_us = recovering_until_us  # nothing is launched before: workers may still hold what seems to be missing
-        self.runs: dict[str, Run] = {}
+        self.runs: dict[str, Run] = {}  # changed only by add_run and drop_run
         self.outputs: dict[int, Output] = {}
         self.missing: dict[int, None] = {}  # maps that are done, whose output nobody is known to hold
         self.fetch_reports: dict[int, int] = {}
@@ -49,6 +49,8 @@ class JobWork:
         self.held_until_us: dict[TaskId, int] = {}  # a task whose storage or worker failed it waits a little
         self.passed_over_since_us = 0  # since when slots went by for want of locality
         self._numbers: dict[TaskId, int] = {}
+        self._runs_of: dict[TaskId, list[Run]] = {}
+        self._runs_in: dict[str, dict[str, Run]] = {MAP: {}, REDUCE: {}}
         self._pending: dict[str, dict[int, None]] = {MAP: {}, REDUCE: {}}
         self._by_host: dict[str, deque[int]] = {}
         for stage in (MAP, REDUCE):
@@ -84,11 +86,26 @@ class JobWork:
         self._numbers[task] = number + 1
         return AttemptId(self.job.job_id, task.stage, task.index, (epoch - self.job.accepted_epoch) * NUMBERS_PER_EPOCH + number)
 
+    def add_run(self, run: Run) -> None:
+        name = str(run.attempt)
+        self.runs[name] = self._runs_in[run.attempt.stage][name] = run
+        self._runs_of.setdefault(run.attempt.task, []).append(run)
+
+    def drop_run(self, run: Run) -> None:
+        name, task = str(run.attempt), run.attempt.task
+        del self.runs[name], self._runs_in[run.attempt.stage][name]
+        self._runs_of[task].remove(run)
+        if not self._runs_of[task]:
+            del self._runs_of[task]
+
     def runs_of(self, task: TaskId) -> list[Run]:
-        return [run for run in self.runs.values() if run.attempt.task == task]
+        return list(self._runs_of.get(task, ()))
 
     def runs_in(self, stage: str) -> list[Run]:
-        return [run for run in self.runs.values() if run.attempt.stage == stage]
+        return list(self._runs_in[stage].values())
+
+    def count_runs(self, stage: str) -> int:
+        return len(self._runs_in[stage])
 
     @property
     def maps_done(self) -> bool:
