@@ -156,7 +156,8 @@ def _prepare(directory: Path, port: int, ensemble_lines: str) -> Server:
     (directory / "data").mkdir(parents=True)
     (directory / "zoo.cfg").write_text(
         f"tickTime={TICK_MS}\ndataDir={directory / 'data'}\nclientPort={port}\nclientPortAddress=127.0.0.1\n"
-        f"admin.enableServer=false\n4lw.commands.whitelist=srvr,ruok,mntr\nmaxClientCnxns=0\nminSessionTimeout={2 * TICK_MS}\nmaxSessionTimeout=15000\n"
+        f"admin.enableServer=false\n4lw.commands.whitelist=srvr,ruok,mntr\nmaxClientCnxns=0\nminSessionTimeout={2 * TICK_MS}\n"
+        "maxSessionTimeout=15000\n"
         f"{ensemble_lines}"
     )
     return Server(directory, port)
