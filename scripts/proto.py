@@ -1,7 +1,9 @@
-"""Makes the committed stubs from protos/: `make proto`. Uses a virtual environment of its own, so a pinned generator never meets the project's.
+"""Makes the committed stubs from protos/: `make proto`.
 
-    python scripts/proto.py             write <package>/pb/*_pb2*.py
-    python scripts/proto.py --check     write to a scratch directory and compare; exit 1 when stale
+Uses a virtual environment of its own, so that a pinned generator never meets the project's libraries.
+
+python scripts/proto.py             write <package>/pb/*_pb2*.py
+python scripts/proto.py --check     write to a scratch directory and compare; exit 1 when stale
 """
 
 from __future__ import annotations
@@ -47,7 +49,11 @@ def main() -> int:
         return 0
     with tempfile.TemporaryDirectory() as scratch:
         fresh = generate(pathlib.Path(scratch))
-        stale = [p.relative_to(scratch) for p in fresh if not (ROOT / p.relative_to(scratch)).exists() or not filecmp.cmp(p, ROOT / p.relative_to(scratch), False)]
+        stale = [
+            p.relative_to(scratch)
+            for p in fresh
+            if not (ROOT / p.relative_to(scratch)).exists() or not filecmp.cmp(p, ROOT / p.relative_to(scratch), False)
+        ]
     for path in stale:
         sys.stderr.write(f"stale: {path}: run `make proto`\n")
     return 1 if stale else 0
