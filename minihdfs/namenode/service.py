@@ -117,6 +117,10 @@ class NamenodeService:
     def cluster_id(self) -> str:
         return self._facts.cluster_id
 
+    def connected(self) -> list[str]:
+        """The hosts of the clients connected now."""
+        return [] if self._loop is None else self._loop.connected()
+
     def start(self) -> None:
         """Returns when this namenode leads and answers. Raises ClusterError when it cannot."""
         try:

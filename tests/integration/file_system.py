@@ -7,7 +7,9 @@ import getpass
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 from clusterkit.errors import ClusterError
 from coordinator.backends.memory import MemoryCoordinator, MemoryHub
@@ -17,6 +19,7 @@ from minihdfs.model import ServerDefaults
 from minihdfs.namenode.core.options import Options
 from minihdfs.namenode.service import NamenodeService, NamenodeServiceOptions
 
+T = TypeVar("T")
 USER = getpass.getuser()
 READY_S = 20.0
 
@@ -65,6 +68,26 @@ class SmallFileSystem:
         self.namenode = NamenodeService(self._namenode_options, self.coordinator)
         self.namenode.start()
         self.await_live(len(self.datanodes))  # until they report, no block is anywhere
+
+    @contextlib.contextmanager
+    def restarted_under(self, call: Callable[[], T]) -> Iterator[Future[T]]:
+        """The namenode starts anew, `call` asks it, and only while that waits do the datanodes come and report."""
+        node_ids = list(self.datanodes)
+        for node_id in node_ids:
+            self.stop_datanode(node_id)
+        self.namenode.stop()
+        self.namenode.wait()
+        self.namenode = NamenodeService(self._namenode_options, self.coordinator)
+        self.namenode.start()
+        with ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(call)
+            wait_until(lambda: asked.done() or bool(self.namenode.connected()), "the client has come")
+            with contextlib.suppress(TimeoutError):  # long enough for it to ask, much less than it is let wait
+                asked.exception(1.0)
+            for node_id in node_ids:
+                self.start_datanode(node_id)
+            yield asked
+        self.await_live(len(node_ids))
 
     def await_live(self, count: int) -> None:
         def live() -> bool:

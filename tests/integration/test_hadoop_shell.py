@@ -193,3 +193,13 @@ def test_a_dead_datanode_and_a_restarted_namenode_lose_nothing(system: SmallFile
     assert shell.ok("-cat", "/safe") == BIG
     system.start_datanode("dn1")
     system.await_live(3)
+
+
+def test_a_command_in_the_first_second_of_a_namenode_waits_for_its_datanodes(system: SmallFileSystem, shell: Shell, files: Path) -> None:
+    """No block is known to be anywhere then, and nothing may be changed. Java's client would fail for both reasons."""
+    shell.ok("-put", str(files / "big.bin"), "/early")
+    with system.restarted_under(lambda: shell.ok("-cat", "/early")) as read:
+        assert read.result(60) == BIG
+    with system.restarted_under(lambda: shell.ok("-put", str(files / "big.bin"), "/early2")) as written:
+        written.result(60)
+    assert shell.ok("-cat", "/early2") == BIG

@@ -124,3 +124,12 @@ def test_its_files_are_ours_and_ours_are_its(system: SmallFileSystem, native: hd
         file.write(BIG)
     assert read(native, "/from-ours") == BIG
     ours.close()
+
+
+def test_what_it_asks_in_the_first_second_of_a_namenode_waits(system: SmallFileSystem, native: hdfs_native.Client) -> None:
+    write(native, "/early", BIG, block_size=MIB, replication=2)
+    with system.restarted_under(lambda: read(native, "/early")) as reading:
+        assert reading.result(60) == BIG
+    with system.restarted_under(lambda: write(native, "/early2", BIG, block_size=MIB, replication=2)) as writing:
+        writing.result(60)
+    assert read(native, "/early2") == BIG
