@@ -16,7 +16,7 @@ from minihdfs.namenode.core.namesystem import Namesystem
 from minihdfs.namenode.core.options import Options
 from minihdfs.namenode.edit_codec import CODEC
 from tests.simulation.fs_clients import Client
-from tests.simulation.fs_processes import NAMENODE, DatanodeProcess, NamenodeProcess
+from tests.simulation.fs_processes import NAMENODE, DatanodeProcess, NamenodeProcess, Replica
 from tests.simulation.kernel import MS, SECOND, Kernel, Violation
 
 
@@ -43,8 +43,8 @@ class FileSystemWorld:
         least = 2 if self._rots else 1
         self.clients = [Client(kernel, f"c{i}", self.winners, least) for i in range(1, rng.randrange(1, 4) + 1)]
         self._swallows = rng.choice((0.0, 0.0, 0.02, 0.1))
+        self._known_bad: dict[tuple[int, str, int], Replica] = {}
         self._healing = False
-        self._verified_txid = 0
 
     def start(self) -> None:
         for process in (self.namenode, *self.datanodes, *self.clients):
@@ -103,6 +103,24 @@ class FileSystemWorld:
         for path, names in self.winners.items():
             if len(names) != len(set(names)) or len(names) > 1:
                 raise Violation(f"{path} was created by {names}")
+
+        self._bad_stays_bad()
+
+    def _bad_stays_bad(self) -> None:
+        """What the namenode knew to be bad is not served again before it was mended (or its datanode registered anew)."""
+        rooms = self.namenode.core.rooms
+        nodes = {node.name: node for node in self.datanodes}
+        for (block_id, name, registration), replica in list(self._known_bad.items()):
+            node = rooms.datanodes.get(name)
+            if node is None or node.registration_id != registration or nodes[name].disk.get(block_id) is not replica:
+                del self._known_bad[(block_id, name, registration)]
+            elif name in rooms.blocks.holders(block_id):
+                raise Violation(f"{name}'s replica of block {block_id} has wrong bytes, was known to, and counts as sound")
+        for block_id, by_datanode in rooms.blocks.bad.items():
+            for name in by_datanode:
+                replica, node = nodes[name].disk.get(block_id), rooms.datanodes.get(name)
+                if replica is not None and replica.bad and node is not None:
+                    self._known_bad[(block_id, name, node.registration_id)] = replica
 
     def _guard(self, datanode: str, block_id: int) -> None:
         """A datanode is about to delete a replica."""
