@@ -16,10 +16,10 @@ class WordCount(Job):
     encoding_errors = "replace"
 
     def map(self, line: str):
-        for word in line.split():
-            if len(word) >= self.min_length:
-                self.counter("words").inc()
-                yield word, 1
+        words = [word for word in line.split() if len(word) >= self.min_length]
+        self.counter("words").inc(len(words))
+        for word in words:
+            yield word, 1
 
     def reduce(self, word, counts):
         yield word, sum(counts)

@@ -36,7 +36,7 @@ heartbeat_interval_s = 0.25
 worker_dead_after_s = {DEAD_AFTER_S}
 worker_detached_after_s = {DETACHED_AFTER_S}
 """
-SPLIT_BYTES = 2 << 20
+SPLIT_BYTES = 4 << 20
 REPAIR_LIMIT_S = 60.0
 
 
@@ -77,13 +77,14 @@ class Demo:
 
     def play(self) -> None:
         from mrc.context import Context
-        from mrc.demo_corpus import gather
+        from mrc.demo_corpus import begin_gathering
         from mrc.up_command import bring_up
 
         start = time.monotonic()
+        gathering = begin_gathering(self._scratch / "text", self._given)
         bring_up(self._home, 3)
         say(f"cluster up in {time.monotonic() - start:.1f} s: 1 namenode, 3 datanodes, 1 tracker, 3 workers, a coordinator")
-        files = gather(self._scratch / "text", self._given)
+        files = [Path(name) for name in gathering.communicate()[0].split("\0") if name]
         if not files:
             raise ClusterError(f"{self._given} holds no files to count", next_command="mrc demo")
         filesystem = Context(self._home).filesystem()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import sysconfig
 from collections import Counter
 from pathlib import Path
@@ -28,6 +30,12 @@ def gather(scratch: Path, given: Path | None) -> list[Path]:
     return outputs
 
 
+def begin_gathering(scratch: Path, given: Path | None) -> subprocess.Popen[str]:
+    """Gathers in a process beside this one; its output names the files, each ended by NUL."""
+    words = [str(scratch), *([str(given)] if given else [])]
+    return subprocess.Popen([sys.executable, "-m", "mrc.demo_corpus", *words], stdout=subprocess.PIPE, text=True)
+
+
 def count_plainly(files: list[Path]) -> Counter[str]:
     """The same count without a cluster: one process, one dict."""
     counts: Counter[str] = Counter()
@@ -36,3 +44,8 @@ def count_plainly(files: list[Path]) -> Counter[str]:
             for line in lines:
                 counts.update(line.split())
     return counts
+
+
+if __name__ == "__main__":
+    for path in gather(Path(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 else None):
+        sys.stdout.write(f"{path.absolute()}\0")
