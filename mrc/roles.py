@@ -17,6 +17,7 @@ from mrc.leaders import CoordinatorLeaders, HomeLeaders, Leaders
 from mrc.settings import Settings
 
 DEFAULT_PORTS = {"namenode": 8020, "datanode": 9866, "tracker": 8032}
+PUBLISHER_PATIENCE_S = 2.0
 
 
 def coordinator_of(home: Home, member_id: str, settings: Settings) -> Coordinator:
@@ -143,6 +144,7 @@ def datanode(home: Home, node_id: str, settings: Settings) -> Service:
 def tracker(home: Home, node_id: str, settings: Settings) -> Service:
     from mapreduce.jobtracker.core.model import Options
     from mapreduce.jobtracker.service import TrackerOptions, TrackerService
+    from mapreduce.storage.api import Waiting
     from mapreduce.storage.opening import open_storage
 
     listen, told = hosts(settings)
@@ -159,7 +161,8 @@ def tracker(home: Home, node_id: str, settings: Settings) -> Service:
         core=Options(dead_after_us=dead_after_us, detached_after_us=min(detached_after_us, dead_after_us)),
     )
     found = coordinator_of(home, f"tracker-{node_id}", settings)
-    return TrackerService(options, found, lambda: open_storage(f"hdfs://{leaders.namenode()}"))
+    # Its publisher asks again by itself, for as long as it takes, and looks in between whether it has to stop.
+    return TrackerService(options, found, lambda: open_storage(f"hdfs://{leaders.namenode()}", Waiting(PUBLISHER_PATIENCE_S)))
 
 
 def worker(home: Home, node_id: str, settings: Settings) -> Service:

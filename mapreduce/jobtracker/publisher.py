@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from clusterkit.errors import ClusterError, Fenced, NotPermitted
+from clusterkit.errors import ClusterError, Fenced, NotPermitted, Unavailable
 from mapreduce.errors import PublishRefused
 from mapreduce.jobtracker.core import events, orders
 from mapreduce.jobtracker.status_json import grouped
@@ -64,6 +64,14 @@ class Publisher:
                 self._storage = self._storage_factory()
             return self._storage
 
+    def _give_back(self, storage: Storage | None) -> None:
+        """Nobody answers there: whoever leads now may have another address."""
+        with self._opening:
+            if storage is None or self._storage is not storage:
+                return
+            self._storage = None
+        storage.close()
+
     # ── trying ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _publish_until_done(self, order: orders.PublishOutput) -> None:
@@ -81,8 +89,10 @@ class Publisher:
         """Repeats until it is done ("") or hopeless (why)."""
         wait_s, tries = FIRST_WAIT_S, 0
         while not self._stopping.is_set():
+            storage: Storage | None = None
             try:
-                action(self.storage())
+                storage = self.storage()
+                action(storage)
                 return ""
             except (FileExistsError, PermissionError, PublishRefused, NotPermitted) as error:
                 _log.error("%s: %s", what, error)
@@ -91,6 +101,8 @@ class Publisher:
                 if isinstance(error, ClusterError) and error.code == Fenced.code:
                     self._step_down(error)
                     return str(error)
+                if isinstance(error, Unavailable):
+                    self._give_back(storage)
                 retryable = isinstance(error, ClusterError) and error.retryable
                 tries += not retryable
                 _log.warning("%s, again in %.2f s: %s", what, wait_s, error, exc_info=None if isinstance(error, ClusterError) else error)

@@ -59,7 +59,7 @@ class Waiting:
 
 
 AT_ONCE = Waiting()
-"""A storage that never answered is not waited for."""
+"""A storage that never answered is not waited for; one that answered is, as long as the adaptor thinks right."""
 
 
 class Storage(Protocol):

@@ -41,9 +41,9 @@ _KEPT = (Unavailable, TryAgain, TimedOut, errors.FencedWriter)
 PATIENCE_S = 60.0
 
 
-def _answer(ask: Callable[[], T]) -> T:
+def _patiently(ask: Callable[[], T], patience_s: float) -> T:
     """For what may be asked again."""
-    return _once(lambda: patiently(ask, PATIENCE_S))
+    return _once(lambda: patiently(ask, patience_s))
 
 
 def _once(act: Callable[[], T]) -> T:
@@ -59,12 +59,12 @@ def _once(act: Callable[[], T]) -> T:
 class MinihdfsReader:
     """Reading on from where the last read ended keeps the datanode streaming; any other offset is asked for by itself."""
 
-    def __init__(self, file: FileReader) -> None:
-        self._file = file
+    def __init__(self, file: FileReader, patience_s: float) -> None:
+        self._file, self._patience_s = file, patience_s
         self._lock = threading.Lock()
 
     def read_at(self, offset: int, length: int) -> bytes:
-        return _answer(lambda: self._read_at(offset, length))
+        return _patiently(lambda: self._read_at(offset, length), self._patience_s)
 
     def _read_at(self, offset: int, length: int) -> bytes:
         with self._lock:
@@ -96,14 +96,16 @@ class MinihdfsWriter:
 
 
 class MinihdfsStorage:
-    def __init__(self, filesystem: FileSystem) -> None:
-        self._fs = filesystem
+    def __init__(self, filesystem: FileSystem, *, patience_s: float = PATIENCE_S) -> None:
+        """`patience_s`: how long a namenode is asked again that answers that it cannot, yet."""
+        self._fs, self._patience_s = filesystem, patience_s
 
     @classmethod
     def from_uri(cls, uri: str, *, user: str | None = None, waiting: Waiting = AT_ONCE) -> MinihdfsStorage:
         """`hdfs://HOST:PORT`, several HOST:PORT with commas; a path behind them is ignored."""
-        calls = CallOptions(patience_s=max(PATIENCE_S, waiting.limit_s), first_patience_s=waiting.limit_s)
-        return cls(connect(uri, user=user, calls=calls, waiting=waiting.tell))
+        patience_s = waiting.limit_s or PATIENCE_S
+        calls = CallOptions(patience_s=patience_s, first_patience_s=waiting.limit_s)
+        return cls(connect(uri, user=user, calls=calls, waiting=waiting.tell), patience_s=patience_s)
 
     @property
     def filesystem(self) -> FileSystem:
@@ -114,36 +116,36 @@ class MinihdfsStorage:
 
     def stat(self, path: str) -> FileInfo | None:
         path = self._path(path)
-        status = _answer(lambda: self._fs.find(path))
+        status = self._answer(lambda: self._fs.find(path))
         return None if status is None else _info(path, status)
 
     def list(self, path: str) -> list[FileInfo]:
         path = self._path(path)
-        return _answer(lambda: [_info(entry.path, entry.status) for entry in self._directory(path)])
+        return self._answer(lambda: [_info(entry.path, entry.status) for entry in self._directory(path)])
 
     def open(self, path: str) -> Reader:
-        return MinihdfsReader(_answer(lambda: self._fs.open(self._path(path))))
+        return MinihdfsReader(self._answer(lambda: self._fs.open(self._path(path))), self._patience_s)
 
     def create(self, path: str, *, overwrite: bool = False, replication: int = 0) -> Writer:
-        return MinihdfsWriter(_answer(lambda: self._fs.create(self._path(path), overwrite=overwrite, replication=replication)))
+        return MinihdfsWriter(self._answer(lambda: self._fs.create(self._path(path), overwrite=overwrite, replication=replication)))
 
     def mkdirs(self, path: str) -> None:
-        _answer(lambda: self._fs.mkdirs(self._path(path)))
+        self._answer(lambda: self._fs.mkdirs(self._path(path)))
 
     def delete(self, path: str) -> None:
-        _answer(lambda: self._fs.delete(self._path(path), recursive=True))
+        self._answer(lambda: self._fs.delete(self._path(path), recursive=True))
 
     def rename_many(self, pairs: Iterable[tuple[str, str]]) -> None:
         once = [(self._path(source), self._path(target)) for source, target in pairs]
-        _answer(lambda: self._fs.rename_many(once))
+        self._answer(lambda: self._fs.rename_many(once))
 
     def publish(self, staging: str, output: str, *, replaced_file_id: int = 0, epoch: int = 0) -> None:
         staging, output = self._path(staging), self._path(output)
-        _answer(lambda: self._fs.publish(staging, output, replaced_inode_id=replaced_file_id, tracker_epoch=epoch))
+        self._answer(lambda: self._fs.publish(staging, output, replaced_inode_id=replaced_file_id, tracker_epoch=epoch))
 
     def locate(self, path: str, offset: int, length: int) -> Spans:
         """Hosts are both the names and the addresses that the datanodes of a block go by, so that a worker finds itself by either."""
-        located = _answer(lambda: self._fs.locate(self._path(path), offset, length))
+        located = self._answer(lambda: self._fs.locate(self._path(path), offset, length))
         end, spans = offset + length, []
         for block in located:
             first, last = max(offset, block.offset), min(end, block.offset + block.block.length)
@@ -153,6 +155,9 @@ class MinihdfsStorage:
 
     def close(self) -> None:
         self._fs.close()
+
+    def _answer(self, ask: Callable[[], T]) -> T:
+        return _patiently(ask, self._patience_s)
 
     def _path(self, given: str) -> str:
         """Takes its own URIs for paths too. Raises OSError for another file system's."""

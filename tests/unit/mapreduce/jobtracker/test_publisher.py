@@ -147,6 +147,18 @@ def test_a_storage_that_is_away_is_waited_for() -> None:
     assert carried_out(storage, prepared(storage)) == ([events.OutputPublished(JOB)], [])
 
 
+def test_a_storage_that_is_away_is_looked_for_anew() -> None:
+    """Whoever leads when it comes back may have another address."""
+    gone, found = AwayStorage(Unavailable("nobody answers"), times=99), MemoryStorage()
+    order, told = prepared(found), []
+    prepared(gone)
+    addresses = [gone, found]
+    publisher = Publisher(lambda: addresses.pop(0), 3, told.append, lambda _error: None)
+    publisher.take(order)
+    publisher._pool.shutdown(wait=True)
+    assert told == [events.OutputPublished(JOB)]
+
+
 def test_a_newer_tracker_ends_this_one() -> None:
     fenced = ClusterError("epoch 4 has published since")
     fenced.code = "FENCED"
