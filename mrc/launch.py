@@ -42,9 +42,10 @@ class Launched:
 
 def launch(home: Home, wanted: Iterable[tuple[str, str]], flags: Sequence[str]) -> list[Launched]:
     """Starts daemons (role, id)."""
-    for module in PRELOADED:
+    members = list(wanted)
+    for module in PRELOADED if members else ():
         importlib.import_module(module)
-    return [_fork(home, role, node_id, flags) for role, node_id in wanted]
+    return [_fork(home, role, node_id, flags) for role, node_id in members]
 
 
 def await_serving(home: Home, started: Sequence[Launched], limit_s: float = START_LIMIT_S) -> None:
