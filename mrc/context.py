@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from mrc.home import Home
@@ -71,9 +72,14 @@ class Context:
         return self.leaders().tracker()
 
     def leaders(self) -> Leaders:
-        """For long use: asked again, it finds a leader that moved."""
-        from mrc.leaders import CoordinatorLeaders, HomeLeaders
+        """For long use: asked again, it finds a leader that moved. A cluster of several machines is connected once in a process."""
+        from mrc.leaders import HomeLeaders
 
-        if self.cluster:
-            return CoordinatorLeaders(self.cluster, f"mrc-{os.getpid()}", SESSION_TIMEOUT_S)
-        return HomeLeaders(self.home)
+        return _leaders_of(self.cluster) if self.cluster else HomeLeaders(self.home)
+
+
+@cache
+def _leaders_of(cluster: str) -> Leaders:
+    from mrc.leaders import CoordinatorLeaders
+
+    return CoordinatorLeaders(cluster, f"mrc-{os.getpid()}", SESSION_TIMEOUT_S)

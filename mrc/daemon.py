@@ -12,13 +12,16 @@ import sys
 import threading
 import traceback
 from collections.abc import Sequence
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from clusterkit.errors import ClusterError
 from clusterkit.log import start_logging
 from clusterkit.service import Announcement, Service
 from mrc.home import Home
 from mrc.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from coordinator.api import Coordinator
 
 EXIT_STEPPED_DOWN = 3
 
@@ -50,7 +53,7 @@ def serve(home: Home, role: str, node_id: str, flags: Sequence[str], report: Tex
         epoch=int(getattr(service, "epoch", 0)),
     )
     announcement.publish(home.path)
-    _join(announcement, read_settings(home, flags)[0])
+    membership = _join(announcement, read_settings(home, flags)[0])
     log.info("serving at %s", service.address)
     _say(report, "serving")
     _stop_on_signals(service)
@@ -63,6 +66,8 @@ def serve(home: Home, role: str, node_id: str, flags: Sequence[str], report: Tex
         log.critical("stepping down:\n%s", traceback.format_exc())
         os._exit(EXIT_STEPPED_DOWN)
     announcement.withdraw(home.path)
+    if membership is not None:
+        membership.close()
     log.info("ended")
     return 0
 
@@ -76,17 +81,18 @@ def build(home: Home, role: str, node_id: str, flags: Sequence[str]) -> Service:
     return BUILDERS[role](home, node_id, settings)
 
 
-def _join(announcement: Announcement, settings: Settings) -> None:
+def _join(announcement: Announcement, settings: Settings) -> Coordinator | None:
     """Tells the coordinator of several machines who is here; on one machine the home's announcements are enough."""
     url = settings.cluster.coordinator
     if url == "embedded":
-        return
+        return None
     from coordinator.api import Member
     from coordinator.connect import connect
 
     facts = {"pid": str(announcement.pid), "log": announcement.log, "data_dirs": os.pathsep.join(announcement.data_dirs)}
     coordinator = connect(url, f"{announcement.role}-{announcement.id}-member", settings.cluster.session_timeout_s)
     coordinator.membership.join(Member(announcement.role, announcement.id, announcement.address, facts))
+    return coordinator
 
 
 def _stop_on_signals(service: Service) -> None:

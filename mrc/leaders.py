@@ -5,6 +5,7 @@ Daemons are given these as callables and ask again whenever a connection fails, 
 
 from __future__ import annotations
 
+import atexit
 import threading
 from typing import Protocol
 
@@ -60,6 +61,7 @@ class CoordinatorLeaders:
         with self._lock:
             if self._coordinator is None:
                 self._coordinator = connect(self._url, self._member_id, self._timeout_s)
+                atexit.register(self._coordinator.close)  # else its session lingers until the coordinator's timeout
             return self._coordinator
 
     def namenode(self) -> str:
