@@ -119,6 +119,8 @@ def test_a_leader_dies_and_is_started_again(stage: Stage, role: str) -> None:
         return True
 
     assert stage.run(f"/after-{role}", kill) == stage.undisturbed
+    for part in (stage.status["maps"], stage.status["reduces"]):
+        assert (part["failed_attempts"], part["killed_attempts"]) == (0, 0)
     with contextlib.closing(stage.cluster.filesystem()) as filesystem:
         for path, data in kept.items():
             with filesystem.open(path) as file:
