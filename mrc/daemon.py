@@ -14,6 +14,8 @@ import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
+from setproctitle import setproctitle
+
 from clusterkit.errors import ClusterError
 from clusterkit.log import start_logging
 from clusterkit.service import Announcement, Service
@@ -29,7 +31,7 @@ EXIT_STEPPED_DOWN = 3
 def serve(home: Home, role: str, node_id: str, flags: Sequence[str], report: TextIO | None = None) -> int:
     """Runs one daemon in this process until it ends; `report` hears "serving" or the cause of failure in one line."""
     start_logging(f"{role}-{node_id}")
-    _title(f"mrc: {role} {node_id}")
+    setproctitle(f"mrc: {role} {node_id}")
     log = logging.getLogger("mrc.daemon")
     try:
         service = build(home, role, node_id, flags)
@@ -109,15 +111,6 @@ def _say(report: TextIO | None, line: str) -> None:
     if report is not None:
         report.write(" ".join(line.split()) + "\n")
         report.close()
-
-
-def _title(title: str) -> None:
-    """What `ps` shows; a machine without the library shows the command line."""
-    try:
-        import setproctitle
-    except ImportError:
-        return
-    setproctitle.setproctitle(title)
 
 
 def main(arguments: Sequence[str]) -> int:
