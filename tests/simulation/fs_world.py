@@ -78,7 +78,7 @@ class FileSystemWorld:
             (node, block_id)
             for node in self.datanodes
             for block_id in sorted(node.disk)
-            if not node.disk[block_id].bad and self._may_rot(block_id)
+            if not node.disk[block_id].bad and self._may_rot(block_id) and not self._is_suspect(block_id, node.name)
         ]
         if self._healing:
             return
@@ -92,6 +92,10 @@ class FileSystemWorld:
         block = self.namenode.core.rooms.blocks.get(block_id)
         copies = [node.disk[block_id] for node in self.datanodes if block_id in node.disk]
         return block is not None and block.replication > 1 and len(copies) > 1 and not any(copy.bad for copy in copies)
+
+    def _is_suspect(self, block_id: int, datanode: str) -> bool:
+        """Mended, but the news is under way: the namenode could not tell a second flip from the one it knows of."""
+        return datanode in self.namenode.core.rooms.blocks.bad.get(block_id, ())
 
     # ── promises ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
