@@ -332,8 +332,11 @@ class WorkerAgent:
         step.sends.append(Send(DISK, DropAttempt(attempt.launch.job_id, attempt.launch.attempt_id)))
 
     def _bury(self, attempt: Attempt, step: _Step) -> None:
-        """The last process of a forgotten job takes the job's directory with it."""
-        del self.attempts[attempt.launch.attempt_id]
+        """The tracker hears that the slot is free; the last process of a forgotten job takes the job's directory with it."""
+        attempt_id = attempt.launch.attempt_id
+        if attempt.state in (RUNNING, COMMITTING, DYING):
+            self._session.tell(FailedReport(attempt_id, *(attempt.verdict or (ev.Failure("killed", "its job has ended"), True))))
+        del self.attempts[attempt_id]
         if not any(other.launch.job_id == attempt.launch.job_id for other in self.attempts.values()):
             step.sends.append(Send(DISK, DropJob(attempt.launch.job_id)))
 

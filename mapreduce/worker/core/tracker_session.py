@@ -14,7 +14,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from clusterkit.effects import Send
-from mapreduce.worker.core.commands import DISK, TRACKER, Attend, InventoryItem, ProgressReport, RememberEpoch, Report, ReportItem
+from mapreduce.worker.core.commands import (
+    DISK,
+    TRACKER,
+    Attend,
+    FetchFailedReport,
+    InventoryItem,
+    ProgressReport,
+    RememberEpoch,
+    Report,
+    ReportItem,
+)
 from mapreduce.worker.core.events import AttendEnded, ReportLost, ReportTaken
 
 
@@ -60,7 +70,8 @@ class TrackerSession:
             self._news.append(item)
 
     def forget(self, attempt_ids: set[str]) -> None:
-        self._news = [item for item in self._news if item.attempt_id not in attempt_ids]
+        """Of attempts whose job has ended, only their own end is news: the tracker holds the slot of one that it killed until then."""
+        self._news = [item for item in self._news if item.attempt_id not in attempt_ids or not isinstance(item, FetchFailedReport)]
         for attempt_id in sorted(attempt_ids):
             self._progress.pop(attempt_id, None)
 

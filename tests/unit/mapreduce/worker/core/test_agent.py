@@ -323,6 +323,17 @@ def test_forgetting_a_job_kills_its_tasks_and_drops_its_files_after_the_last(sta
     assert sorted(stage.agent.attempts) == ["m2"]
 
 
+def test_the_end_of_a_killed_jobs_tasks_is_told_because_the_tracker_holds_their_slots(stage: Stage) -> None:
+    stage.order(launch("m0"), launch("m1"), launch("m2"))  # m2 waits for a slot
+    kill = [ev.KillAttempt(name, "the job has ended") for name in ("m0", "m1", "m2")]
+    told = items(stage.order(*kill, ev.ForgetJob("job_1")))
+    told += items(stage.take()) + items(stage.tell(ev.TaskExited("m0", -9, "SIGKILL")))
+    told += items(stage.take()) + items(stage.tell(ev.TaskExited("m1", -9, "SIGKILL")))
+    verdict = ev.Failure("killed", "the job has ended")
+    assert sorted(told, key=lambda item: str(item.attempt_id)) == [cmd.FailedReport(name, verdict, True) for name in ("m0", "m1", "m2")]
+    assert stage.agent.attempts == {}
+
+
 def test_the_warm_servers_death_is_no_jobs_fault(stage: Stage) -> None:
     stage.order(launch("m0"), launch("m1"))
     why = "the warm task server was killed by SIGKILL"
