@@ -125,11 +125,6 @@ class Blocks:
             self.held.setdefault(uuid, {})[ref.id] = None
         return SOUND
 
-    def has_no_use_for(self, unfinished: BlockRef) -> bool:
-        """May what a dead writer left of a block be deleted? Of a complete block only when a sound replica exists somewhere."""
-        block = self._overlay.get_block(unfinished.id)
-        return block is None or (block.state == COMPLETE and bool(self.sound.get(block.id)))
-
     def lost(self, uuid: str, block_id: int) -> None:
         """A datanode no longer has it, in whatever condition."""
         self._forget_held(uuid, block_id)

@@ -106,6 +106,10 @@ class Datanodes:
     def is_stale(self, node: Datanode, now: Instant) -> bool:
         return now.mono_us - node.contact_us > self._options.stale_us
 
+    def is_sure(self, node: Datanode, now: Instant) -> bool:
+        """Is what is known of its replicas to be built on, when another's is to be deleted?"""
+        return node.alive and node.reported and not self.is_stale(node, now)
+
     def silent(self, now: Instant) -> list[Datanode]:
         """Live ones that have been silent for too long."""
         limit = now.mono_us - self._options.dead_after_us

@@ -144,7 +144,7 @@ class Replication:
         for block_id in list(self._blocks.over)[:SCANNED_MAX]:
             block = self._blocks.require(block_id)
             nodes = [node for uuid in self._blocks.holders(block_id) if (node := self._datanodes.get(uuid)) is not None]
-            sure = [node for node in nodes if node.alive and node.reported and not self._datanodes.is_stale(node, now)]
+            sure = [node for node in nodes if self._datanodes.is_sure(node, now)]
             excess = len(sure) - block.replication
             while excess > 0:
                 victim = self._excess(sure)
@@ -180,7 +180,7 @@ class Replication:
 
     def _repair_one(self, block: Block, node: Datanode, ref: BlockRef, now: Instant) -> None:
         sound = [other for uuid in self._blocks.holders(block.id) if (other := self._datanodes.get(uuid)) is not None and other.alive]
-        if ref.stamp < block.stamp and any(not self._datanodes.is_stale(other, now) for other in sound):
+        if ref.stamp < block.stamp and any(self._datanodes.is_sure(other, now) for other in sound):
             self._blocks.lost(node.uuid, block.id)
             node.invalidate(ref)
             return

@@ -14,6 +14,7 @@ from minihdfs.namenode.core.blocks import BAD, IS_BUILDING, SOUND, UNKNOWN
 from minihdfs.namenode.core.commands import HeartbeatReply, Refusal, Registered, ReportTaken, Reregister
 from minihdfs.namenode.core.datanodes import Datanode, OpenReport
 from minihdfs.namenode.core.parking import DATANODE_COMES
+from minihdfs.namenode.core.records import COMPLETE
 from minihdfs.namenode.core.rooms import Rooms
 
 
@@ -62,11 +63,22 @@ def full_block_report(rooms: Rooms, event: events.FullBlockReport) -> ReportTake
             take_replica(rooms, node, ref)
     for ref in event.unfinished:
         report.named.add(ref.id)
-        if rooms.blocks.has_no_use_for(ref):
-            node.invalidate(ref)
+        if node.received_at.get(ref.id, 0) <= event.begun_sequence:
+            rooms.blocks.lost(node.uuid, ref.id)  # a crash may have undone what it reported before
+            if _has_no_use_for(rooms, ref):
+                node.invalidate(ref)
     if event.last:
         _finish(rooms, node, report, event.begun_sequence)
     return ReportTaken(rooms.epoch)
+
+
+def _has_no_use_for(rooms: Rooms, unfinished: BlockRef) -> bool:
+    """May what a dead writer left of a block be deleted? Of a complete block only when somebody surely has a sound replica."""
+    block = rooms.blocks.get(unfinished.id)
+    if block is None:
+        return True
+    holders = [node for uuid in rooms.blocks.holders(block.id) if (node := rooms.datanodes.get(uuid)) is not None]
+    return block.state == COMPLETE and any(rooms.datanodes.is_sure(node, rooms.now) for node in holders)
 
 
 def _finish(rooms: Rooms, node: Datanode, report: OpenReport, begun_sequence: int) -> None:
