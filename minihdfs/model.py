@@ -10,6 +10,7 @@ from dataclasses import dataclass
 ROOT_INODE_ID = 16385  # Hadoop's; foreign clients print it
 DEFAULT_BLOCK_BYTES = 128 << 20
 MIN_BLOCK_BYTES = 1 << 10
+MAX_BLOCK_BYTES = 1 << 40
 MAX_COMPONENT_BYTES = 255
 MAX_PATH_BYTES = 8000
 BLOCK_POOL = "mrcluster"  # HDFS's block pool id; one pool per cluster here, so it is only echoed

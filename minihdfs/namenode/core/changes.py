@@ -22,6 +22,8 @@ from minihdfs.namenode.core.records import Inode
 from minihdfs.namenode.core.rooms import Rooms
 
 MODE_BITS = 0o1777
+LATEST_US = (1 << 63) - 1
+"""The last moment that records can hold."""
 
 
 @dataclass(slots=True)
@@ -242,6 +244,8 @@ def set_times(rooms: Rooms, event: events.SetTimes) -> None:
     rooms.safemode.require_off(f"set times of {event.path}")
     inode = rooms.namespace.existing(event.caller, event.path)
     rooms.permissions.check(event.caller, inode, WRITE, event.path)
+    if max(event.modified_us, event.accessed_us) > LATEST_US:
+        raise InvalidArgument(f"times of {event.path} are beyond what can be recorded")
     modified = inode.modified_us if event.modified_us < 0 else event.modified_us
     accessed = inode.accessed_us if event.accessed_us < 0 else event.accessed_us
     rooms.commit(edits.TimesSet(inode.id, modified, accessed), event.caller, True)

@@ -17,7 +17,7 @@ from minihdfs.errors import (
     NoDatanodes,
     NotReplicatedYet,
 )
-from minihdfs.model import MIN_BLOCK_BYTES, BlockRef, FileStatus, LocatedBlock
+from minihdfs.model import MAX_BLOCK_BYTES, MIN_BLOCK_BYTES, BlockRef, FileStatus, LocatedBlock
 from minihdfs.namenode.core import edits, events
 from minihdfs.namenode.core.changes import place_for
 from minihdfs.namenode.core.commands import Answer, Refusal
@@ -38,6 +38,8 @@ def create(rooms: Rooms, event: events.Create) -> FileStatus:
     block_bytes = event.block_bytes or defaults.block_bytes
     if block_bytes < MIN_BLOCK_BYTES:
         raise InvalidArgument(f"block size {block_bytes} of {path} is below the minimum of {MIN_BLOCK_BYTES}")
+    if block_bytes > MAX_BLOCK_BYTES:
+        raise InvalidArgument(f"block size {block_bytes} of {path} is above the maximum of {MAX_BLOCK_BYTES}")
     place = place_for(rooms, caller, path, create_parents=event.create_parents)
     found = place.existing
     if found is not None:
@@ -95,7 +97,7 @@ def _open_file(rooms: Rooms, path: str, inode_id: int, client_name: str, caller:
         raise FileNotFound(f"File does not exist: {path} (inode {inode_id}); it was deleted while {client_name} wrote it")
     if inode.is_directory:
         raise IsADirectory(f"{path} is a directory")
-    if inode.client_name != client_name:
+    if inode.client_name != client_name or not client_name:  # a closed file's is "", and nobody may go by that name
         holder = f"it is open by {inode.client_name}" if inode.client_name else "it is closed"
         raise LeaseExpired(f"No lease on {path} (inode {inode.id}) for {client_name}: {holder}")
     rooms.leases.renew(client_name, rooms.now.mono_us)
@@ -107,12 +109,19 @@ def _commit_last(rooms: Rooms, inode: Inode, last: BlockRef) -> None:
     block = rooms.blocks.require(inode.blocks[-1])
     if block.state != BUILDING:
         return
-    if last.stamp != block.stamp or last.length < 0:
+    _check_length(inode, last)
+    if last.stamp != block.stamp:
         raise InvalidArgument(f"block {last.id} was said to end with stamp {last.stamp}, length {last.length}; its stamp is {block.stamp}")
     if last.length == 0:
         rooms.commit(edits.BlockDropped(inode.id, block.id))
     else:
         rooms.commit(edits.BlockCommitted(inode.id, block.id, block.stamp, last.length))
+
+
+def _check_length(inode: Inode, block: BlockRef) -> None:
+    """No block is longer than its file's blocks are: whoever says so would make numbers that no record can hold."""
+    if not 0 <= block.length <= inode.block_bytes:
+        raise InvalidArgument(f"block {block.id} was said to have {block.length} bytes; blocks of its file have {inode.block_bytes}")
 
 
 def _await_replica(rooms: Rooms, inode: Inode, late: Answer | Refusal) -> None:
@@ -125,7 +134,7 @@ def add_block(rooms: Rooms, event: events.AddBlock) -> LocatedBlock:
     rooms.safemode.require_off(f"add a block to {event.path}")
     inode = _open_file(rooms, event.path, event.inode_id, event.client_name, event.caller)
     previous, last_id = event.previous, inode.blocks[-1] if inode.blocks else 0
-    if previous is not None and previous.id == last_id:
+    if previous is not None and last_id and previous.id == last_id:
         _commit_last(rooms, inode, previous)
         inode = rooms.namespace.require(inode.id)
     elif last_id:
@@ -190,7 +199,7 @@ def complete(rooms: Rooms, event: events.Complete) -> bool:
     inode = _open_file(rooms, event.path, event.inode_id, event.client_name, event.caller)
     inode = _without_stray(rooms, inode, event.last)
     last_id = inode.blocks[-1] if inode.blocks else 0
-    if event.last is not None and event.last.id == last_id:
+    if event.last is not None and last_id and event.last.id == last_id:
         _commit_last(rooms, inode, event.last)
         inode = rooms.namespace.require(inode.id)
     elif event.last is not None and event.last.length:
@@ -226,6 +235,7 @@ def fsync(rooms: Rooms, event: events.Fsync) -> None:
     inode = _open_file(rooms, event.path, event.inode_id, event.client_name, event.caller)
     if inode.blocks and event.last_block_length > 0:
         block = rooms.blocks.require(inode.blocks[-1])
+        _check_length(inode, BlockRef(block.id, block.stamp, event.last_block_length))
         if block.state == BUILDING and event.last_block_length > block.length:
             rooms.commit(edits.BlockLengthNoted(inode.id, block.id, event.last_block_length))
 
@@ -251,7 +261,8 @@ def close_for_writer(rooms: Rooms, inode: Inode, *, forced: bool = False) -> boo
     """
     last = rooms.blocks.require(inode.blocks[-1]) if inode.blocks else None
     if last is not None and last.state == BUILDING:
-        found = [ref for ref in rooms.blocks.building.get(last.id, {}).values() if ref.stamp >= last.stamp and ref.length > 0]
+        reported = rooms.blocks.building.get(last.id, {}).values()
+        found = [ref for ref in reported if last.stamp <= ref.stamp <= rooms.last_stamp and 0 < ref.length <= inode.block_bytes]
         if found:
             stamp, length = max((ref.stamp, ref.length) for ref in found)
             rooms.commit(edits.BlockCommitted(inode.id, last.id, stamp, length))
@@ -296,6 +307,7 @@ def update_pipeline(rooms: Rooms, event: events.UpdatePipeline) -> None:
             f"pipeline of block {block.id} (stamp {block.stamp}, {block.length} bytes) cannot go on as block {event.new.id} "
             f"(stamp {event.new.stamp}, {event.new.length} bytes)"
         )
+    _check_length(inode, event.new)
     if event.new.stamp != block.stamp:
         rooms.commit(edits.PipelineUpdated(inode.id, block.id, event.new.stamp, event.new.length), event.caller, True)
     rooms.blocks.pipelines[block.id] = event.datanodes
