@@ -25,6 +25,7 @@ def main() -> int:
         module = importlib.import_module(f"bench.{name}")
         sys.stdout.write(f"== {name}: {(module.__doc__ or '').strip().splitlines()[0]}\n")
         sys.stdout.flush()
+        sys.argv = [f"bench {name}"]  # a benchmark with options of its own is run by itself: python -m bench.NAME --help
         module.main()
     return 0
 
