@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from shlex import quote
 
 from clusterkit.errors import UsageError
 from minihdfs.errors import AccessDenied, DirectoryNotEmpty, FileAlreadyExists, FileNotFound, InvalidArgument, IsADirectory, NotADirectory
@@ -20,7 +21,9 @@ def mkdir(verb: Verb, paths: Sequence[str], *, parents: bool) -> int:
             target = verb.target(text)
             status = target.fs.find(target.path)
             if status is not None and not (parents and status.is_directory):
-                raise FileAlreadyExists(f"{text} exists" + ("" if status.is_directory else " and is a file"))
+                raise FileAlreadyExists(
+                    f"{text} exists" + ("" if status.is_directory else " and is a file"), next_command=f"mrc fs ls -d {quote(text)}"
+                )
             above = target.path.rstrip("/").rpartition("/")[0] or "/"
             if not parents and not target.fs.exists(above):
                 raise FileNotFound(f"{target.shown(above)}: no such directory", next_command=f"mrc fs mkdir -p {text}")
@@ -59,9 +62,9 @@ def rmdir(verb: Verb, paths: Sequence[str], *, ignore_non_empty: bool) -> int:
                 raise NotADirectory(f"{found.shown} is not a directory")
             try:
                 found.fs.delete(found.path, recursive=False)
-            except DirectoryNotEmpty:
+            except DirectoryNotEmpty as error:
                 if not ignore_non_empty:
-                    raise
+                    raise DirectoryNotEmpty(error.message, next_command=f"mrc fs rm -r {quote(found.shown)}") from None
     return verb.exit_code
 
 

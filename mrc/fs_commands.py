@@ -18,10 +18,14 @@ ALIASES = {"copyFromLocal": "put", "copyToLocal": "get", "text": "cat"}
 
 
 class FsGroup(click.Group):
-    """Takes `-ls` for `ls`."""
+    """Takes `-ls` for `ls`, and `-help ls` for `ls --help`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if args and args[0].startswith("-") and not args[0].startswith("--") and self._known(args[0][1:]):
+        if args and args[0] in ("-help", "-usage", "-h"):
+            args = [*(verb.removeprefix("-") for verb in args[1:2]), "--help"]
+        elif args and args[0].startswith("-") and not args[0].startswith("--"):
+            if not self._known(args[0][1:]):
+                ctx.fail(f"No such command '{args[0]}'.")
             args = [args[0][1:], *args[1:]]
         return super().parse_args(ctx, args)
 
@@ -44,6 +48,11 @@ def fs() -> None:
 
 def _json(function: F) -> F:
     return click.option("-o", "output", type=click.Choice(["text", "json"]), default="text", help="How to print [default: text].")(function)
+
+
+def _last_is_destination(words: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
+    """A single word is a source, as Hadoop has it: it goes to the current directory of the other side."""
+    return (words[:-1], words[-1]) if len(words) > 1 else (words, ".")
 
 
 _human = click.option("-h", "human", is_flag=True, help="Sizes as 1.5 K, 64.0 M.")
@@ -152,8 +161,7 @@ def test(obj: object, path: str, question: str | None) -> int:
 
 
 @fs.command()
-@click.argument("sources", nargs=-1, required=True, metavar="LOCAL...")
-@click.argument("destination", metavar="PATH")
+@click.argument("words", nargs=-1, required=True, metavar="LOCAL... [PATH]")
 @_force
 @_preserve
 @click.option("-l", is_flag=True, hidden=True, expose_value=False)
@@ -161,28 +169,27 @@ def test(obj: object, path: str, question: str | None) -> int:
 @click.option("--replication", type=click.IntRange(1, 512), default=None, help="Replicas of the new files.")
 @click.option("--block-bytes", type=click.IntRange(1024), default=None, help="Block size of the new files.")
 @click.pass_obj
-def put(obj: object, /, sources: tuple[str, ...], destination: str, force: bool, preserve: bool, direct: bool, **sizes: int | None) -> int:
-    """Copy files and directories of this machine into the cluster; `-` is standard input."""
+def put(obj: object, /, words: tuple[str, ...], force: bool, preserve: bool, direct: bool, **sizes: int | None) -> int:
+    """Copy files and directories of this machine into the cluster; `-` is standard input. Without PATH: to your home directory there."""
     from mrc.fs_targets import Verb
     from mrc.fs_transfer import CopyOptions, put
 
     replication, block_bytes = sizes["replication"] or 0, sizes["block_bytes"] or 0
-    return put(Verb(obj), sources, destination, CopyOptions(force, preserve, replication, block_bytes, direct))
+    return put(Verb(obj), *_last_is_destination(words), CopyOptions(force, preserve, replication, block_bytes, direct))
 
 
 @fs.command()
-@click.argument("sources", nargs=-1, required=True, metavar="PATH...")
-@click.argument("destination", metavar="LOCAL")
+@click.argument("words", nargs=-1, required=True, metavar="PATH... [LOCAL]")
 @_force
 @_preserve
 @click.option("-ignoreCrc", "-crc", is_flag=True, hidden=True, expose_value=False)
 @click.pass_obj
-def get(obj: object, sources: tuple[str, ...], destination: str, force: bool, preserve: bool) -> int:
-    """Copy files and directories out of the cluster; `-` is standard output."""
+def get(obj: object, words: tuple[str, ...], force: bool, preserve: bool) -> int:
+    """Copy files and directories out of the cluster; `-` is standard output. Without LOCAL: into the current directory."""
     from mrc.fs_targets import Verb
     from mrc.fs_transfer import CopyOptions, get
 
-    return get(Verb(obj), sources, destination, CopyOptions(force, preserve))
+    return get(Verb(obj), *_last_is_destination(words), CopyOptions(force, preserve))
 
 
 @fs.command()

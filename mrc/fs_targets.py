@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from urllib.parse import unquote, urlsplit
 
 from clusterkit.errors import ClusterError, Unavailable, UsageError
@@ -103,7 +104,7 @@ class Verb:
         target = self.target(text)
         entries = target.fs.glob(target.path)
         if not entries:
-            raise FileNotFound(f"{text}: no such file or directory", next_command=f"mrc fs ls {_parent(target)}")
+            raise FileNotFound(f"{text}: no such file or directory", next_command=f"mrc fs ls {quote(_nearest(target))}")
         return [Found(target, entry) for entry in entries]
 
     def each(self, texts: Sequence[str]) -> Iterator[Found]:
@@ -160,5 +161,10 @@ def show(text: str) -> str:
     return text
 
 
-def _parent(target: Target) -> str:
-    return target.shown(target.path.rstrip("/").rpartition("/")[0] or "/")
+def _nearest(target: Target) -> str:
+    """The closest directory above that exists, so that listing it works."""
+    above = target.path.rstrip("/")
+    while above := above.rpartition("/")[0]:
+        if target.fs.exists(above):
+            return target.shown(above)
+    return target.shown("/")

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import BinaryIO
 
 from clusterkit.errors import ClusterError, UsageError
@@ -69,7 +70,7 @@ def put(verb: Verb, sources: Sequence[str], destination: str, options: CopyOptio
     for text in sources:
         with verb.trying():
             if text == "-":
-                _must_be_free(target, status, options)
+                _must_be_free(target, status, options, "put -f -")
                 _write(target.fs, target.path, sys.stdin.buffer, None, options, progress)
                 continue
             for source in local_matches(text):
@@ -92,7 +93,7 @@ def _put_one(verb: Verb, fs: FileSystem, source: Path, path: str, options: CopyO
     else:
         if not source.is_file() and not source.is_fifo():
             raise FileNotFound(f"{source}: no such file on this machine") if not source.exists() else FsError(f"{source} is no file")
-        _must_be_free(Target(fs, path), status, options)
+        _must_be_free(Target(fs, path), status, options, f"put -f {quote(str(source))}")
         with source.open("rb", buffering=0) as file:
             _write(fs, path, file, os.fstat(file.fileno()), options, progress)
     if options.preserve:
@@ -195,7 +196,7 @@ def _copy_one(verb: Verb, found: Found, fs: FileSystem, path: str, options: Copy
             with verb.trying():
                 _copy_one(verb, found.at(entry), fs, _inside(path, entry.name), options, progress)
     else:
-        _must_be_free(Target(fs, path), status, options)
+        _must_be_free(Target(fs, path), status, options, f"cp -f {quote(found.shown)}")
         with found.fs.open(found.path) as source:
             progress.file(path, source.length)
             for attempt in range(1, ATTEMPTS + 1):
@@ -245,7 +246,8 @@ def _get_one(verb: Verb, found: Found, target: Path, options: CopyOptions, progr
         if target.is_dir():
             raise IsADirectory(f"{target} is a directory: a file cannot be put over it")
         if os.path.lexists(target) and not options.overwrite:
-            raise FileAlreadyExists(f"{target} exists on this machine", next_command="mrc fs get -f …")
+            by_force = f"mrc fs get -f {quote(found.shown)} {quote(str(target))}"
+            raise FileAlreadyExists(f"{target} exists on this machine", next_command=by_force)
         _get_file(found, target, progress)
     if options.preserve:
         status = found.entry.status
@@ -346,13 +348,13 @@ def _destination(target: Target, *, several: bool) -> FileStatus | None:
     return status
 
 
-def _must_be_free(target: Target, status: FileStatus | None, options: CopyOptions) -> None:
+def _must_be_free(target: Target, status: FileStatus | None, options: CopyOptions, by_force: str) -> None:
     if status is None:
         return
     if status.is_directory:
         raise IsADirectory(f"{target.shown()} is a directory: a file cannot be put over it")
     if not options.overwrite:
-        raise FileAlreadyExists(f"{target.shown()} exists", next_command=f"mrc fs put -f … {target.shown()}")
+        raise FileAlreadyExists(f"{target.shown()} exists", next_command=f"mrc fs {by_force} {quote(target.shown())}")
 
 
 def _inside(directory: str, name: str) -> str:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import click
 
-from clusterkit.errors import EXIT_FAILED, EXIT_INTERRUPTED, ClusterError
+from clusterkit.errors import EXIT_FAILED, EXIT_INTERRUPTED, ClusterError, NotPermitted, UsageError
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "up": ("mrc.up_command:up", "Start what is missing of this machine's cluster."),
@@ -70,18 +72,40 @@ def run(arguments: list[str]) -> int:
         return outcome if isinstance(outcome, int) else 0
     except click.exceptions.Exit as leaving:
         return leaving.exit_code
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return error.exit_code
+    except click.ClickException as error:
+        return say(_as_ours(error))
     except (KeyboardInterrupt, click.Abort):
         sys.stderr.write("interrupted\n")
         return EXIT_INTERRUPTED
     except ClusterError as error:
         return say(error)
-    except BrokenPipeError:
+    except BrokenPipeError:  # before OSError, which it is
         # The reader of our output went away (`mrc fs cat … | head`): nothing more to say, and nothing to flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
+    except OSError as error:
+        if error.filename is None:
+            raise  # no file of anybody's: a bug of ours
+        return say(_of_a_file(error))
+
+
+def _of_a_file(error: OSError) -> ClusterError:
+    """This machine refuses a file or directory, most often the home."""
+    kind = NotPermitted if isinstance(error, PermissionError) else ClusterError
+    return kind(
+        f"{error.filename}: {(error.strerror or str(error)).lower()}", next_command=f"ls -ld {quote(str(Path(error.filename).parent))}"
+    )
+
+
+def _as_ours(error: click.ClickException) -> UsageError:
+    """What click found wrong with the words, in the form of every other error."""
+    said = " ".join(error.format_message().split()).removesuffix(".")
+    context = getattr(error, "ctx", None)
+    asked = context.command_path if context is not None else "mrc"
+    return UsageError(said[:1].lower() + said[1:], next_command=f"{asked} --help")
 
 
 def say(error: ClusterError) -> int:

@@ -76,11 +76,11 @@ def test_wrong_usage_is_two(shell: Shell) -> None:
     shell.file("job.py", HEAD + BODY.format("yield line, 1") + "    needed: int\n")
     shell.file("text", "a\n")
     for arguments, said in (
-        ((), "Missing argument"),
+        ((), "missing argument"),
         (("job.py", "--needed", 1, "text"), "needs an input and an output"),
         (("job.py", "text", "out"), "A needs --needed"),
         (("job.py", "--needed", "x", "text", "out"), "'x' is not a valid integer"),
-        (("job.py", "--reducers", 2, "text", "out"), "No such option"),
+        (("job.py", "--reducers", 2, "text", "out"), "no such option"),
         (("--reducers", "x", "job.py", "text", "out"), "'x' is not a valid integer"),
         (("--reducers", -1, "job.py", "--needed", 1, "text", "out"), "reducers is -1"),
         (("none.py", "text", "out"), "none.py does not exist"),
