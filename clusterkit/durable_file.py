@@ -17,6 +17,14 @@ def fsync_directory(path: Path | str) -> None:
         os.close(fd)
 
 
+def make_directory(path: Path) -> None:
+    """Makes it and what is missing above it, each name fsynced: a power cut must not take a directory with all that is in it."""
+    missing = [path, *path.parents]
+    for directory in reversed([one for one in missing if not one.exists()]):
+        directory.mkdir(mode=0o700, exist_ok=True)
+        fsync_directory(directory.parent)
+
+
 def write_durably(path: Path, data: bytes, mode: int = 0o600) -> None:
     """Replaces `path` with `data`: readers see the old or the new bytes, a crash leaves one of the two."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")

@@ -18,14 +18,15 @@ from pathlib import Path
 
 from crc32c import crc32c
 
-from clusterkit.durable_file import fsync_directory
+from clusterkit.durable_file import fsync_directory, make_directory
 from clusterkit.errors import CorruptRecord, Fenced
 from clusterkit.journal import JournalRecord
 
 MAGIC = b"mrcjrnl\x01"
 VERSION = 1
 SEGMENT_BYTES = 64 << 20
-MAX_PAYLOAD_BYTES = 64 << 20
+MAX_RECORD_BYTES = 1 << 30
+"""A larger record is refused before a byte of it is written: what could not be read back must never be acknowledged."""
 _HEADER = struct.Struct(">8sIQII")  # magic, version, first txid, crc of the record before, crc of these
 _FRAME = struct.Struct(">II")  # length of what follows, its crc32c
 _BODY = struct.Struct(">QQI")  # txid, epoch, crc of the previous record
@@ -44,7 +45,7 @@ class LocalJournal:
     def __init__(self, directory: Path, *, segment_bytes: int = SEGMENT_BYTES) -> None:
         """Opens (or begins) the journal and cuts a torn tail. Raises CorruptRecord."""
         self._directory = Path(directory)
-        self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_directory(self._directory)
         self._segment_bytes = segment_bytes
         self._last_txid, self._last_epoch, self._last_crc = 0, 0, 0
         self._failed = False
@@ -56,6 +57,10 @@ class LocalJournal:
         if self._segments:
             self._fd = os.open(self._segments[-1].path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
             self._size = os.fstat(self._fd).st_size
+            # A process that died between a write and its fsync left records that are only in the page cache. Whoever replays them builds
+            # on them (a store takes them, answers tell of them), so they are made durable first, and so is the segment's name.
+            os.fsync(self._fd)
+            fsync_directory(self._directory)
         else:
             self._begin_segment()
 
@@ -91,6 +96,8 @@ class LocalJournal:
                 raise ValueError(f"journal got txid {record.txid} after {txid}")
             if record.epoch < epoch:
                 raise Fenced(f"journal holds epoch {epoch}; an append with epoch {record.epoch} is refused")
+            if len(record.payload) > MAX_RECORD_BYTES - _BODY.size:
+                raise ValueError(f"journal got a record of {len(record.payload)} bytes, which it could not read back")
             body = _BODY.pack(record.txid, record.epoch, crc) + record.payload
             txid, epoch, crc = record.txid, record.epoch, crc32c(body)
             parts += (_FRAME.pack(len(body), crc), body)
@@ -208,7 +215,7 @@ def _record_at(data: bytes, offset: int) -> tuple[JournalRecord, int, int, int] 
         return None
     length, crc = _FRAME.unpack_from(data, offset)
     start, end = offset + _FRAME.size, offset + _FRAME.size + length
-    if not _BODY.size <= length <= MAX_PAYLOAD_BYTES or end > len(data):
+    if not _BODY.size <= length <= MAX_RECORD_BYTES or end > len(data):
         return None
     body = memoryview(data)[start:end]
     if crc32c(body) != crc:

@@ -10,19 +10,21 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 import msgspec
 
-from clusterkit.durable_file import fsync_directory, write_durably
+from clusterkit.durable_file import fsync_directory, make_directory, write_durably
 from clusterkit.errors import ClusterError, CorruptRecord, Fenced
 
 T = TypeVar("T")
 
 IDENTITY_MAGIC = "mrcluster identity"
 IDENTITY_VERSION = 1
+LOCK_PATIENCE_S = 0.2
 
 
 class Service(Protocol):
@@ -69,14 +71,12 @@ class DataDirectory:
     def open(cls, path: Path, role: str, node_id: str) -> DataDirectory:
         """Raises ClusterError when another process holds it or it belongs to another node."""
         path = Path(path)
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_directory(path)
         fd = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _lock(fd):
             holder = os.pread(fd, 32, 0).decode(errors="replace").strip() or "?"
             os.close(fd)
-            raise ClusterError(f"{path} is in use by process {holder}", next_command="mrc status") from None
+            raise ClusterError(f"{path} is in use by process {holder}", next_command="mrc status")
         os.ftruncate(fd, 0)
         os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
         try:
@@ -149,6 +149,19 @@ class DataDirectory:
     def _save(self, identity: Identity) -> None:
         write_durably(self.path / "identity.json", msgspec.json.encode(identity))
         self._identity = identity
+
+
+def _lock(fd: int) -> bool:
+    """False when another daemon holds it. Somebody who only asks (`is_held`) has it for microseconds: that must not refuse a daemon."""
+    deadline = time.monotonic() + LOCK_PATIENCE_S
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.005)
 
 
 def is_held(data_directory: Path) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from clusterkit import journal_local
 from clusterkit.errors import CorruptRecord, Fenced
 from clusterkit.journal import Journal, JournalRecord
 from clusterkit.journal_local import LocalJournal
@@ -133,3 +135,37 @@ def test_a_crash_forgets_only_what_was_not_synced() -> None:
     journal.crash()
     assert [r.txid for r in journal.read()] == [1, 2, 3]
     journal.append(records(4, 4))
+
+
+def test_a_record_that_could_not_be_read_back_is_refused_before_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal_local, "MAX_RECORD_BYTES", 1000)
+    journal = LocalJournal(tmp_path / "j")
+    journal.append(records(1, 1))
+    with pytest.raises(ValueError, match="2000 bytes"):
+        journal.append([JournalRecord(2, 1, b"x" * 500), JournalRecord(3, 1, b"x" * 2000)])
+    journal.append([JournalRecord(2, 1, b"x" * 900)])
+    journal.sync()
+    journal.close()
+    assert LocalJournal(tmp_path / "j").last_txid() == 2
+
+
+def test_a_large_record_comes_back(tmp_path: Path) -> None:
+    """A tracker's checkpoint holds every job's plan."""
+    large = JournalRecord(1, 1, bytes(70 << 20))
+    journal = LocalJournal(tmp_path / "j")
+    journal.append([large])
+    journal.sync()
+    journal.close()
+    assert list(LocalJournal(tmp_path / "j").read()) == [large]
+
+
+def test_what_a_dead_process_wrote_and_did_not_sync_is_durable_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its process may have died between the write and the fsync: whoever replays the record builds on it."""
+    LocalJournal(tmp_path / "j").append(records(1, 3))
+    (path,) = (tmp_path / "j").glob("edits_*")
+    synced: list[int] = []
+    fsync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda fd: (synced.append(os.fstat(fd).st_ino), fsync(fd)))
+    journal = LocalJournal(tmp_path / "j")
+    assert {path.stat().st_ino, path.parent.stat().st_ino} <= set(synced)
+    assert journal.last_txid() == 3

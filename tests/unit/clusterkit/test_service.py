@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -65,3 +66,21 @@ def test_announcements_come_and_go(tmp_path: Path) -> None:
     said.withdraw(tmp_path)
     said.withdraw(tmp_path)
     assert list(announcements(tmp_path)) == []
+
+
+def test_asking_whether_a_directory_is_held_keeps_no_daemon_from_it(tmp_path: Path) -> None:
+    DataDirectory.open(tmp_path / "d", "datanode", "d1").close()
+    done = threading.Event()
+
+    def ask() -> None:
+        while not done.is_set():
+            is_held(tmp_path / "d")
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        for _ in range(200):
+            DataDirectory.open(tmp_path / "d", "datanode", "d1").close()
+    finally:
+        done.set()
+        asking.join()
