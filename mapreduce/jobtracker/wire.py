@@ -17,9 +17,15 @@ from mapreduce.plan.spec import FailureReport, JobSpec
 # ── what comes in ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+MAX_REDUCES, MAX_ATTEMPTS, MAX_FILE_ID = 100_000, 100, (1 << 64) - 1
+
+
 def plan(request: pb.SubmitRequest) -> JobPlan:
-    """Raises UsageError for a spec that does not decode."""
+    """Raises UsageError for a spec that does not decode, or whose numbers the journal or a worker could not hold."""
     spec = JobSpec.from_json(request.spec_json)
+    _check_range("reducers", spec.reducers, 0, MAX_REDUCES)
+    _check_range("max_attempts", spec.max_attempts, 1, MAX_ATTEMPTS)
+    _check_range("replaced_inode_id", spec.replaced_inode_id, 0, MAX_FILE_ID)
     maps = tuple(MapInput(msgspec.json.encode(split), tuple(split.hosts)) for split in spec.splits)
     return JobPlan(
         spec.name,
@@ -31,6 +37,11 @@ def plan(request: pb.SubmitRequest) -> JobPlan:
         spec.max_attempts,
         spec.replaced_inode_id if spec.overwrite else 0,
     )
+
+
+def _check_range(name: str, value: int, least: int, most: int) -> None:
+    if not least <= value <= most:
+        raise UsageError(f"{name} = {value} is not within {least}…{most}")
 
 
 def counters(message: pb.Counters) -> Counters:

@@ -63,7 +63,7 @@ def _launch(launch: pb.Launch) -> ev.Launch:
             tuple(_location(one) for one in launch.known),
             msgspec.json.encode(work),
         )
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, OverflowError) as error:
         raise CorruptRecord(f"the spec of {launch.attempt_id} does not decode: {error}") from error
 
 

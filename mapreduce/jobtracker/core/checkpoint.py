@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mapreduce.jobtracker.core import edits
+from mapreduce.jobtracker.core.model import Counters
 from mapreduce.jobtracker.core.records import JobRecord, StageRecord, TaskRecord
+
+_INT64 = (1 << 63) - 1
 
 
 def images(jobs: Iterable[JobRecord]) -> tuple[edits.JobImage, ...]:
@@ -27,12 +30,17 @@ def _image_of(job: JobRecord) -> edits.JobImage:
         job.state,
         _stage_image(job.maps),
         _stage_image(job.reduces),
-        job.counters(),
+        _within_int64(job.counters()),
         job.error,
         job.failure_json,
         job.staging_cleared,
         job.rows,
     )
+
+
+def _within_int64(counters: Counters) -> Counters:
+    """Each task's counters are, their sums need not be; a journal's numbers are."""
+    return tuple((group, name, max(-_INT64, min(value, _INT64))) for group, name, value in counters)
 
 
 def _stage_image(stage: StageRecord) -> edits.StageImage:

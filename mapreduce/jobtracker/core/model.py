@@ -10,6 +10,9 @@ from dataclasses import dataclass
 MAP, REDUCE = "map", "reduce"
 LETTERS = {MAP: "m", REDUCE: "r"}
 
+MAX_ATTEMPT_ID_CHARACTERS = 100
+"""Ours have about 40. Python refuses to make a number of thousands of digits, and nothing may raise here."""
+
 Counters = tuple[tuple[str, str, int], ...]
 """(group, name, value), sorted, each (group, name) once."""
 
@@ -54,7 +57,7 @@ class AttemptId:
     @staticmethod
     def parse(text: str) -> AttemptId | None:
         """None for anything that is not an attempt's id in its one spelling."""
-        parts = text.split("_")
+        parts = text.split("_") if len(text) <= MAX_ATTEMPT_ID_CHARACTERS else []
         if len(parts) != 6 or parts[0] != "attempt" or parts[3] not in ("m", "r"):
             return None
         if not all(part.isascii() and part.isdigit() for part in (parts[1], parts[2], parts[4], parts[5])):

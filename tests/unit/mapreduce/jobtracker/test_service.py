@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from clusterkit.errors import Fenced, UsageError
@@ -40,6 +41,9 @@ def test_what_cannot_be_answered_comes_back_as_the_error_it_is(house: House) -> 
         house.stub.Job(pb.JobRequest(job_id="@"))
     with pytest.raises(UsageError):
         house.stub.Submit(pb.SubmitRequest(token="x", spec_json=b"{}"))
+    for numbers in ({"reducers": 10**9}, {"reducers": -1}, {"max_attempts": 10**30}, {"replaced_inode_id": 1 << 64}):
+        with pytest.raises(UsageError, match="is not within"):
+            house.submit(msgspec.structs.replace(SPEC, **numbers))
     first = house.submit()
     with pytest.raises(OutputExists, match=first):
         house.submit(token="other")

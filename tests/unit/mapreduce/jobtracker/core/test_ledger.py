@@ -62,3 +62,11 @@ def test_a_ledger_built_from_a_checkpoint_is_the_same_ledger() -> None:
     apply(twin, ledger.image())
     assert twin.image() == ledger.image()
     assert twin.next_job_id(NOON_US) == ledger.next_job_id(NOON_US)
+
+
+def test_sums_that_no_journal_holds_do_not_keep_a_checkpoint_from_it() -> None:
+    ledger = Ledger(10)
+    accept(ledger, maps=4, reduces=1)
+    for index in range(4):
+        apply(ledger, edits.MapMade(f"attempt_20261122_0001_m_{index:06d}_0", "w1", (("G", "n", (1 << 63) - 1),)))
+    apply(Ledger(10), ledger.image())

@@ -26,6 +26,7 @@ def test_an_attempt_id_comes_back_as_it_was() -> None:
         "attempt_20261122_0001_m_000003_-1",
         "attempt_20261122_0001_m_00000٣_0",
         "Attempt_20261122_0001_m_000003_0",
+        f"attempt_20261122_0001_m_{'9' * 5000}_0",
     ],
 )
 def test_anything_else_is_no_attempt_id(text: str) -> None:
