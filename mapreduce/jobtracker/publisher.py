@@ -99,6 +99,7 @@ class Publisher:
                 return str(error)
             except Exception as error:  # whatever a storage raises, the job must end in some way
                 if isinstance(error, ClusterError) and error.code == Fenced.code:
+                    self._stopping.set()  # nothing that becomes of this order is ours to say any more
                     self._step_down(error)
                     return str(error)
                 if isinstance(error, Unavailable):
@@ -115,7 +116,9 @@ class Publisher:
 
 def publish(storage: Storage, order: orders.PublishOutput, epoch: int) -> None:
     staging = publish_directory(order)
-    if published_by(storage, order.output, staging):
+    there = storage.stat(order.output) if order.replaced_file_id else None
+    still_old = there is not None and there.file_id == order.replaced_file_id
+    if not still_old and published_by(storage, order.output, staging):  # what is to be replaced may be a job's of the same id elsewhere
         return
     storage.mkdirs(staging)
     for pairs in _in_batches(_moves(storage, order, staging), RENAMES_PER_CALL):

@@ -136,7 +136,9 @@ class LocalStorage:
             _rename_without_replacing(source, target)
         elif replaced_file_id and there.file_id == replaced_file_id:
             _exchange(source, target)
-            self.delete(staging)  # it is the old output now
+            fsync_directory(source.parent)
+            fsync_directory(target.parent)
+            self.delete(staging)  # it is the old output now; had the exchange not been durable, a power cut could lose both
         else:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
         fsync_directory(source.parent)

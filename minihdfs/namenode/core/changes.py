@@ -181,7 +181,7 @@ def _check_apart(pairs: tuple[tuple[str, str], ...]) -> None:
 def publish(rooms: Rooms, event: events.Publish) -> int:
     """Fenced by the tracker's epoch; re-runnable: the directory remembers which staging directory it was."""
     rooms.safemode.require_off(f"publish {event.destination}")
-    if event.tracker_epoch < rooms.tracker_epoch:
+    if 0 < event.tracker_epoch < rooms.tracker_epoch:  # 0: no tracker's, but a program's that publishes for itself
         raise FencedWriter(
             f"publish of {event.destination} by a tracker of epoch {event.tracker_epoch}; epoch {rooms.tracker_epoch} has published since"
         )
