@@ -30,6 +30,7 @@ from mapreduce.worker.shuffle_wire import (
 
 MAX_CONNECTIONS = 256
 IDLE_S = 60.0
+ACCEPT_AGAIN_S = 0.1
 _log = logging.getLogger(__name__)
 
 
@@ -51,6 +52,7 @@ class ShuffleServer:
         self._outputs: dict[tuple[str, str], ServedOutput] = {}
         self._connections: set[socket.socket] = set()
         self._lock = threading.Lock()
+        self._stopping = threading.Event()
         self._listener = socket.create_server((host, port), backlog=128)
         self.port = int(self._listener.getsockname()[1])
         self._thread = threading.Thread(target=self._accept, name="shuffle", daemon=True)
@@ -59,6 +61,7 @@ class ShuffleServer:
         self._thread.start()
 
     def stop(self) -> None:
+        self._stopping.set()
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -91,8 +94,12 @@ class ShuffleServer:
         while True:
             try:
                 connection, _peer = self._listener.accept()
-            except OSError:
-                return
+            except OSError as error:
+                if self._stopping.is_set():
+                    return
+                _log.warning("a shuffle connection could not be accepted: %s", error)  # of one peer, or for want of descriptors: it passes
+                self._stopping.wait(ACCEPT_AGAIN_S)
+                continue
             with self._lock:
                 full = len(self._connections) >= MAX_CONNECTIONS
                 if not full:

@@ -130,18 +130,17 @@ class StoreFlusher:
 
     def _run(self) -> None:
         while self._failure is None:
-            self._look_at_space()
             try:
+                self._look_at_space()
                 batch = self._batches.get(timeout=SPACE_CHECK_S)
+                if batch is None:
+                    return
+                self._hand_over(batch)
             except queue.Empty:
                 continue
-            if batch is None:
-                return
-            try:
-                self._hand_over(batch)
-            except (OSError, ValueError, EOFError) as error:
+            except Exception as error:  # whatever it is: a flusher that ended in silence would let the journal and memory grow
                 self._failure = str(error) or type(error).__name__
-                LOG.error("the namespace store's writer failed: %s", self._failure)
+                LOG.error("the namespace store's writer failed: %r", error)
             self._idle.set()
 
     def _hand_over(self, batch: Batch) -> None:

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 _BACKLOG = 128
 _STOP_JOIN_S = 2.0
+_ACCEPT_AGAIN_S = 0.1
 
 
 class ConnectionServer:
@@ -34,7 +35,7 @@ class ConnectionServer:
         self._listener: socket.socket | None = None
         self._lock = threading.Lock()
         self._open: dict[socket.socket, threading.Thread] = {}
-        self._stopping = False
+        self._stopping = threading.Event()
 
     def start(self, listener: socket.socket) -> None:
         self._listener = listener
@@ -44,7 +45,7 @@ class ConnectionServer:
     def stop(self) -> None:
         """Closes the listener and every connection; returns when their threads have ended, or after a moment."""
         with self._lock:
-            self._stopping = True
+            self._stopping.set()
             connections = dict(self._open)
         if self._listener is not None:
             with suppress(OSError):
@@ -63,12 +64,13 @@ class ConnectionServer:
             try:
                 sock, _ = self._listener.accept()
             except OSError as error:
-                if self._stopping or self._listener.fileno() < 0:
+                if self._stopping.is_set() or self._listener.fileno() < 0:
                     return
                 log.warning("%s: a connection could not be accepted: %s", self._name, error)
+                self._stopping.wait(_ACCEPT_AGAIN_S)  # without descriptors it would fail again at once, and fill the log
                 continue
             with self._lock:
-                if self._stopping or len(self._open) >= self._connections_max:
+                if self._stopping.is_set() or len(self._open) >= self._connections_max:
                     log.warning("%s: a connection beyond %d is closed", self._name, self._connections_max)
                     sock.close()
                     continue

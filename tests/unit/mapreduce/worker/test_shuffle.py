@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,27 @@ def server(tmp_path: Path) -> Iterator[ShuffleServer]:
     made.offer("j", "m0")
     yield made
     made.stop()
+
+
+class OnceWithoutDescriptors(socket.socket):
+    """A listener that cannot accept at its first try."""
+
+    failures = 1
+
+    def accept(self) -> tuple[socket.socket, object]:
+        if self.failures:
+            self.failures -= 1
+            raise OSError(errno.EMFILE, "Too many open files")
+        return super().accept()
+
+
+def test_a_moment_without_descriptors_does_not_deafen_the_server(server: ShuffleServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = ShuffleServer("127.0.0.1", 0, server._read_output)
+    monkeypatch.setattr(other, "_listener", OnceWithoutDescriptors(fileno=other._listener.detach()))
+    other.start()
+    other.offer("j", "m0")
+    assert ask(other, wire.SegmentRequest("j", "m0", 0)) == [(wire.OK, b"234", 77)]
+    other.stop()
 
 
 def ask(server: ShuffleServer, *requests: wire.SegmentRequest) -> list[tuple[int, bytes, int]]:

@@ -16,6 +16,7 @@ from clusterkit.errors import ClusterError, CorruptRecord
 from clusterkit.journal import JournalRecord
 from clusterkit.journal_memory import MemoryJournal
 from minihdfs.errors import WrongCluster
+from minihdfs.namenode import store_flusher
 from minihdfs.namenode.core import events
 from minihdfs.namenode.core.events import StoreFlushed, StoreSpaceChanged
 from minihdfs.namenode.core.namesystem import Namesystem
@@ -87,6 +88,20 @@ def test_a_dead_writer_stops_the_namenode(tmp_path: Path) -> None:
     with pytest.raises(ClusterError, match="cannot be written"):
         node.mkdirs("/a")
     node.flusher.stop()
+
+
+def test_whatever_ends_the_flusher_is_heard_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    node = Node(tmp_path / "store", flush_records=1)
+
+    def breaks(_batch: Batch) -> None:
+        raise OverflowError("a number that no record holds")
+
+    monkeypatch.setattr(store_flusher, "encode_rows", breaks)
+    node.step(events.LeadershipGained(1))
+    node.flusher._thread.join(30)
+    with pytest.raises(ClusterError, match="a number that no record holds"):
+        node.mkdirs("/a")
+    node.flusher.abandon()
 
 
 def test_a_full_disk_is_posted_and_refuses_changes(tmp_path: Path) -> None:
