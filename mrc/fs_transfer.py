@@ -71,7 +71,9 @@ def put(verb: Verb, sources: Sequence[str], destination: str, options: CopyOptio
         with verb.trying():
             if text == "-":
                 _must_be_free(target, status, options, "put -f -")
-                _write(target.fs, target.path, sys.stdin.buffer, None, options, progress)
+                # Unbuffered: the buffered reader goes on reading in C, deaf to a signal that came between two reads.
+                stream: BinaryIO = getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
+                _write(target.fs, target.path, stream, None, options, progress)
                 continue
             for source in local_matches(text):
                 with verb.trying():
