@@ -5,13 +5,16 @@ Exit codes: 0 an orderly end, 3 stepped down (fenced, lease or disk lost: memory
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from setproctitle import setproctitle
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from coordinator.api import Coordinator
 
 EXIT_STEPPED_DOWN = 3
+HOME_LOOK_S, HOME_GRACE_S = 2.0, 5.0
 
 
 def serve(home: Home, role: str, node_id: str, flags: Sequence[str], report: TextIO | None = None) -> int:
@@ -59,6 +63,7 @@ def serve(home: Home, role: str, node_id: str, flags: Sequence[str], report: Tex
     log.info("serving at %s", service.address)
     _say(report, "serving")
     _stop_on_signals(service)
+    _stop_without_data(service, home.data(role, node_id))
     try:
         service.wait()
     except ClusterError as error:
@@ -107,16 +112,31 @@ def _stop_on_signals(service: Service) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
+def _stop_without_data(service: Service, directory: Path) -> None:
+    """Somebody who deletes a running cluster's home could not find its processes any more: `mrc down` looks there."""
+
+    def watch() -> None:
+        while directory.exists():
+            time.sleep(HOME_LOOK_S)
+        logging.getLogger("mrc.daemon").error("%s was deleted: ending", directory)
+        threading.Timer(HOME_GRACE_S, lambda: os._exit(EXIT_STEPPED_DOWN)).start()  # nothing is left that would be worth more waiting
+        service.stop()
+
+    threading.Thread(target=watch, name="home-watch", daemon=True).start()
+
+
 def _say(report: TextIO | None, line: str) -> None:
+    """A launcher that has given up, because another daemon failed first, takes nobody with it."""
     if report is not None:
-        report.write(" ".join(line.split()) + "\n")
-        report.close()
+        with contextlib.suppress(BrokenPipeError):
+            report.write(" ".join(line.split()) + "\n")
+            report.flush()
+        with contextlib.suppress(BrokenPipeError):
+            report.close()
 
 
 def main(arguments: Sequence[str]) -> int:
     """python -m mrc.daemon HOME ROLE ID [SECTION.KEY=VALUE…]"""
-    from pathlib import Path
-
     home, role, node_id, *flags = arguments
     return serve(Home(Path(home)), role, node_id, flags)
 
