@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clusterkit.errors import EXIT_FAILED, ClusterError
+from clusterkit.errors import EXIT_FAILED, ClusterError, UsageError
 
 
 class JobNotFound(ClusterError):
@@ -33,3 +33,7 @@ class InputRefused(ClusterError):
     """What a job shall read is missing, empty or ambiguous."""
 
     code, exit_code = "INPUT_REFUSED", EXIT_FAILED
+
+
+class SeveralJobs(UsageError):
+    """A file defines more than one Job, and none was named."""

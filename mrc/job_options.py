@@ -6,11 +6,13 @@ words are IN… OUT.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from mapreduce.plan.describe import SETTINGS, JobClassFacts
 
@@ -46,6 +48,20 @@ def setting_options(command: F) -> F:
 def given_settings(options: dict[str, Any]) -> dict[str, Any]:
     """The settings that were given on the command line."""
     return {name: value for name, value in options.items() if name in SETTINGS and value is not None}
+
+
+def command_again(*flags: str, target: str = "") -> str:
+    """The command that is being carried out, with more flags or another FILE[:Job], ready to be pasted."""
+    here = click.get_current_context()
+    words: list[str] = []
+    for context in (here.find_root(), here):
+        words.append(str(context.info_name))
+        for option in context.command.params:
+            name = str(option.name)
+            given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+            if isinstance(option, click.Option) and given and not set(flags) & set(option.opts):
+                words += [option.opts[-1]] if option.is_flag else [option.opts[-1], str(context.params[name])]
+    return shlex.join([*words, *flags, target or here.params["target"], *here.params["words"]])
 
 
 def parse_job_arguments(facts: JobClassFacts, words: Sequence[str], usage: str) -> JobArguments:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
 from clusterkit.errors import ClusterError, UsageError
+from mapreduce.errors import OutputExists, SeveralJobs
 from mrc.context import Context
 from mrc.failure_text import JobFailed, failure_text
 
@@ -39,6 +40,8 @@ def submit_job(context: Context, client: TrackerClient, target: str, words: Sequ
             options["recursive"],
         )
         return ClusterRunner(storage, client, context.user).submit(facts, submission)
+    except OutputExists as error:
+        raise unless_overwritten(error, options) from error
     except OSError as error:
         raise ClusterError(str(error), next_command="mrc status") from error
     finally:
@@ -49,9 +52,13 @@ def describe_or_explain(target: str, *, verbose: bool) -> JobClassFacts:
     """Loads the job's file; what is wrong in it is shown as its author would see it."""
     from mapreduce.engine.failures import TaskFailed
     from mapreduce.plan.describe import describe, split_target
+    from mrc.job_options import command_again
 
     try:
         return describe(target)
+    except SeveralJobs as error:
+        first = str(error.next_command).rpartition(":")[2]
+        raise UsageError(error.message, next_command=command_again(target=f"{target}:{first}")) from error
     except TaskFailed as error:
         told = failure_text(msgspec.to_builtins(error.report), verbose=verbose)
         if told:
@@ -60,6 +67,13 @@ def describe_or_explain(target: str, *, verbose: bool) -> JobClassFacts:
         raise JobFailed(
             f"{file} cannot be loaded: {error.report.message}", next_command=f"{os.environ.get('EDITOR', 'vi')} {file}"
         ) from error
+
+
+def unless_overwritten(error: OutputExists, options: Mapping[str, Any]) -> OutputExists:
+    """The same refusal, with the whole command that would replace the output."""
+    from mrc.job_options import command_again
+
+    return error if options["overwrite"] else OutputExists(error.message, next_command=command_again("--overwrite"))
 
 
 def cluster_path(text: str, uri: str, home: str) -> str:

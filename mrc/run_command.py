@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clusterkit.errors import EXIT_INTERRUPTED, UsageError
-from mrc.job_options import given_settings, parse_job_arguments, setting_options
+from mrc.job_options import command_again, given_settings, parse_job_arguments, setting_options
 from mrc.job_waiting import output_option, print_json
 
 if TYPE_CHECKING:
@@ -35,8 +35,9 @@ def run(target: str, words: tuple[str, ...], **options: Any) -> None:
 
     Options before FILE are these; options after it are the job's own parameters.
     """
+    from mapreduce.errors import OutputExists
     from mapreduce.runners.api import Submission
-    from mrc.job_submission import describe_or_explain
+    from mrc.job_submission import describe_or_explain, unless_overwritten
 
     facts = describe_or_explain(target, verbose=options["verbose"])
     arguments = parse_job_arguments(facts, words, f"mrc run {target}")
@@ -49,8 +50,11 @@ def run(target: str, words: tuple[str, ...], **options: Any) -> None:
         [path for _uri, path in sources], output, arguments.parameters, given_settings(options), options["name"], options["overwrite"],
         options["recursive"],
     )  # fmt: skip
-    status = run_and_wait(open_runner(options, others[0], output_uri), facts, submission)
-    conclude_run(status, options, target)
+    try:
+        status = run_and_wait(open_runner(options, others[0], output_uri), facts, submission)
+    except OutputExists as error:
+        raise unless_overwritten(error, options) from error
+    conclude_run(status, options)
 
 
 def open_runner(options: dict[str, Any], source_uri: str, target_uri: str) -> Runner:
@@ -86,7 +90,7 @@ def run_and_wait(runner: Runner, facts: JobClassFacts, submission: Submission) -
     return status
 
 
-def conclude_run(status: Status, options: dict[str, Any], target: str) -> None:
+def conclude_run(status: Status, options: dict[str, Any]) -> None:
     """Raises JobFailed after showing the user's own error."""
     from mrc.failure_text import JobFailed, failure_text
     from mrc.job_text import duration
@@ -101,7 +105,7 @@ def conclude_run(status: Status, options: dict[str, Any], target: str) -> None:
     if told:
         click.echo(told, err=True)
     verb = "was killed" if status["state"] == "KILLED" else "failed"
-    raise JobFailed(f"{status['name']} {verb}: {status['error']}", next_command=f"mrc run --inline -v {target} …")
+    raise JobFailed(f"{status['name']} {verb}: {status['error']}", next_command=command_again("--inline", "-v"))
 
 
 def local_target(text: str) -> tuple[str, str]:

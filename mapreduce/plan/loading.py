@@ -23,6 +23,7 @@ import msgspec
 from clusterkit.errors import UsageError
 from mapreduce.api.job import Job, defines
 from mapreduce.engine.failures import UserCodeFailed, raised, seed_linecache
+from mapreduce.errors import SeveralJobs
 from mapreduce.plan.packaging import verify
 from mapreduce.plan.spec import CodeRef, FailureReport
 
@@ -184,7 +185,7 @@ def choose_job(module: types.ModuleType, class_name: str, shown: str) -> type[Jo
             )
         if len(found) > 1:
             names = " and ".join(job.__name__ for job in found)
-            raise UsageError(f"{shown} defines {len(found)} Jobs: {names}; say which one", next_command=f"{shown}:{found[0].__name__}")
+            raise SeveralJobs(f"{shown} defines {len(found)} Jobs: {names}; say which one", next_command=f"{shown}:{found[0].__name__}")
         chosen = found[0]
     if not defines(chosen, "map"):
         raise UsageError(f"{shown}: Job {chosen.__name__} has no map method")

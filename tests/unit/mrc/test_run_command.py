@@ -66,10 +66,20 @@ def test_an_existing_output(shell: Shell) -> None:
     shell.file("text", "a\n")
     shell.mrc("job.py", "text", "out")
     _out, err = shell.mrc("job.py", "text", "out", rc=1)
-    assert err == f"error: output file://{shell.directory}/out already exists\n  try: --overwrite replaces it\n"
+    assert err == f"error: output file://{shell.directory}/out already exists\n  try: mrc run --overwrite job.py text out\n"
     shell.file("text", "b\n")
     shell.mrc("--overwrite", "job.py", "text", "out")
     assert shell.output("out") == {"b": 1}
+
+
+def test_the_next_command_is_the_same_one_with_what_was_missing(shell: Shell) -> None:
+    two = HEAD + BODY.format("yield int(line) + self.n, 1") + "    n: int = 1\n"
+    shell.file("two.py", two + two.partition("\n")[2].replace("class A", "class B"))
+    shell.file("a file", "x\n")
+    _out, err = shell.mrc("--reducers", 1, "two.py", "--n", 2, "a file", "out", rc=2)
+    assert err.splitlines()[-1] == "  try: mrc run --reducers 1 two.py:A --n 2 'a file' out"
+    _out, err = shell.mrc("--reducers", 1, "two.py:A", "--n", 2, "a file", "out", rc=1)
+    assert err.splitlines()[-1] == "  try: mrc run --reducers 1 --inline -v two.py:A --n 2 'a file' out"
 
 
 def test_wrong_usage_is_two(shell: Shell) -> None:
