@@ -60,9 +60,23 @@ def demo(given: Path | None, keep: bool) -> None:
             shutil.rmtree(scratch, ignore_errors=True)
     say(f"everything it started has ended; {time.monotonic() - began:.1f} s in all" + (f"; kept: {scratch}" if keep else ""))
     say("")
-    say("next:  mrc up                                  a cluster that stays (mrc down ends it)")
-    say("       mrc fs put README.md /                  a file in it")
-    say("       mrc submit examples/wordcount.py /README.md /words")
+    for line in next_steps():
+        say(line)
+
+
+def next_steps() -> list[str]:
+    """What to type now; first how this shell finds `mrc`, unless it does."""
+    here = Path(sys.executable).parent
+    found = shutil.which("mrc")
+    path = [] if found and Path(found).parent.resolve() == here.resolve() else [(f'export PATH="{here}:$PATH"', "where mrc is")]
+    steps = [
+        *path,
+        ("mrc up", "a cluster that stays (mrc down ends it)"),
+        ("mrc fs put README.md /", "a file in it"),
+        ("mrc submit examples/wordcount.py /README.md /words", ""),
+    ]
+    heads = ["next:  ", *["       "] * (len(steps) - 1)]
+    return [f"{head}{step:38}  {what}".rstrip() for head, (step, what) in zip(heads, steps, strict=True)]
 
 
 def say(line: str) -> None:
