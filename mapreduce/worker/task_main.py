@@ -89,9 +89,7 @@ def run_task(sock: socket.socket) -> int:
 def _say_failure(channel: TaskChannel, report: FailureReport, cause: BaseException | None = None) -> None:
     """A service that is away for a while is not the job's fault: such an attempt does not count against it, and is not over at once, so
     that the attempts that follow do not chase each other."""
-    text = report.engine_traceback or report.traceback
-    if text:
-        print(text, flush=True)  # noqa: T201  (stdout is the attempt's log)
+    print(_last_words(report), flush=True)  # noqa: T201  (stdout is the attempt's log)
     killed = isinstance(cause, ClusterError) and cause.retryable
     if killed:
         time.sleep(AWAY_PAUSE_S)
@@ -100,6 +98,14 @@ def _say_failure(channel: TaskChannel, report: FailureReport, cause: BaseExcepti
     except UnicodeEncodeError:  # lone surrogates in a user's message
         clean = {name: value.encode("utf-8", "replace").decode() for name, value in _texts(report).items()}
         channel.send(msg.Failing(msgspec.structs.replace(report, **clean), killed))
+
+
+def _last_words(report: FailureReport) -> str:
+    """For the author of the job: their own frames and their record. Ours only where the fault is not theirs."""
+    if report.kind in ("engine", "storage", "shuffle"):
+        return report.engine_traceback or report.message
+    where = f"\nrecord: {report.path} offset {report.offset} {report.record}" if report.path else ""
+    return (report.traceback.rstrip("\n") or report.message) + where
 
 
 def _texts(report: FailureReport) -> dict[str, str]:

@@ -1,0 +1,21 @@
+"""What a task's log says last."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mapreduce.plan.spec import FailureReport
+from mapreduce.worker.task_main import _last_words
+
+FRAMES: dict[str, Any] = {"traceback": "Traceback\n  theirs\nValueError: no\n", "engine_traceback": "Traceback\n  ours\n  theirs\nValueError: no\n"}
+
+
+def test_a_users_failure_shows_their_frames_and_their_record() -> None:
+    report = FailureReport(kind="raised", message="ValueError: no", path="/in/f", offset=7, record="x y", **FRAMES)
+    assert _last_words(report) == "Traceback\n  theirs\nValueError: no\nrecord: /in/f offset 7 x y"
+    report = FailureReport(kind="bad_key", message="a list cannot be a key", engine_traceback="Traceback\n  ours\n")
+    assert _last_words(report) == "a list cannot be a key"
+
+
+def test_a_failure_of_ours_shows_our_frames() -> None:
+    assert "  ours\n" in _last_words(FailureReport(kind="engine", message="ValueError: no", **FRAMES))
