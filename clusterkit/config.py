@@ -28,7 +28,7 @@ def load(kind: type[C], *, file: Path | None, environment: Mapping[str, str], fl
     if file is not None and file.exists():
         for section, values in _parse(file).items():
             if not isinstance(values, dict):
-                raise UsageError(f"{file}: `{section}` stands outside of a section", next_command=f"edit {file}")
+                raise UsageError(f"{file}: `{section}` stands outside of a section", next_command=f"vi {file}")
             for key, value in values.items():
                 _put(kind, tree, origins, section, key, value, str(file))
     for name in sorted(environment):
@@ -72,7 +72,7 @@ def _parse(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file}: {error}", next_command=f"edit {file}") from error
+        raise UsageError(f"{file}: {error}", next_command=f"vi {file}") from error
 
 
 def _put(kind: type[C], tree: dict[str, dict[str, Any]], origins: dict[str, str], section: str, key: str, value: Any, origin: str) -> None:

@@ -31,9 +31,7 @@ def connect(url: str, member_id: str, session_timeout_s: float, *, patience_s: f
             raise UsageError(f"coordinator URL {_masked(url)}: its path is none that ZooKeeper can hold")
         servers = ",".join(_host_port(url, server) for server in hosts.split(","))
         return ZooKeeperCoordinator(servers, root, session_timeout_s, patience_s, (unquote(user), unquote(password)) if at else None)
-    raise UsageError(
-        f"coordinator URL {_masked(url)!r} is neither embedded://HOST:PORT nor zk://HOST:PORT/PATH", next_command="mrc config coordinator"
-    )
+    raise UsageError(f"coordinator URL {_masked(url)!r} is neither embedded://HOST:PORT nor zk://HOST:PORT/PATH", next_command="mrc config")
 
 
 def _host_port(url: str, text: str) -> str:
