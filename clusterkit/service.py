@@ -166,15 +166,21 @@ def _lock(fd: int) -> bool:
 
 def is_held(data_directory: Path) -> bool:
     """Does a living process hold this data directory?"""
+    return holder(data_directory) is not None
+
+
+def holder(data_directory: Path) -> int | None:
+    """The living process that holds this data directory, 0 when it has not said its number yet; None when nobody does."""
     try:
         fd = os.open(data_directory / "lock", os.O_RDWR | os.O_CLOEXEC)
     except OSError:
-        return False
+        return None
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        return False
+        return None
     except BlockingIOError:
-        return True
+        said = os.pread(fd, 32, 0).strip()
+        return int(said) if said.isdigit() else 0
     finally:
         os.close(fd)
 

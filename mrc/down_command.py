@@ -10,7 +10,6 @@ import time
 
 import click
 
-from clusterkit.service import Announcement
 from mrc.home import Home
 
 WAVES = (("worker", "tracker", "console"), ("datanode",), ("namenode",), ("coordinator",))
@@ -30,19 +29,24 @@ def bring_down(home: Home) -> int:
     """Returns how many daemons it ended. One that ignores SIGTERM for ten seconds is killed: its data is journaled all the same."""
     ended = 0
     for roles in WAVES:
-        daemons = [a for a in home.living() if a.role in roles]
-        _end(daemons)
-        ended += len(daemons)
+        ended += _end(home, roles)
     for announcement in home.announced():
         announcement.withdraw(home.path)
     return ended
 
 
-def _end(daemons: list[Announcement]) -> None:
+def _end(home: Home, roles: tuple[str, ...]) -> int:
+    """A daemon that has not said that it serves is ended too. What the lock says before and after the handle was opened is who it is of."""
     handles = {}
-    for daemon in daemons:
-        with contextlib.suppress(ProcessLookupError):
-            handles[os.pidfd_open(daemon.pid)] = daemon
+    for member in home.holders():
+        if member[0] in roles:
+            with contextlib.suppress(ProcessLookupError):
+                handles[os.pidfd_open(member[1])] = member
+    still = home.holders()
+    for handle in [handle for handle, member in handles.items() if member not in still]:
+        del handles[handle]
+        os.close(handle)
+    ended = len(handles)
     for number in (signal.SIGTERM, signal.SIGKILL):
         for handle in handles:
             with contextlib.suppress(ProcessLookupError):
@@ -53,3 +57,4 @@ def _end(daemons: list[Announcement]) -> None:
             for handle in gone:
                 handles.pop(handle)
                 os.close(handle)
+    return ended

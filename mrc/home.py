@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from clusterkit.service import Announcement, announcements, is_held
+from clusterkit.service import Announcement, announcements, holder, is_held
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,4 +37,10 @@ class Home:
         return is_held(self.data(role, node_id))
 
     def living(self, role: str | None = None) -> list[Announcement]:
-        return [a for a in self.announced(role) if self.is_alive(a.role, a.id)]
+        """Those that serve. What an earlier process announced is not taken for the word of the one that is just starting."""
+        return [a for a in self.announced(role) if holder(self.data(a.role, a.id)) == a.pid]
+
+    def holders(self) -> list[tuple[str, int]]:
+        """(role, process) of every daemon of this home that lives, whether it serves yet or not."""
+        found = [(path.name.partition("-")[0], holder(path)) for path in sorted(self.path.glob("data/*-*"))]
+        return [(role, pid) for role, pid in found if pid]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +21,7 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
     monkeypatch.setenv("MRC_HOME", str(tmp_path))
     monkeypatch.delenv("MRC_CLUSTER", raising=False)
     made = House(tmp_path / "data" / "tracker-t1")
-    Announcement(role="tracker", id="t1", pid=1, address=made.service.address).publish(tmp_path)
+    Announcement(role="tracker", id="t1", pid=os.getpid(), address=made.service.address).publish(tmp_path)
     yield made
     made.stop()
 
