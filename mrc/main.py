@@ -9,8 +9,9 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from contextvars import ContextVar
 from pathlib import Path
-from shlex import quote
+from shlex import join, quote
 from typing import Any
 
 import click
@@ -30,6 +31,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "daemon": ("mrc.daemon_command:daemon", "Run one daemon in the foreground (systemd, containers)."),
     "config": ("mrc.config_command:config", "Show the configuration and where each value comes from."),
 }
+
+
+_chosen: ContextVar[tuple[str, ...]] = ContextVar("chosen", default=())  # --home, --cluster as they were given
 
 
 class Verbs(click.Group):
@@ -58,6 +62,7 @@ class Verbs(click.Group):
 def cli(ctx: click.Context, home: str | None, cluster: str | None) -> None:
     """A MapReduce cluster with its own HDFS-compatible file system, in plain Python."""
     ctx.obj = {"home": home, "cluster": cluster}
+    _chosen.set((*(("--home", home) if home else ()), *(("--cluster", cluster) if cluster else ())))
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -66,6 +71,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def run(arguments: list[str]) -> int:
+    _chosen.set(())
     try:
         outcome: Any = cli.main(args=arguments, prog_name="mrc", standalone_mode=False)
         sys.stdout.flush()
@@ -109,9 +115,13 @@ def _as_ours(error: click.ClickException) -> UsageError:
 
 
 def say(error: ClusterError) -> int:
+    """`error:` and `  try:`; what is to be tried means the same cluster as the command that failed."""
     sys.stderr.write(f"error: {error.message}\n")
     if error.next_command:
-        sys.stderr.write(f"  try: {error.next_command}\n")
+        chosen, following = _chosen.get(), error.next_command
+        if chosen and following.startswith("mrc ") and not following.startswith("mrc --"):
+            following = f"mrc {join(chosen)} {following.removeprefix('mrc ')}"
+        sys.stderr.write(f"  try: {following}\n")
     return error.exit_code
 
 

@@ -28,6 +28,10 @@ def up(obj: dict[str, str | None], size: int | None, flags: tuple[str, ...]) -> 
 
     Said again, it starts what is missing and leaves the rest alone. Settings that should last belong in HOME/cluster.toml.
     """
+    if obj["cluster"]:
+        raise UsageError(
+            "`mrc up` starts the cluster of a home, on this machine; --cluster names another", next_command="mrc daemon --help"
+        )
     home = Home.named(obj["home"])
     bring_up(home, size, flags)
     tell(home)

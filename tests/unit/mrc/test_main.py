@@ -31,3 +31,16 @@ def test_a_home_that_cannot_be_made_is_an_error_of_one_line(tmp_path: Path, caps
     first, second = capsys.readouterr().err.splitlines()
     assert first == f"error: {tmp_path}/file/home: not a directory"
     assert second.startswith("  try: ls -ld ")
+
+
+def test_the_next_command_means_the_same_home(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    home = str(tmp_path / "my home")
+    assert run(["--home", home, "status"]) == 69
+    assert capsys.readouterr().err.splitlines()[1] == f"  try: mrc --home '{home}' up"
+    assert run(["--home", home, "status", "extra"]) == 2
+    assert capsys.readouterr().err.splitlines()[1] == f"  try: mrc --home '{home}' status --help"
+
+
+def test_up_is_for_homes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--cluster", "zk://127.0.0.1:1/x", "up"]) == 2
+    assert "`mrc up` starts the cluster of a home" in capsys.readouterr().err

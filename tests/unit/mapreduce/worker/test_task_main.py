@@ -7,7 +7,10 @@ from typing import Any
 from mapreduce.plan.spec import FailureReport
 from mapreduce.worker.task_main import _last_words
 
-FRAMES: dict[str, Any] = {"traceback": "Traceback\n  theirs\nValueError: no\n", "engine_traceback": "Traceback\n  ours\n  theirs\nValueError: no\n"}
+FRAMES: dict[str, Any] = {
+    "traceback": "Traceback\n  theirs\nValueError: no\n",
+    "engine_traceback": "Traceback\n  ours\n  theirs\nValueError: no\n",
+}
 
 
 def test_a_users_failure_shows_their_frames_and_their_record() -> None:
