@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from clusterkit.errors import UsageError
 from mapreduce.plan.describe import SETTINGS, JobClassFacts
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -74,7 +75,14 @@ def parse_job_arguments(facts: JobClassFacts, words: Sequence[str], usage: str) 
     params: list[click.Parameter] = [_option(parameter) for parameter in facts.parameters]
     params.append(click.Argument(["paths"], nargs=-1, metavar="IN… OUT"))
     command = click.Command(usage, params=params, callback=take, help=facts.summary, context_settings={"help_option_names": ["--help"]})
-    command.main(args=list(words), prog_name=usage, standalone_mode=False)
+    try:
+        command.main(args=list(words), prog_name=usage, standalone_mode=False)
+    except click.NoSuchOption as error:
+        ours = click.get_current_context(silent=True)
+        if ours is not None and any(error.option_name in option.opts for option in ours.command.params):
+            said = f"{error.option_name} stands behind FILE, where the job's own options are; it goes before FILE"
+            raise UsageError(said, next_command=f"{ours.command_path} --help") from None
+        raise
     if "paths" not in given:
         raise click.exceptions.Exit(0)  # --help was asked for and shown
     paths = given.pop("paths")
