@@ -33,3 +33,13 @@ def check_value(key: str, value: bytes) -> bytes:
     if len(value) > MAX_VALUE_BYTES:
         raise UsageError(f"setting {key} has {len(value)} bytes; {MAX_VALUE_BYTES} is the most a coordinator keeps")
     return value
+
+
+MAX_EPOCH = 1 << 62
+"""No cluster gets there; the number after 2^64 - 1 could not be written down, and epochs never go back."""
+
+
+def check_epoch(number: int) -> int:
+    if number > MAX_EPOCH:
+        raise UsageError(f"{number} is no epoch that a leader can have had")
+    return number

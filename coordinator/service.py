@@ -25,7 +25,7 @@ from coordinator.core import events as ev
 from coordinator.core import replies
 from coordinator.core.coordinator import CoordinatorCore, Options
 from coordinator.core.edits import EDITS
-from coordinator.errors import Conflict, SessionLost, check_name, check_value
+from coordinator.errors import Conflict, SessionLost, check_epoch, check_name, check_value
 from coordinator.pb import coordinator_pb2 as pb
 from coordinator.pb import coordinator_pb2_grpc
 
@@ -173,6 +173,7 @@ class _Servicer(coordinator_pb2_grpc.CoordinatorServicer):
     def Campaign(self, request: pb.CampaignRequest, _context: Any) -> pb.CampaignReply:
         check_name("service", request.service)
         check_name("candidate", request.candidate.id)
+        check_epoch(max(request.at_least_epoch, request.held_epoch))
         wish = request.candidate
         reply = self._ask(
             lambda to: ev.Campaign(to, request.session, request.service, wish.id, wish.address, request.at_least_epoch, request.held_epoch)

@@ -10,13 +10,16 @@ from pathlib import Path
 import pytest
 
 from clusterkit import errors
-from clusterkit.errors import PortInUse
+from clusterkit.errors import PortInUse, UsageError
 from clusterkit.journal import JournalRecord
 from clusterkit.journal_local import LocalJournal
 from clusterkit.journal_memory import MemoryJournal
+from clusterkit.rpc import make_channel
 from coordinator.api import Candidate, Coordinator, Member
 from coordinator.connect import connect
 from coordinator.core.coordinator import Options
+from coordinator.pb import coordinator_pb2 as pb
+from coordinator.pb import coordinator_pb2_grpc
 from coordinator.service import CoordinatorService, ServiceOptions
 
 DEADLINE_S = 15.0
@@ -121,3 +124,14 @@ def test_stopping_releases_what_is_parked(home: Home) -> None:
     waited.join(DEADLINE_S)
     assert not waited.is_alive()
     home.start()
+
+
+def test_an_epoch_that_no_leader_had_ends_nothing(home: Home) -> None:
+    """The one after the largest could not be written down, and epochs never go back."""
+    stub = coordinator_pb2_grpc.CoordinatorStub(make_channel(home.service.address))  # type: ignore[no-untyped-call]
+    session = stub.OpenSession(pb.OpenSessionRequest(member_id="m", timeout_ms=5_000)).session
+    wish = pb.Candidate(id="nn1", address="a:1")
+    for epochs in ({"at_least_epoch": (1 << 64) - 1}, {"held_epoch": (1 << 64) - 1}):
+        with pytest.raises(UsageError, match="is no epoch"):
+            stub.Campaign(pb.CampaignRequest(session=session, service="namenode", candidate=wish, **epochs))
+    assert stub.Campaign(pb.CampaignRequest(session=session, service="namenode", candidate=wish)).epoch == 1
