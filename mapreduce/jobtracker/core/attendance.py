@@ -69,6 +69,9 @@ def _seat(desk: Desk, event: WorkerAttended) -> Worker:
         worker.stream, worker.heard_us = event.stream, desk.now.mono_us
         worker.host, worker.rpc_port, worker.shuffle_port, worker.slots = event.host, event.rpc_port, event.shuffle_port, event.slots
         return worker
+    long_dead = desk.now.mono_us - desk.options.forget_dead_us
+    for worker_id in [worker_id for worker_id, other in desk.workers.items() if other.dead and other.heard_us <= long_dead]:
+        del desk.workers[worker_id]  # whoever gives every worker a new name must not make this list grow for ever
     sequence = worker.sequence if worker is not None and worker.incarnation == event.incarnation else -1
     seated = Worker(
         event.worker_id,

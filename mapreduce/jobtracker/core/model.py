@@ -127,6 +127,7 @@ class Options:
 
     dead_after_us: int = 5_000_000  # silence of a worker's reports after which it is dead
     detached_after_us: int = 2_000_000  # the same once its stream of orders has ended too
+    forget_dead_us: int = 3_600_000_000  # a dead worker is listed for at least so long; when a worker comes after that, it is forgotten
     readopt_grace_us: int = 3_000_000  # how long a new tracker waits for workers before it re-runs what they may still hold
     kill_grace_us: int = 10_000_000  # a killed attempt that is never reported ended frees its slot after this
     staging_grace_us: int = 5_000_000  # the most that removing a finished job's work waits for its killed attempts to end
