@@ -120,7 +120,7 @@ class LocalJournal:
     def forget(self, up_to_txid: int) -> None:
         while len(self._segments) > 1 and self._segments[1].first_txid <= up_to_txid + 1:
             self._segments.pop(0).path.unlink()
-        fsync_directory(self._directory)
+            fsync_directory(self._directory)  # one by one: a power cut that brought back an older one without a newer would leave a gap
 
     def close(self) -> None:
         if self._fd >= 0:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import msgspec
 
-from clusterkit.durable_file import fsync_directory, write_durably
+from clusterkit.durable_file import fsync_directory, make_directory, write_durably
 from clusterkit.errors import ClusterError, CorruptRecord
 from minihdfs.datanode.directory_sync import DirectorySync
 from minihdfs.errors import WrongCluster
@@ -52,7 +52,7 @@ class Volume:
     @classmethod
     def open(cls, root: Path, node_id: str, cluster_id: str, reserve_bytes: int) -> Volume:
         """Raises WrongCluster for a directory of another cluster or node, ClusterError for what is no volume at all."""
-        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_directory(root)
         file = root / "volume.json"
         if not file.exists():
             strangers = sorted(path.name for path in root.iterdir() if not path.name.startswith("."))

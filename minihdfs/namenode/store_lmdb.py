@@ -19,6 +19,7 @@ from typing import Any
 import lmdb
 import msgspec
 
+from clusterkit.durable_file import make_directory
 from clusterkit.errors import ClusterError, CorruptRecord
 from minihdfs.errors import WrongCluster
 from minihdfs.namenode.core.overlay import Batch
@@ -46,7 +47,7 @@ class LmdbStore:
 
     def __init__(self, path: Path, cluster_id: str, *, map_bytes: int = MAP_BYTES) -> None:
         """Opens or formats. Raises WrongCluster, or CorruptRecord for something that is not a namespace store."""
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_directory(path)
         self.path = path
         try:
             self._env = _open(path, map_bytes)
