@@ -12,6 +12,7 @@ from mapreduce.worker.core import events as ev
 
 MAX_TEXT = 64_000
 MAX_COUNTERS = 10_000
+MAX_COUNTER_NAME_BYTES = 256 << 10
 _INT64 = (1 << 63) - 1
 
 
@@ -81,7 +82,9 @@ def hello_to_pb(attend: cmd.Attend, identity: pb.WorkerHello) -> pb.WorkerHello:
     for item in attend.inventory:
         row = hello.inventory.add(attempt_id=item.attempt_id, state=item.state, counters=_counters(item.counters))
         if item.output is not None:
-            row.output.CopyFrom(_output(item.output))
+            # Sums: a worker may hold thousands of outputs of a thousand segments each, more than a message may have bytes.
+            sizes, records = sum(item.output.segment_bytes), sum(item.output.segment_records)
+            row.output.CopyFrom(pb.MapOutput(segment_bytes=[sizes], segment_records=[records]))
     return hello
 
 
@@ -130,9 +133,16 @@ def _cut(text: str) -> str:
 
 
 def counters_of(totals: dict[str, dict[str, int]]) -> ev.Counters:
-    """Sorted, and within what the wire can carry: Python's integers have no bounds."""
+    """Sorted, and within what the wire can carry: Python's integers have no bounds, and neither have its names. A report that is too large
+    to be sent would be tried for ever, and the worker would be taken for dead."""
     rows = sorted((group, name, max(-_INT64, min(value, _INT64))) for group, names in totals.items() for name, value in names.items())
-    return tuple(rows[:MAX_COUNTERS])
+    left, kept = MAX_COUNTER_NAME_BYTES, []
+    for group, name, value in rows[:MAX_COUNTERS]:
+        left -= len(group.encode()) + len(name.encode())
+        if left < 0:
+            break
+        kept.append((group, name, value))
+    return tuple(kept)
 
 
 def _counters(counters: ev.Counters) -> pb.Counters:
