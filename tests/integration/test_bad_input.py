@@ -127,7 +127,7 @@ def test_a_line_longer_than_a_block(cluster: WholeCluster, tmp_path: Path) -> No
 def test_no_cluster(tmp_path: Path, cluster: WholeCluster) -> None:
     for command in (("fs", "ls", "/"), ("status",), ("jobs",), ("submit", "ok.py", "/in", "/out")):
         done = cluster.mrc("--home", tmp_path / "nothing", *command, rc=69)
-        assert "try: mrc up" in done.stderr
+        assert f"try: mrc --home {tmp_path / 'nothing'} up" in done.stderr
         assert done.stdout == ""
 
 
