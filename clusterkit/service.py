@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import secrets
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -56,6 +57,8 @@ class Identity(msgspec.Struct, frozen=True):
     node_id: str = ""
     cluster_id: str = ""
     ports: dict[str, int] = {}
+    forming: str = ""  # the cluster that this directory offered to begin; becomes its own when the coordinator takes the offer
+    instance: str = ""  # made at random with the directory: two directories with the same one are copies of each other
 
 
 class DataDirectory:
@@ -96,7 +99,7 @@ class DataDirectory:
                     f"{path} holds {', '.join(strangers[:3])} but no identity.json: not a data directory of this software",
                     next_command=f"ls -la {path}",
                 )
-            identity = Identity(role=role, node_id=node_id)
+            identity = Identity(role=role, node_id=node_id, instance=secrets.token_hex(16))
             write_durably(file, msgspec.json.encode(identity))
             return identity, True
         identity = _read(file, Identity, Identity())
@@ -117,7 +120,17 @@ class DataDirectory:
             return
         if self.cluster_id:
             raise ClusterError(f"{self.path} belongs to cluster {self.cluster_id}, not to {cluster_id}", next_command=f"ls {self.path}")
-        self._save(msgspec.structs.replace(self._identity, cluster_id=cluster_id))
+        self._save(msgspec.structs.replace(self._identity, cluster_id=cluster_id, forming=""))
+
+    @property
+    def forming(self) -> str:
+        """The id of the cluster this directory offered to begin and does not know the answer; "" when there is none."""
+        return self._identity.forming
+
+    def form(self, cluster_id: str) -> None:
+        """Remembers an offer before it is made, or forgets it (""): it is no cluster's directory until `adopt`."""
+        if cluster_id != self.forming:
+            self._save(msgspec.structs.replace(self._identity, forming=cluster_id))
 
     @property
     def ports(self) -> dict[str, int]:

@@ -35,8 +35,8 @@ def check_value(key: str, value: bytes) -> bytes:
     return value
 
 
-MAX_EPOCH = 1 << 62
-"""No cluster gets there; the number after 2^64 - 1 could not be written down, and epochs never go back."""
+MAX_EPOCH = 1 << 38
+"""No cluster gets there, and epochs never go back. Numbers made of one must fit 64 bits: registrations (epoch × 2^24), jobs (× 10^6)."""
 
 
 def check_epoch(number: int) -> int:

@@ -174,10 +174,8 @@ class _Servicer(coordinator_pb2_grpc.CoordinatorServicer):
         check_name("service", request.service)
         check_name("candidate", request.candidate.id)
         check_epoch(max(request.at_least_epoch, request.held_epoch))
-        wish = request.candidate
-        reply = self._ask(
-            lambda to: ev.Campaign(to, request.session, request.service, wish.id, wish.address, request.at_least_epoch, request.held_epoch)
-        )
+        wish, numbers = request.candidate, (request.at_least_epoch, request.held_epoch)
+        reply = self._ask(lambda to: ev.Campaign(to, request.session, request.service, wish.id, wish.address, *numbers, wish.place))
         if isinstance(reply, replies.Elected):
             return pb.CampaignReply(elected=True, epoch=reply.epoch, leader=wish)
         return pb.CampaignReply(elected=False, leader=pb.Candidate(id=reply.leader_id, address=reply.leader_address))

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from mrc.leaders import Leaders
 
 SESSION_TIMEOUT_S = 6.0
+LOOKS_ONLY = "private-network"
+"""As what a command connects to a coordinator: it makes no nodes there that a stranger could change."""
 NOTICE_AFTER_S = 1.0
 
 
@@ -82,4 +84,4 @@ class Context:
 def _leaders_of(cluster: str) -> Leaders:
     from mrc.leaders import CoordinatorLeaders
 
-    return CoordinatorLeaders(cluster, f"mrc-{os.getpid()}", SESSION_TIMEOUT_S)
+    return CoordinatorLeaders(cluster, f"mrc-{os.getpid()}", SESSION_TIMEOUT_S, LOOKS_ONLY)

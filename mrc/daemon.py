@@ -97,7 +97,8 @@ def _join(announcement: Announcement, settings: Settings) -> Coordinator | None:
     from coordinator.connect import connect
 
     facts = {"pid": str(announcement.pid), "log": announcement.log, "data_dirs": os.pathsep.join(announcement.data_dirs)}
-    coordinator = connect(url, f"{announcement.role}-{announcement.id}-member", settings.cluster.session_timeout_s)
+    member_id, timeout_s = f"{announcement.role}-{announcement.id}-member", settings.cluster.session_timeout_s
+    coordinator = connect(url, member_id, timeout_s, security_mode=settings.security.mode)
     coordinator.membership.join(Member(announcement.role, announcement.id, announcement.address, facts))
     return coordinator
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from clusterkit.errors import ClusterError, Unavailable
 from clusterkit.service import Announcement
-from mrc.context import SESSION_TIMEOUT_S
+from mrc.context import LOOKS_ONLY, SESSION_TIMEOUT_S
 from mrc.home import Home
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def gather_remote(cluster: str) -> Facts:
     """The facts of a cluster of several machines, from its coordinator's members and leaders."""
     from coordinator.connect import connect
 
-    coordinator = connect(cluster, f"mrc-{os.getpid()}", SESSION_TIMEOUT_S)
+    coordinator = connect(cluster, f"mrc-{os.getpid()}", SESSION_TIMEOUT_S, security_mode=LOOKS_ONLY)
     try:
         members = [member for role in ROLES for member in coordinator.membership.members(role)]
         facts = Facts(cluster, "zookeeper", [_member_row(member) for member in members])

@@ -49,8 +49,8 @@ class HomeLeaders:
 class CoordinatorLeaders:
     """Of a coordinator that is connected when first needed: datanodes and workers ask it only for this."""
 
-    def __init__(self, url: str, member_id: str, session_timeout_s: float) -> None:
-        self._url, self._member_id, self._timeout_s = url, member_id, session_timeout_s
+    def __init__(self, url: str, member_id: str, session_timeout_s: float, security_mode: str) -> None:
+        self._url, self._member_id, self._timeout_s, self._security_mode = url, member_id, session_timeout_s, security_mode
         self._coordinator: Coordinator | None = None
         self._lock = threading.Lock()
 
@@ -60,7 +60,7 @@ class CoordinatorLeaders:
 
         with self._lock:
             if self._coordinator is None:
-                self._coordinator = connect(self._url, self._member_id, self._timeout_s)
+                self._coordinator = connect(self._url, self._member_id, self._timeout_s, security_mode=self._security_mode)
                 atexit.register(self._coordinator.close)  # else its session lingers until the coordinator's timeout
             return self._coordinator
 

@@ -28,13 +28,13 @@ def coordinator_of(home: Home, member_id: str, settings: Settings) -> Coordinato
         # It may be a moment behind us: `mrc up` starts them together.
         (announcement,) = home.announced("coordinator")[:1] or (None,)
         url = f"embedded://{announcement.address}" if announcement else "embedded://127.0.0.1:1"
-    return connect(url, member_id, settings.cluster.session_timeout_s)
+    return connect(url, member_id, settings.cluster.session_timeout_s, security_mode=settings.security.mode)
 
 
 def leaders_of(home: Home, member_id: str, settings: Settings) -> Leaders:
     if settings.cluster.coordinator == "embedded":
         return HomeLeaders(home)
-    return CoordinatorLeaders(settings.cluster.coordinator, member_id, settings.cluster.session_timeout_s)
+    return CoordinatorLeaders(settings.cluster.coordinator, member_id, settings.cluster.session_timeout_s, settings.security.mode)
 
 
 def hosts(settings: Settings) -> tuple[str, str]:

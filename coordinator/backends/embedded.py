@@ -70,7 +70,7 @@ class _Session:
         self._name, self._timeout_ms = reply.session, reply.timeout_ms
 
     def campaign(self, service: str, candidate: Candidate, at_least_epoch: int, on_lost: Callable[[], None]) -> EmbeddedLeadership:
-        wish = pb.Candidate(id=candidate.id, address=candidate.address)
+        wish = pb.Candidate(id=candidate.id, address=candidate.address, place=candidate.place)
         while not self.closed.is_set():
             try:
                 session = self.name()
@@ -160,7 +160,7 @@ class _Session:
         self._drop(lost)
 
     def _claim(self, led: EmbeddedLeadership) -> bool:
-        wish = pb.Candidate(id=led.candidate.id, address=led.candidate.address)
+        wish = pb.Candidate(id=led.candidate.id, address=led.candidate.address, place=led.candidate.place)
         request = pb.CampaignRequest(session=self._name, service=led.service, candidate=wish, held_epoch=led.epoch)
         reply = self._stub.Campaign(request)
         return bool(reply.elected and reply.epoch == led.epoch)
@@ -184,13 +184,24 @@ class EmbeddedElection:
     def __init__(self, stub: Any, session: _Session) -> None:
         self._stub, self._session = stub, session
 
-    def campaign(self, service: str, candidate: Candidate, *, at_least_epoch: int = 0, on_lost: Callable[[], None]) -> EmbeddedLeadership:
+    def campaign(
+        self,
+        service: str,
+        candidate: Candidate,
+        *,
+        at_least_epoch: int = 0,
+        on_lost: Callable[[], None],
+        alive: Callable[[], bool] = lambda: True,
+    ) -> EmbeddedLeadership:
         check_name("service", service)
         return self._session.campaign(service, candidate, at_least_epoch, on_lost)
 
     def leader(self, service: str) -> Leader | None:
         reply = self._stub.Leader(pb.LeaderRequest(service=service))
         return Leader(reply.leader.id, reply.leader.address, reply.epoch) if reply.known else None
+
+    def highest_epoch(self, service: str) -> int:
+        return int(self._stub.Leader(pb.LeaderRequest(service=service)).epoch)
 
 
 class EmbeddedMembership:

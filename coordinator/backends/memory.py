@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from clusterkit import errors
 from coordinator.api import Candidate, Leader, Member, Setting
-from coordinator.errors import Conflict, check_name, check_value
+from coordinator.errors import Conflict, check_epoch, check_name, check_value
 
 
 class MemoryHub:
@@ -44,12 +44,21 @@ class MemoryLeadership:
 class MemoryElection:
     session: MemoryCoordinator
 
-    def campaign(self, service: str, candidate: Candidate, *, at_least_epoch: int = 0, on_lost: Callable[[], None]) -> MemoryLeadership:
+    def campaign(
+        self,
+        service: str,
+        candidate: Candidate,
+        *,
+        at_least_epoch: int = 0,
+        on_lost: Callable[[], None],
+        alive: Callable[[], bool] = lambda: True,
+    ) -> MemoryLeadership:
         check_name("service", service)
+        check_epoch(at_least_epoch)
         hub = self.session.hub
         with hub.changed:
             hub.changed.wait_for(
-                lambda: self.session.closed or service not in hub.leaders or hub.leaders[service].candidate.id == candidate.id
+                lambda: self.session.closed or service not in hub.leaders or _same(hub.leaders[service].candidate, candidate)
             )
             if self.session.closed:
                 raise errors.Cancelled(f"the campaign for {service} ended: this session with the coordinator was closed")
@@ -66,6 +75,14 @@ class MemoryElection:
         with self.session.hub.changed:
             found = self.session.hub.leaders.get(service)
             return Leader(found.candidate.id, found.candidate.address, found.epoch) if found else None
+
+    def highest_epoch(self, service: str) -> int:
+        with self.session.hub.changed:
+            return self.session.hub.epochs.get(service, 0)
+
+
+def _same(one: Candidate, other: Candidate) -> bool:
+    return (one.id, one.place) == (other.id, other.place)
 
 
 @dataclass

@@ -15,7 +15,7 @@ from typing import Any
 from clusterkit.effects import Edit, Effects, Event, Instant, Send, Tick
 from coordinator.core import events as ev
 from coordinator.core.edits import LeaderElected, LeaderLeft, SettingStored
-from coordinator.core.leaders import Leaders
+from coordinator.core.leaders import LeaderRow, Leaders
 from coordinator.core.replies import (
     Done,
     Elected,
@@ -178,7 +178,7 @@ class CoordinatorCore:
 
     def _elect(self, event: ev.Campaign, verdict: LeaderElected, effects: Effects, now: Instant) -> None:
         row = self._leaders.rows.get(verdict.service)
-        if row is None or (row.epoch, row.id, row.address, row.leading) != (verdict.epoch, verdict.id, verdict.address, True):
+        if row != LeaderRow(verdict.epoch, verdict.id, verdict.address, verdict.place, leading=True):
             self._edit(verdict, effects, now)
         self._leaders.holders[event.service] = event.session
         effects.sends.append(Send(event.to, Elected(verdict.epoch)))
@@ -269,7 +269,9 @@ class CoordinatorCore:
 
     def _leader(self, service: str) -> LeaderIs:
         row = self._leaders.rows.get(service)
-        return LeaderIs(True, row.id, row.address, row.epoch) if row is not None and row.leading else LeaderIs(False)
+        if row is None or not row.leading:
+            return LeaderIs(False, epoch=row.epoch if row is not None else 0)
+        return LeaderIs(True, row.id, row.address, row.epoch)
 
     def _not_elected(self, service: str) -> NotElected:
         row = self._leaders.rows.get(service)

@@ -11,6 +11,7 @@ class LeaderElected:
     epoch: int
     id: str
     address: str
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ class Campaign:
     address: str
     at_least_epoch: int = 0
     held_epoch: int = 0
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)

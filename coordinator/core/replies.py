@@ -40,7 +40,7 @@ class LeaderIs:
     known: bool
     id: str = ""
     address: str = ""
-    epoch: int = 0
+    epoch: int = 0  # the highest ever handed out, also when nobody leads
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,12 +55,14 @@ class CloseReply(_message.Message):
     def __init__(self) -> None: ...
 
 class Candidate(_message.Message):
-    __slots__ = ("id", "address")
+    __slots__ = ("id", "address", "place")
     ID_FIELD_NUMBER: _ClassVar[int]
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    PLACE_FIELD_NUMBER: _ClassVar[int]
     id: str
     address: str
-    def __init__(self, id: _Optional[str] = ..., address: _Optional[str] = ...) -> None: ...
+    place: str
+    def __init__(self, id: _Optional[str] = ..., address: _Optional[str] = ..., place: _Optional[str] = ...) -> None: ...
 
 class CampaignRequest(_message.Message):
     __slots__ = ("session", "service", "candidate", "at_least_epoch", "held_epoch")

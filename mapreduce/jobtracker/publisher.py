@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from clusterkit.errors import ClusterError, Fenced, NotPermitted, Unavailable
+from clusterkit.errors import ClusterError, Fenced, NotPermitted
 from mapreduce.errors import PublishRefused
 from mapreduce.jobtracker.core import events, orders
 from mapreduce.jobtracker.status_json import grouped
@@ -65,7 +65,7 @@ class Publisher:
             return self._storage
 
     def _give_back(self, storage: Storage | None) -> None:
-        """Nobody answers there: whoever leads now may have another address."""
+        """Whatever it was that failed: whoever leads now may have another address (nobody answers, it stands by, it hangs)."""
         with self._opening:
             if storage is None or self._storage is not storage:
                 return
@@ -102,8 +102,7 @@ class Publisher:
                     self._stopping.set()  # nothing that becomes of this order is ours to say any more
                     self._step_down(error)
                     return str(error)
-                if isinstance(error, Unavailable):
-                    self._give_back(storage)
+                self._give_back(storage)
                 retryable = isinstance(error, ClusterError) and error.retryable
                 tries += not retryable
                 _log.warning("%s, again in %.2f s: %s", what, wait_s, error, exc_info=None if isinstance(error, ClusterError) else error)

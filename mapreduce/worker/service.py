@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from clusterkit.clock import SystemClock
@@ -88,7 +89,7 @@ class WorkerService:
         self._link = self._make_link()
         session = SessionOptions(heartbeat_us=int(options.heartbeat_s * 1e6))
         agent_options = AgentOptions(options.worker_id, max(1, options.slots), session)
-        agent = WorkerAgent(agent_options, highest_epoch=self._data.highest_epoch("tracker"))
+        agent = WorkerAgent(agent_options, Random(), highest_epoch=self._data.highest_epoch("tracker"))
         self._driver = Driver(agent, MemoryJournal(), Codec([]), self._deliver, SystemClock())
         self.post(ev.Started())
         threading.Thread(target=self._run, name="worker", daemon=True).start()

@@ -27,7 +27,7 @@ from clusterkit.journal_local import LocalJournal
 from clusterkit.listening import bind_refusal
 from clusterkit.rpc import Server, format_address
 from clusterkit.service import DataDirectory
-from coordinator.api import Candidate, Coordinator, Leadership
+from coordinator.api import Candidate, Conflict, Coordinator, Leadership
 from minihdfs.errors import Standby, WrongCluster
 from minihdfs.namenode.client_rpc import Limits
 from minihdfs.namenode.core.events import LeadershipGained
@@ -177,24 +177,37 @@ class NamenodeService:
 
     def _cluster_of(self, directory: DataDirectory) -> str:
         """The cluster this directory belongs to; a new one when neither the directory nor the coordinator knows any."""
-        config = self._coordinator.config
-        setting = config.get(CLUSTER_ID_KEY)
-        known = setting.value.decode() if setting is not None else ""
+        known = self._known_cluster()
+        if not directory.cluster_id and not known:
+            # Only whose offer the coordinator takes has begun the cluster. The offer is written down first, so that after a crash between
+            # the two the next start knows that the cluster which then exists is its own.
+            directory.form(directory.forming or secrets.token_hex(8))
+            known = self._offer(directory.forming)
         if not directory.cluster_id:
-            if known:
+            if known != directory.forming:
+                directory.form("")
                 raise WrongCluster(
                     f"{directory.path} is empty, but cluster {known} exists: serving an empty file system would delete its blocks",
                     next_command=f"restore the namenode's data directory to {directory.path}",
                 )
-            # The directory first: a crash between the two leaves a directory with an id that the next start makes the cluster's.
-            directory.adopt(secrets.token_hex(8))
+            directory.adopt(known)
         if not known:
-            config.set(CLUSTER_ID_KEY, directory.cluster_id.encode(), version=0)
-        elif known != directory.cluster_id:
+            known = self._offer(directory.cluster_id)  # a coordinator that lost its memory
+        if known != directory.cluster_id:
             raise WrongCluster(
                 f"{directory.path} belongs to cluster {directory.cluster_id}, not to {known}", next_command=f"ls -la {directory.path}"
             )
         return directory.cluster_id
+
+    def _known_cluster(self) -> str:
+        setting = self._coordinator.config.get(CLUSTER_ID_KEY)
+        return setting.value.decode(errors="replace") if setting is not None else ""
+
+    def _offer(self, cluster_id: str) -> str:
+        """The cluster that exists after this: the one offered, or another one that was faster."""
+        with contextlib.suppress(Conflict):
+            self._coordinator.config.set(CLUSTER_ID_KEY, cluster_id.encode(), version=0)
+        return self._known_cluster()
 
     def _listen(self, directory: DataDirectory) -> socket.socket:
         options = self._options

@@ -16,7 +16,7 @@ from clusterkit.journal_local import LocalJournal
 from coordinator.api import Candidate, Coordinator, Leadership, Member, Setting
 from coordinator.backends.memory import MemoryCoordinator, MemoryHub
 from coordinator.connect import connect
-from coordinator.errors import MAX_VALUE_BYTES, Conflict
+from coordinator.errors import MAX_EPOCH, MAX_VALUE_BYTES, Conflict
 from coordinator.service import CoordinatorService, ServiceOptions
 from tests.equipment.zookeeper import ZooKeeper
 
@@ -76,14 +76,14 @@ def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]
 class Campaigning:
     """A campaign in a thread of its own."""
 
-    def __init__(self, coordinator: Coordinator, service: str, id_: str, at_least_epoch: int = 0) -> None:
+    def __init__(self, coordinator: Coordinator, service: str, id_: str, at_least_epoch: int = 0, place: str = "") -> None:
         self.lost = threading.Event()
         self._results: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._coordinator, self._service, self._id, self._at_least = coordinator, service, id_, at_least_epoch
+        self._coordinator, self._service, self._id, self._at_least, self._place = coordinator, service, id_, at_least_epoch, place
         threading.Thread(target=self._run, daemon=True).start()
 
     def _run(self) -> None:
-        candidate = Candidate(self._id, f"{self._id}:8020")
+        candidate = Candidate(self._id, f"{self._id}:8020", self._place)
         try:
             led = self._coordinator.election.campaign(self._service, candidate, at_least_epoch=self._at_least, on_lost=self.lost.set)
             self._results.put(led)
@@ -175,6 +175,34 @@ def test_the_same_id_supersedes_its_older_self_at_once(backend: Backend) -> None
     first.resign()  # too late: it must not take the newer leadership away
     found = new.election.leader("namenode")
     assert found is not None and found.epoch == second.epoch
+
+
+def test_the_same_id_from_another_place_waits_like_anybody_else(backend: Backend) -> None:
+    """A copied or restored data directory on another machine does not end a living leader."""
+    one, other, watching = backend.session("nn1"), backend.session("nn1"), backend.session()
+    original = Campaigning(one, "namenode", "nn1", place="machine-a boot-1 64:7")
+    led = original.elected()
+    copy = Campaigning(other, "namenode", "nn1", place="machine-b boot-9 64:7")
+    watching.config.set("round-trip", b"so that the second campaign has certainly arrived")
+    assert copy.still_waiting() and not original.lost.is_set()
+    one.close()
+    assert copy.elected().epoch > led.epoch
+
+
+def test_the_highest_epoch_is_known_whoever_leads(backend: Backend) -> None:
+    one, other = backend.session(), backend.session()
+    assert other.election.highest_epoch("tracker") == 0
+    led = Campaigning(one, "tracker", "jt1", at_least_epoch=6).elected()
+    assert other.election.highest_epoch("tracker") == led.epoch == 7
+    led.resign()
+    assert other.election.highest_epoch("tracker") == 7
+    assert other.election.highest_epoch("namenode") == 0
+
+
+def test_an_epoch_after_which_there_is_none_is_refused(backend: Backend) -> None:
+    with pytest.raises(errors.UsageError, match="no epoch"):
+        Campaigning(backend.session(), "namenode", "nn1", at_least_epoch=MAX_EPOCH + 1).elected()
+    assert MAX_EPOCH << 24 < 1 << 63 and (MAX_EPOCH + 1) * 10**6 < 1 << 63  # registrations and jobs are numbered with epochs
 
 
 def test_an_epoch_is_above_what_was_found_on_disk(backend: Backend) -> None:

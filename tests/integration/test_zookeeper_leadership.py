@@ -17,6 +17,7 @@ from coordinator.backends.zookeeper import ZooKeeperCoordinator
 from coordinator.backends.zookeeper_election import ZooKeeperElection
 from coordinator.backends.zookeeper_session import Operation, ZooKeeperSession
 from coordinator.connect import connect
+from coordinator.errors import MAX_EPOCH
 from tests.equipment.fixtures import zookeeper  # noqa: F401
 from tests.equipment.proxy import SilentProxy
 from tests.equipment.zookeeper import ZooKeeper
@@ -240,3 +241,41 @@ def test_an_ensemble_that_loses_its_leader_keeps_ours_and_one_that_loses_its_quo
         assert now_us() - paused_at < 3_000_000
         assert led.deadline_us() == 0
         short.close()
+
+
+def test_a_leader_that_does_not_work_makes_way_although_its_session_lives(sessions: Sessions) -> None:
+    """Its disk hangs or its loop is dead, while the thread that keeps the lease is well."""
+    works, lost = threading.Event(), threading.Event()
+    works.set()
+    led = sessions.open().election.campaign("namenode", NN1, on_lost=lost.set, alive=works.is_set)
+    first = led.deadline_us() or 0
+    wait_until(lambda: (led.deadline_us() or 0) > first, "the lease is renewed")
+    works.clear()
+    last: list[int] = []
+    wait_until(lambda: bool(last.append(led.deadline_us() or 0)) or last[-1] == 0, "the lease has run out")
+    rival = sessions.open().election.campaign("namenode", NN2, on_lost=lambda: None)
+    assert rival.epoch == led.epoch + 1
+    assert lost.is_set() and now_us() >= max(last)  # nobody was elected before the old lease had run out
+
+
+def test_a_candidate_outlives_a_zookeeper_that_loses_its_data(sessions: Sessions, raw: KazooClient) -> None:
+    first = sessions.open().election.campaign("namenode", NN1, on_lost=lambda: None)
+    won: list[int] = []
+    waiting = sessions.open()
+    candidate = threading.Thread(
+        target=lambda: won.append(waiting.election.campaign("namenode", NN2, at_least_epoch=first.epoch, on_lost=lambda: None).epoch)
+    )
+    candidate.start()
+    raw.delete(sessions.root, recursive=True)
+    candidate.join(DEADLINE_S)
+    assert won == [first.epoch + 1]
+
+
+@pytest.mark.parametrize("data", [b"-3", b"1_0", b" 7 ", b"", b"\xd9\xa3", b"%d" % (MAX_EPOCH + 1), b"9" * 5000])
+def test_what_is_no_epoch_is_refused(sessions: Sessions, raw: KazooClient, data: bytes) -> None:
+    raw.create(f"{sessions.root}/epochs/tracker", data, makepath=True)
+    coordinator = sessions.open()
+    with pytest.raises(errors.CorruptRecord, match="not an epoch"):
+        coordinator.election.campaign("tracker", NN1, on_lost=lambda: None)
+    with pytest.raises(errors.CorruptRecord, match="not an epoch"):
+        coordinator.election.highest_epoch("tracker")

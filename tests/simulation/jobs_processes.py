@@ -163,7 +163,7 @@ class WorkerProcess(CoreProcess):
             heartbeat_us=300 * MS, answer_timeout_us=SECOND, hello_grace_us=100 * MS, retry_first_us=50 * MS, retry_last_us=500 * MS
         )
         options = AgentOptions(self.name, self._slots, session, linger_us=SECOND, commit_answer_us=SECOND)
-        self.agent = WorkerAgent(options, highest_epoch=self.highest_epoch)
+        self.agent = WorkerAgent(options, self.kernel.stream(f"{self.name}/{self.incarnation}/agent"), highest_epoch=self.highest_epoch)
         self.runner = TaskRunner(self, self.turn, self._peers, self._files)
         self.driver = Driver(self.agent, self.journal, Codec([Edit]), self._deliver, self.clock)
         self.turn(ev.Started())

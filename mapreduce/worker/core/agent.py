@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from random import Random
 from typing import Any
 
 from clusterkit.effects import Edit, Effects, Event, Instant, Send
@@ -62,11 +63,11 @@ class _Step:
 
 
 class WorkerAgent:
-    def __init__(self, options: AgentOptions, *, highest_epoch: int = 0) -> None:
+    def __init__(self, options: AgentOptions, rng: Random, *, highest_epoch: int = 0) -> None:
         self.options = options
         self.attempts: dict[str, Attempt] = {}
         self._tombstones: dict[str, None] = {}
-        self._session = TrackerSession(options.session, highest_epoch, self._inventory)
+        self._session = TrackerSession(options.session, highest_epoch, self._inventory, rng)
         self._last_step_us: int | None = None
 
     # ── the Core face ──

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from random import Random
 
 from clusterkit.effects import Send
 from mapreduce.worker.core.commands import (
@@ -34,13 +35,15 @@ class SessionOptions:
     answer_timeout_us: int = 5_000_000  # a call that has no answer by then is lost
     hello_grace_us: int = 200_000  # reports wait so long for the first order, which shows that the hello was heard
     retry_first_us: int = 100_000
-    retry_last_us: int = 1_000_000
+    retry_last_us: int = 1_000_000  # each wait is drawn between half of itself and itself: workers must not come back in step
     max_items: int = 2_000  # in one report
 
 
 class TrackerSession:
-    def __init__(self, options: SessionOptions, highest_epoch: int, inventory: Callable[[], tuple[InventoryItem, ...]]) -> None:
-        self._options, self._inventory = options, inventory
+    def __init__(
+        self, options: SessionOptions, highest_epoch: int, inventory: Callable[[], tuple[InventoryItem, ...]], rng: Random
+    ) -> None:
+        self._options, self._inventory, self._rng = options, inventory, rng
         self.highest_epoch = highest_epoch
         self.session = 0
         self._attending = False
@@ -144,7 +147,7 @@ class TrackerSession:
     def _attend_anew(self, now_us: int) -> None:
         self._attending = False
         if self._attend_at_us is None:
-            self._attend_at_us = now_us + self._backoff_us
+            self._attend_at_us = now_us + self._rng.randint(self._backoff_us // 2, self._backoff_us)
             self._backoff_us = min(self._backoff_us * 2, self._options.retry_last_us)
 
     def _report_missed(self, now_us: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -16,8 +17,9 @@ from typing import Any
 
 import grpc
 import pytest
+from grpc._cython import cygrpc
 
-from clusterkit import errors
+from clusterkit import errors, rpc
 from clusterkit.rpc import Channel, Server, make_channel, make_server, peer_host
 
 
@@ -313,3 +315,17 @@ def test_a_server_process_ends_on_sigterm_with_a_call_in_flight(tmp_path: Path) 
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.mark.parametrize("option", sorted({name for name, _ in (*rpc._SERVER_OPTIONS, *rpc._CHANNEL_OPTIONS)}))
+def test_grpc_knows_every_option_that_is_set(option: str) -> None:
+    """It takes any name in silence: a misspelt one is simply not in force. The names it knows are in its own library."""
+    known = Path(cygrpc.__file__).read_bytes()
+    assert re.search(re.escape(option.encode()) + rb"(?![a-z0-9_])", known), f"gRPC has no option {option}"
+
+
+def test_a_server_bears_the_pings_of_its_own_peers() -> None:
+    """Otherwise it cuts an idle connection off with "too many pings"."""
+    server, channel = dict(rpc._SERVER_OPTIONS), dict(rpc._CHANNEL_OPTIONS)
+    assert server["grpc.http2.min_ping_interval_without_data_ms"] < channel["grpc.keepalive_time_ms"]
+    assert server["grpc.keepalive_permit_without_calls"] == channel["grpc.keepalive_permit_without_calls"] == 1

@@ -218,7 +218,7 @@ def test_a_leader_whose_session_expired_unnoticed_keeps_its_epoch_if_nobody_led_
     bench.session("s1")
     bench.lead("s1", "nn1")
     bench.advance(5)
-    assert bench.ask(ev.AskLeader, "namenode") == LeaderIs(False)
+    assert bench.ask(ev.AskLeader, "namenode") == LeaderIs(False, epoch=1)
     bench.session("s2")
     assert bench.lead("s2", "nn1", held_epoch=1) == Elected(1)
     assert isinstance(bench.journal[-1].op, LeaderElected)
@@ -338,3 +338,28 @@ def test_random_lives_keep_the_rules() -> None:
         for service in ("namenode", "tracker"):
             epochs = [edit.op.epoch for edit in bench.journal if isinstance(edit.op, LeaderElected) and edit.op.service == service]
             assert epochs == sorted(epochs), f"seed {seed}: an epoch went backwards"
+
+
+def test_the_same_id_from_another_place_waits_until_the_session_ends() -> None:
+    """A copied data directory, or another machine with the same default id: its lock proves nothing about the leader."""
+    bench = Bench()
+    bench.session("s1")
+    bench.session("s2", 30)
+    assert bench.ask(ev.Campaign, "s1", "namenode", "nn1", "nn1:1", place="here") == Elected(1)
+    copy = bench.post(ev.Campaign, "s2", "namenode", "nn1", "copy:1", place="there")
+    assert bench.answer(copy) is None
+    assert bench.ask(ev.AskLeader, "namenode") == LeaderIs(True, "nn1", "nn1:1", 1)
+    bench.advance(4.1)
+    if bench.answer(copy) != Elected(2):  # told to ask again meanwhile
+        assert bench.ask(ev.Campaign, "s2", "namenode", "nn1", "copy:1", place="there") == Elected(2)
+    bench.session("s3")
+    assert bench.ask(ev.Campaign, "s3", "namenode", "nn1", "copy:2", place="there") == Elected(3)  # at once: the lock proves it
+
+
+def test_after_a_restart_another_place_cannot_claim_what_was_led() -> None:
+    bench = Bench()
+    bench.session("s1")
+    assert bench.ask(ev.Campaign, "s1", "namenode", "nn1", "nn1:1", place="here") == Elected(1)
+    bench.restart()
+    bench.session("s2")
+    assert bench.ask(ev.Campaign, "s2", "namenode", "nn1", "copy:1", held_epoch=1, place="there") == NotElected("nn1", "nn1:1")

@@ -48,7 +48,13 @@ class FakeCoordinator:
         self.members_joined: list[Member] = []
 
     def campaign(
-        self, service: str, candidate: Candidate, *, at_least_epoch: int = 0, on_lost: Callable[[], None] = lambda: None
+        self,
+        service: str,
+        candidate: Candidate,
+        *,
+        at_least_epoch: int = 0,
+        on_lost: Callable[[], None] = lambda: None,
+        alive: Callable[[], bool] = lambda: True,
     ) -> FakeLeadership:
         self.epoch = max(self.epoch, at_least_epoch) + 1
         self.on_lost = on_lost
@@ -56,6 +62,9 @@ class FakeCoordinator:
 
     def leader(self, service: str) -> Leader | None:
         return None
+
+    def highest_epoch(self, service: str) -> int:
+        return self.epoch
 
     def join(self, member: Member) -> None:
         self.members_joined.append(member)

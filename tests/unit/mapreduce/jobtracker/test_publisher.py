@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from clusterkit.errors import ClusterError, Unavailable
+from clusterkit.errors import ClusterError, TimedOut, TryAgain, Unavailable
 from mapreduce.errors import PublishRefused
 from mapreduce.jobtracker.core import events, orders
 from mapreduce.jobtracker.core.model import FileResult
@@ -137,7 +137,7 @@ def test_no_parts_is_an_output_too() -> None:
 class AwayStorage(MemoryStorage):
     """Does not answer the first times."""
 
-    def __init__(self, error: ClusterError, times: int) -> None:
+    def __init__(self, error: Exception, times: int) -> None:
         super().__init__()
         self.error, self.times = error, times
 
@@ -162,9 +162,19 @@ def test_a_storage_that_is_away_is_waited_for() -> None:
     assert carried_out(storage, prepared(storage)) == ([events.OutputPublished(JOB)], [])
 
 
-def test_a_storage_that_is_away_is_looked_for_anew() -> None:
-    """Whoever leads when it comes back may have another address."""
-    gone, found = AwayStorage(Unavailable("nobody answers"), times=99), MemoryStorage()
+@pytest.mark.parametrize(
+    "error",
+    [
+        Unavailable("nobody answers"),
+        TryAgain("this namenode stands by: ask another one"),
+        TimedOut("the leader is frozen"),
+        OSError(111, "refused"),
+    ],
+    ids=["away", "standby", "frozen", "of-the-system"],
+)
+def test_a_storage_that_fails_is_looked_for_anew(error: Exception) -> None:
+    """Whoever leads now may have another address; an old leader that came back as a standby answers for ever."""
+    gone, found = AwayStorage(error, times=99), MemoryStorage()
     order, told = prepared(found), []
     prepared(gone)
     addresses = [gone, found]

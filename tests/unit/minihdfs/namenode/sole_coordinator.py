@@ -27,7 +27,16 @@ class SoleCoordinator:
         self.leaders: dict[str, Leader] = {}
         self.settings: dict[str, Setting] = {}
 
-    def campaign(self, service: str, candidate: Candidate, *, at_least_epoch: int = 0, on_lost: Callable[[], None]) -> SoleLeadership:
+    def campaign(
+        self,
+        service: str,
+        candidate: Candidate,
+        *,
+        at_least_epoch: int = 0,
+        on_lost: Callable[[], None],
+        alive: Callable[[], bool] = lambda: True,
+    ) -> SoleLeadership:
+        self.alive = alive
         epoch = max(self.epochs.get(service, 0), at_least_epoch) + 1
         self.epochs[service] = epoch
         self.leaders[service] = Leader(candidate.id, candidate.address, epoch)
@@ -36,6 +45,9 @@ class SoleCoordinator:
 
     def leader(self, service: str) -> Leader | None:
         return self.leaders.get(service)
+
+    def highest_epoch(self, service: str) -> int:
+        return self.epochs.get(service, 0)
 
     def join(self, member: Member) -> None: ...
 

@@ -13,6 +13,8 @@ import pytest
 
 from clusterkit.errors import ClusterError, Fenced, PortInUse, Unavailable
 from clusterkit.journal_local import LocalJournal
+from clusterkit.service import DataDirectory
+from coordinator.backends.memory import MemoryCoordinator, MemoryHub
 from minihdfs import hadoop_rpc
 from minihdfs.client.namenode import NamenodeClient
 from minihdfs.client.namenode_failover import CallOptions
@@ -105,6 +107,53 @@ def test_an_empty_directory_of_an_existing_cluster_is_not_formatted(tmp_path: Pa
     coordinator.set("cluster_id", b"exists")
     with pytest.raises(WrongCluster, match="exists"):
         NamenodeService(options(tmp_path), coordinator).start()
+
+
+def test_of_fresh_namenodes_that_start_together_one_begins_the_cluster_and_the_others_stay_empty(tmp_path: Path) -> None:
+    hub, together = MemoryHub(), threading.Barrier(3)
+    outcomes: dict[str, object] = {}
+    services = {name: NamenodeService(options(tmp_path / name), MemoryCoordinator(hub)) for name in ("a", "b", "c")}
+    known = {name: service._known_cluster for name, service in services.items()}
+
+    def begin(name: str) -> None:
+        looked = iter([True])
+
+        def look() -> str:
+            found = known[name]()
+            if next(looked, False):
+                together.wait()  # all have looked, and nobody had begun
+            return found
+
+        services[name]._known_cluster = look  # type: ignore[method-assign]
+        try:
+            services[name].start()
+            outcomes[name] = services[name].cluster_id
+        except ClusterError as error:
+            outcomes[name] = error
+
+    threads = [threading.Thread(target=begin, args=(name,)) for name in services]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    winners = [name for name, found in outcomes.items() if isinstance(found, str)]
+    assert len(winners) == 1
+    for name in set(services) - set(winners):
+        assert isinstance(outcomes[name], WrongCluster) and str(outcomes[winners[0]]) in str(outcomes[name])
+        directory = DataDirectory.open(tmp_path / name / "nn1", "namenode", "nn1")
+        assert (directory.cluster_id, directory.forming) == ("", "")
+        directory.close()
+    services[winners[0]].stop()
+    services[winners[0]].wait()
+
+
+def test_who_crashed_between_the_offer_and_its_own_word_finds_its_cluster_again(tmp_path: Path, coordinator: SoleCoordinator) -> None:
+    directory = DataDirectory.open(tmp_path / "nn1", "namenode", "nn1")
+    directory.form("c0ffee")
+    directory.close()
+    coordinator.set("cluster_id", b"c0ffee")
+    with running(tmp_path, coordinator) as service:
+        assert service.cluster_id == "c0ffee"
 
 
 def test_a_coordinator_that_forgot_the_cluster_learns_it_from_the_directory(tmp_path: Path, coordinator: SoleCoordinator) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from random import Random
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from clusterkit.effects import Instant, Send, Tick
 from mapreduce.worker.core import commands as cmd
 from mapreduce.worker.core import events as ev
 from mapreduce.worker.core.agent import AgentOptions, WorkerAgent
+from mapreduce.worker.core.tracker_session import SessionOptions, TrackerSession
 
 FILE = ev.FileResult("/.out.job_1/attempts/part-r-00000.r0", 7, 100, 5)
 OUTPUT = ev.MapOutput((10, 20), (1, 2))
@@ -21,7 +23,7 @@ class Stage:
     """One agent, driven by hand. `sent` keeps what the last call sent, without the addressees."""
 
     def __init__(self, slots: int = 2, highest_epoch: int = 0) -> None:
-        self.agent = WorkerAgent(AgentOptions("w1", slots), highest_epoch=highest_epoch)
+        self.agent = WorkerAgent(AgentOptions("w1", slots), Random(1), highest_epoch=highest_epoch)
         self.ms = 0
         self.session = 0
         self.reports: list[cmd.Report] = []
@@ -180,6 +182,25 @@ def test_attends_again_ever_more_slowly_but_at_least_every_second(stage: Stage) 
         moments.append(stage.ms)
     pauses = [b - a for a, b in itertools.pairwise(moments)]
     assert pauses[0] < pauses[-1] <= 1000
+
+
+def test_workers_do_not_come_back_in_step() -> None:
+    """All of a big cluster lose their tracker at one moment; each draws its own waits."""
+
+    def waits(seed: int) -> list[int]:
+        session = TrackerSession(SessionOptions(), 0, tuple, Random(seed))
+        session.begin(0)
+        found, now_us = [], 0
+        for _ in range(6):
+            session.turn(now_us)
+            session.attend_ended(ev.AttendEnded(session.session, "refused"), now_us)
+            found.append(session.next_deadline() - now_us)
+            now_us = session.next_deadline()
+        return found
+
+    drawn = [waits(seed) for seed in range(50)]
+    assert len({tuple(found) for found in drawn}) == 50
+    assert all(50_000 <= first <= 100_000 and 500_000 <= last <= 1_000_000 for first, *_, last in drawn)
 
 
 def test_a_kill_is_reported_when_the_process_is_gone(stage: Stage) -> None:
