@@ -38,7 +38,8 @@ class Driver:
         lease_deadline_us: Callable[[], int | None] = lambda: None,
     ) -> None:
         """`durable` hears of edits after their fsync (a namespace store takes them from there). `lease_deadline_us` is the moment, in
-        mono_us, until which this process may speak; None means for ever. Past it the driver raises Fenced instead of releasing."""
+        mono_us, until which this process may speak; None means for ever. Past it the driver raises Fenced instead of writing or
+        speaking: a deposed leader that only ticks ends too."""
         self.core = core
         self._journal, self._codec, self._deliver, self._clock = journal, codec, deliver, clock
         self._durable, self._lease_deadline_us = durable, lease_deadline_us
@@ -103,15 +104,16 @@ class Driver:
             edits += effects.journal
             sends += effects.sends
         if edits:
+            self._check_lease("its edits were written")
             self._journal.append([JournalRecord(edit.txid, edit.epoch, self._codec.encode(edit)) for edit in edits])
             self._journal.sync()
             self._durable(edits)
         for send in sends:
-            self._check_lease()
+            self._check_lease("its answers could leave")
             self._deliver(send)
         return len(sends)
 
-    def _check_lease(self) -> None:
+    def _check_lease(self, what: str) -> None:
         deadline = self._lease_deadline_us()
         if deadline is not None and self._clock.now().mono_us >= deadline:
-            raise Fenced("the leader's lease ran out before its answers could leave", next_command="mrc status")
+            raise Fenced(f"the leader's lease ran out before {what}", next_command="mrc status")

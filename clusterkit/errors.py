@@ -57,6 +57,12 @@ class CorruptRecord(ClusterError):
     code = "CORRUPT"
 
 
+class DiskFailed(ClusterError):
+    """A disk could not be read or written; the message names the disk, the path and what is kept there (clusterkit.disks)."""
+
+    code = "DISK_FAILED"
+
+
 class PortInUse(ClusterError):
     """Another process listens where this one was told to."""
 

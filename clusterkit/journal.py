@@ -18,15 +18,15 @@ class JournalRecord(NamedTuple):
 
 class Journal(Protocol):
     def read(self, after_txid: int = 0) -> Iterator[JournalRecord]:
-        """Every durable record with a txid above `after_txid`, in order. Raises CorruptRecord naming the txid range."""
+        """Every durable record with a txid above `after_txid`, in order. Raises CorruptRecord naming the txid range, DiskFailed."""
         ...
 
     def append(self, records: Sequence[JournalRecord]) -> None:
-        """Buffers records with consecutive txids. Raises Fenced when an epoch goes backwards, ValueError on a gap."""
+        """Buffers records with consecutive txids. Raises Fenced when an epoch goes backwards, ValueError on a gap, DiskFailed."""
         ...
 
     def sync(self) -> None:
-        """Returns when everything appended is durable. Raises OSError when it may not be."""
+        """Returns when everything appended is durable. Raises DiskFailed when it may not be, OSError on every use after that."""
         ...
 
     def last_txid(self) -> int: ...

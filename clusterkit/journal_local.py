@@ -1,36 +1,46 @@
-"""The journal of one machine: segment files of chained, checksummed records below one directory.
+"""The journal of one machine: segment files of marked, chained, checksummed records below one directory.
 
-A segment `edits_FIRSTTXID` opens with a header (magic, format version, first txid, checksum of the record before it); each record is
-`length crc32c | txid epoch previous-crc payload`, and the chain of previous checksums finds a missing or swapped record that a checksum of
-one record alone cannot. A new segment is fsynced, then its directory, before anything is appended to it.
+A segment `edits_FIRSTTXID` opens with a header (the journal's mark, first txid, checksum and epoch of the record before it); its records
+are those of `journal_format`. A new segment is fsynced, then its directory, before anything is appended to it; then `journal.json` notes
+which segments there are, so that one that vanished is missed. (That file only repeats what the segments say and may be lost.)
 
-Reading back: a bad record with nothing valid behind it is the torn tail of a crash and is cut off; one with valid records behind it, or any
-damage in an older segment, is corruption and is refused with the txid range, because cutting there would drop acknowledged edits.
+Reading back: damage at txid t is the torn tail of a crash if nothing tells that t was durable: no later record says that it was written
+behind a durable t, no later segment follows (one is begun after a sync), and the store beside the journal does not hold t. Then it is cut
+off; a torn write may have any hole. All other damage is corruption: refused with the txid range, and not a byte is changed, because
+cutting there would drop acknowledged edits. A disk that cannot be read is neither: it is told as such.
 """
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
-import struct
+import re
+import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from crc32c import crc32c
+import msgspec
 
-from clusterkit.durable_file import fsync_directory, make_directory
+from clusterkit import journal_format as fmt
+from clusterkit.disks import disk_failure
+from clusterkit.durable_file import fsync_directory, make_directory, write_durably
 from clusterkit.errors import CorruptRecord, Fenced
 from clusterkit.journal import JournalRecord
 
-MAGIC = b"mrcjrnl\x01"
-VERSION = 1
+LOG = logging.getLogger(__name__)
 SEGMENT_BYTES = 64 << 20
-MAX_RECORD_BYTES = 1 << 30
-"""A larger record is refused before a byte of it is written: what could not be read back must never be acknowledged."""
-_HEADER = struct.Struct(">8sIQII")  # magic, version, first txid, crc of the record before, crc of these
-_FRAME = struct.Struct(">II")  # length of what follows, its crc32c
-_BODY = struct.Struct(">QQI")  # txid, epoch, crc of the previous record
-_LOOKAHEAD_TXIDS = 1 << 24
+NOTE = "journal.json"
+_SEGMENT_NAME = re.compile(r"edits_(\d{20})")
+HOLDS = "the log of edits that were acknowledged"
+
+
+class _Note(msgspec.Struct, frozen=True):
+    """First txids of the oldest segment that must be there and of the newest that was begun. 0 = not known."""
+
+    oldest_segment: int = 0
+    newest_segment: int = 0
 
 
 @dataclass(slots=True)
@@ -42,27 +52,52 @@ class _Segment:
 class LocalJournal:
     """See `clusterkit.journal.Journal`. One process at a time: its data directory is locked by `clusterkit.service.DataDirectory`."""
 
-    def __init__(self, directory: Path, *, segment_bytes: int = SEGMENT_BYTES) -> None:
-        """Opens (or begins) the journal and cuts a torn tail. Raises CorruptRecord."""
+    def __init__(self, directory: Path, *, segment_bytes: int = SEGMENT_BYTES, stored_txid: int = 0) -> None:
+        """Opens (or begins) the journal and cuts a torn tail. `stored_txid` is the last edit that a store beside it holds: up to there
+        nothing can be torn. Raises CorruptRecord, DiskFailed."""
         self._directory = Path(directory)
         make_directory(self._directory)
-        self._segment_bytes = segment_bytes
+        self._segment_bytes, self._stored_txid = segment_bytes, stored_txid
         self._last_txid, self._last_epoch, self._last_crc = 0, 0, 0
+        self._mark, self._noted = b"", _Note()
+        self._fd, self._size = -1, 0
         self._failed = False
-        self.torn_bytes = 0  # what opening cut off: said in the log
-        for stale in self._directory.glob("*.new"):
-            stale.unlink()
-        self._segments = sorted((_Segment(p, int(p.name[6:])) for p in self._directory.glob("edits_*")), key=lambda s: s.first_txid)
+        self.torn_bytes = 0  # what opening cut off
+        self._segments: list[_Segment] = []
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self) -> None:
+        names = [path.name for path in self._directory.iterdir()]  # not glob: a directory that cannot be read is not an empty one
+        found = [(int(match[1]), self._directory / match[0]) for name in names if (match := _SEGMENT_NAME.fullmatch(name))]
+        self._segments = [_Segment(path, first) for first, path in sorted(found)]
+        self._noted = _noted(self._directory / NOTE)
+        self._check_against_note()
         self._scan()
-        if self._segments:
+        for name in names:
+            if name.endswith((".new", ".tmp")):
+                (self._directory / name).unlink()
+        if self.torn_bytes:
+            LOG.warning("%s ended in %d bytes of an unfinished write; they were cut off", self._directory, self.torn_bytes)
+        self._synced_txid = self._last_txid
+        if not self._segments:
+            self._mark = self._mark or secrets.token_bytes(fmt.MARK_BYTES)
+            self._begin_segment()
+            return
+        try:
             self._fd = os.open(self._segments[-1].path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
             self._size = os.fstat(self._fd).st_size
             # A process that died between a write and its fsync left records that are only in the page cache. Whoever replays them builds
             # on them (a store takes them, answers tell of them), so they are made durable first, and so is the segment's name.
             os.fsync(self._fd)
             fsync_directory(self._directory)
-        else:
-            self._begin_segment()
+        except OSError as error:
+            raise disk_failure(error, self._directory, HOLDS) from error
+        with contextlib.suppress(OSError):  # it only repeats: a full disk may still be read and given room
+            self._note(self._segments[0].first_txid)
 
     def last_txid(self) -> int:
         return self._last_txid
@@ -76,36 +111,34 @@ class LocalJournal:
             following = self._segments[index + 1].first_txid if index + 1 < len(self._segments) else None
             if following is not None and following <= after_txid + 1:
                 continue
-            data = segment.path.read_bytes()
-            offset = _HEADER.size
-            previous = _header_crc_before(segment.path, data, segment.first_txid)
+            data = _bytes_of(segment.path)
+            header = fmt.read_header(segment.path, data, segment.first_txid)
+            offset, previous = fmt.HEADER_BYTES, -1 if header is None else header.previous_crc
             while offset < len(data):
-                found = _record_at(data, offset)
-                if found is None or found[1] != previous:
+                found = fmt.record_at(data, offset, self._mark)
+                if found is None or found.previous != previous:
                     raise CorruptRecord(f"{segment.path} changed under its reader at byte {offset}")
-                record, _, previous, offset = found
-                if record.txid > after_txid:
-                    yield record
+                previous, offset = found.crc, found.end
+                if found.record.txid > after_txid:
+                    yield found.record
 
     def append(self, records: Sequence[JournalRecord]) -> None:
         self._check_usable()
+        if records and self._size >= self._segment_bytes:
+            self.sync()
+            self._begin_segment()
         parts: list[bytes] = []
-        txid, epoch, crc = self._last_txid, self._last_epoch, self._last_crc
+        txid, epoch, crc, flags = self._last_txid, self._last_epoch, self._last_crc, fmt.FIRST_OF_A_WRITE
         for record in records:
             if record.txid != txid + 1:
                 raise ValueError(f"journal got txid {record.txid} after {txid}")
             if record.epoch < epoch:
                 raise Fenced(f"journal holds epoch {epoch}; an append with epoch {record.epoch} is refused")
-            if len(record.payload) > MAX_RECORD_BYTES - _BODY.size:
-                raise ValueError(f"journal got a record of {len(record.payload)} bytes, which it could not read back")
-            body = _BODY.pack(record.txid, record.epoch, crc) + record.payload
-            txid, epoch, crc = record.txid, record.epoch, crc32c(body)
-            parts += (_FRAME.pack(len(body), crc), body)
+            frame, body, crc = fmt.encode_record(self._mark, record, crc, self._synced_txid, flags)
+            txid, epoch, flags = record.txid, record.epoch, 0
+            parts += (frame, body)
         if not parts:
             return
-        if self._size >= self._segment_bytes:
-            self.sync()
-            self._begin_segment()
         self._write(b"".join(parts))
         self._last_txid, self._last_epoch, self._last_crc = txid, epoch, crc
 
@@ -113,12 +146,18 @@ class LocalJournal:
         self._check_usable()
         try:
             os.fdatasync(self._fd)
-        except OSError:
+        except OSError as error:
             self._failed = True
-            raise
+            raise disk_failure(error, self._directory, HOLDS) from error
+        self._synced_txid = self._last_txid
 
     def forget(self, up_to_txid: int) -> None:
         while len(self._segments) > 1 and self._segments[1].first_txid <= up_to_txid + 1:
+            try:
+                self._note(self._segments[1].first_txid)
+            except OSError:  # a full disk must not keep what would give it room
+                (self._directory / NOTE).unlink(missing_ok=True)
+                self._noted = _Note()
             self._segments.pop(0).path.unlink()
             fsync_directory(self._directory)  # one by one: a power cut that brought back an older one without a newer would leave a gap
 
@@ -127,109 +166,168 @@ class LocalJournal:
             os.close(self._fd)
             self._fd = -1
 
+    # ── writing ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
     def _check_usable(self) -> None:
         if self._failed:
             raise OSError("the journal failed earlier and cannot be trusted; restart this process")
 
     def _write(self, data: bytes) -> None:
         try:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(self._fd, view) :]
-        except OSError:
+            _write_all(self._fd, data)
+        except OSError as error:
             self._failed = True
-            raise
+            raise disk_failure(error, self._directory, HOLDS) from error
         self._size += len(data)
 
     def _begin_segment(self) -> None:
         first = self._last_txid + 1
         path = self._directory / f"edits_{first:020d}"
+        try:
+            fd = self._made_segment(path, first)
+            self.close()
+            self._fd, self._size = fd, fmt.HEADER_BYTES
+            self._segments.append(_Segment(path, first))
+            self._note(self._segments[0].first_txid)
+        except OSError as error:
+            self._failed = True
+            raise disk_failure(error, self._directory, HOLDS) from error
+
+    def _made_segment(self, path: Path, first_txid: int) -> int:
         beside = path.with_suffix(".new")
-        head = _HEADER.pack(MAGIC, VERSION, first, self._last_crc, 0)[:-4]
         fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        os.write(fd, head + struct.pack(">I", crc32c(head)))
-        os.fsync(fd)
-        beside.rename(path)
-        fsync_directory(self._directory)
-        if self._segments:
-            os.close(self._fd)
-        self._fd, self._size = fd, _HEADER.size
-        self._segments.append(_Segment(path, first))
+        try:
+            _write_all(fd, fmt.Header(self._mark, first_txid, self._last_crc, self._last_epoch).encode())
+            os.fsync(fd)
+            beside.rename(path)
+            fsync_directory(self._directory)
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
+
+    def _note(self, oldest: int) -> None:
+        note = _Note(oldest, self._segments[-1].first_txid)
+        if note != self._noted:
+            write_durably(self._directory / NOTE, msgspec.json.encode(note))
+            self._noted = note
+
+    # ── opening ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _check_against_note(self) -> None:
+        """Both ends are there; `_scan` sees gaps between them."""
+        newest = self._segments[-1].first_txid if self._segments else 0
+        if self._noted.newest_segment > newest:
+            raise self._corrupt(f"edits_{self._noted.newest_segment:020d} vanished from {self._directory} (txid {newest + 1} on)")
+        oldest, noted = self._segments[0].first_txid if self._segments else 0, self._noted.oldest_segment
+        if noted and oldest > noted:
+            raise self._corrupt(f"edits_{noted:020d} vanished from {self._directory} (txid {noted} to {oldest - 1})")
 
     def _scan(self) -> None:
-        """Checks every segment and the chain between them; leaves the last txid, epoch and checksum."""
+        """Checks every segment and the chain between them; leaves mark, last txid, epoch and checksum."""
         for index, segment in enumerate(self._segments):
-            data = segment.path.read_bytes()
-            before = _header_crc_before(segment.path, data, segment.first_txid)
+            is_last = index + 1 == len(self._segments)
+            data = _bytes_of(segment.path, from_disk=is_last)
+            header = fmt.read_header(segment.path, data, segment.first_txid)
+            if header is None:
+                if not is_last or not self._may_be_torn_at_birth(segment, data):
+                    raise self._corrupt(f"the header of {segment.path} ({len(data)} bytes, txid {segment.first_txid} on) is damaged")
+                self.torn_bytes = len(data)
+                self._remove_last_segment()
+                return
             if index == 0:
-                self._last_txid, self._last_crc = segment.first_txid - 1, before
-            elif segment.first_txid != self._last_txid + 1 or before != self._last_crc:
-                raise CorruptRecord(
-                    f"edit log corrupt: txids {self._last_txid + 1} to {segment.first_txid - 1} are missing before {segment.path}",
-                    next_command=f"ls -la {self._directory}",
-                )
-            self._scan_records(segment, data, is_last=index + 1 == len(self._segments))
+                self._mark = header.mark
+                self._last_txid = segment.first_txid - 1
+                self._last_crc, self._last_epoch = header.previous_crc, header.previous_epoch
+            elif segment.first_txid != self._last_txid + 1:
+                missing = f"txids {self._last_txid + 1} to {segment.first_txid - 1} are missing before {segment.path}"
+                raise self._corrupt(missing, f"ls -la {self._directory}")
+            elif header.mark != self._mark or header.previous_crc != self._last_crc:
+                raise self._corrupt(f"{segment.path} does not follow the segment before it (txid {segment.first_txid} on)")
+            self._scan_records(segment, data, is_last)
 
     def _scan_records(self, segment: _Segment, data: bytes, is_last: bool) -> None:
-        offset = _HEADER.size
+        offset = fmt.HEADER_BYTES
         while offset < len(data):
-            found = _record_at(data, offset)
-            if found is None or found[1] != self._last_crc or found[0].txid != self._last_txid + 1:
-                self._judge_tail(segment, data, offset, is_last)
+            found = fmt.record_at(data, offset, self._mark)
+            if found is None or found.previous != self._last_crc or found.record.txid != self._last_txid + 1:
+                self._judge(segment, data, offset, is_last)
                 return
-            record, _, self._last_crc, offset = found
-            self._last_txid, self._last_epoch = record.txid, record.epoch
+            self._last_txid, self._last_epoch, self._last_crc, offset = found.record.txid, found.record.epoch, found.crc, found.end
 
-    def _judge_tail(self, segment: _Segment, data: bytes, offset: int, is_last: bool) -> None:
-        later = _valid_txid_after(data, offset + 1, self._last_txid)
-        if later is not None or not is_last:
+    def _judge(self, segment: _Segment, data: bytes, offset: int, is_last: bool) -> None:
+        """Cuts off what is torn, refuses what is corrupt."""
+        damaged, later = self._last_txid + 1, None
+        proof = "" if is_last else "a later segment follows"
+        if self._stored_txid >= damaged:
+            proof = f"the store beside it holds edits up to txid {self._stored_txid}"
+        for found in fmt.records_behind(data, offset, self._mark):
+            if later is None and found.record.txid > damaged:
+                later = found.record.txid
+            if found.committed >= damaged:
+                proof = f"valid records follow, written when txid {found.committed} was durable"
+        if proof:
             upto = "the end of this segment" if later is None else f"txid {later - 1}"
-            raise CorruptRecord(
-                f"edit log corrupt: {segment.path} is damaged at byte {offset} (txid {self._last_txid + 1} to {upto}) "
-                "and valid records follow",
-                next_command="restore the file from a copy of this data directory",
-            )
+            raise self._corrupt(f"{segment.path} is damaged at byte {offset} (txid {damaged} to {upto}) and {proof}")
         self.torn_bytes = len(data) - offset
-        fd = os.open(segment.path, os.O_WRONLY | os.O_CLOEXEC)
         try:
-            os.ftruncate(fd, offset)
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+            _cut(segment.path, offset)
+        except OSError as error:
+            raise disk_failure(error, segment.path, HOLDS) from error
+
+    def _may_be_torn_at_birth(self, segment: _Segment, data: bytes) -> bool:
+        """True for a segment that was being begun: it was never noted, and holds no record. (Where file systems keep their word none is
+        ever found so: a header is fsynced before its segment gets its name.)"""
+        if self._noted.newest_segment >= segment.first_txid or self._stored_txid >= segment.first_txid:
+            return False
+        if not self._mark:  # the only segment: of a journal that was being begun, with no record yet
+            return segment.first_txid == 1 and len(data) <= fmt.HEADER_BYTES
+        return next(fmt.records_behind(data, 0, self._mark), None) is None
+
+    def _remove_last_segment(self) -> None:
+        path = self._segments.pop().path
+        try:
+            path.unlink()
+            fsync_directory(self._directory)
+        except OSError as error:
+            raise disk_failure(error, path, HOLDS) from error
+
+    def _corrupt(self, what: str, next_command: str = "") -> CorruptRecord:
+        return CorruptRecord(
+            f"edit log corrupt: {what}; nothing was changed",
+            next_command=next_command or f"restore {self._directory.parent} from a copy",
+        )
 
 
-def _header_crc_before(path: Path, data: bytes, first_txid: int) -> int:
-    if len(data) < _HEADER.size:
-        raise CorruptRecord(f"edit log corrupt: {path} has {len(data)} bytes, less than a header")
-    magic, version, first, before, crc = _HEADER.unpack_from(data)
-    if magic != MAGIC or crc != crc32c(data[: _HEADER.size - 4]) or first != first_txid:
-        raise CorruptRecord(f"edit log corrupt: the header of {path} is damaged")
-    if version > VERSION:
-        raise CorruptRecord(f"{path} has journal format {version}; this version reads {VERSION}")
-    return int(before)
+def _noted(path: Path) -> _Note:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=_Note)
+    except (OSError, msgspec.MsgspecError):
+        return _Note()
 
 
-def _record_at(data: bytes, offset: int) -> tuple[JournalRecord, int, int, int] | None:
-    """(record, crc it says the previous one has, its own crc, offset behind it), or None when no valid record starts here."""
-    if offset + _FRAME.size > len(data):
-        return None
-    length, crc = _FRAME.unpack_from(data, offset)
-    start, end = offset + _FRAME.size, offset + _FRAME.size + length
-    if not _BODY.size <= length <= MAX_RECORD_BYTES or end > len(data):
-        return None
-    body = memoryview(data)[start:end]
-    if crc32c(body) != crc:
-        return None
-    txid, epoch, previous = _BODY.unpack_from(body)
-    return JournalRecord(txid, epoch, bytes(body[_BODY.size :])), previous, crc, end
+def _bytes_of(path: Path, *, from_disk: bool = False) -> bytes:
+    """`from_disk`: what a failed fsync of a dead process left in the page cache is not on the disk, though it can be read."""
+    try:
+        with path.open("rb") as file:
+            if from_disk:
+                os.fsync(file.fileno())
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            return file.read()
+    except OSError as error:
+        raise disk_failure(error, path, HOLDS) from error
 
 
-def _valid_txid_after(data: bytes, offset: int, last_txid: int) -> int | None:
-    """The txid of the first valid record that starts at or behind `offset`."""
-    for start in range(offset, len(data) - _FRAME.size - _BODY.size + 1):
-        length, _ = _FRAME.unpack_from(data, start)
-        if _BODY.size <= length <= len(data) - start - _FRAME.size:
-            (txid,) = struct.unpack_from(">Q", data, start + _FRAME.size)
-            if last_txid < txid <= last_txid + _LOOKAHEAD_TXIDS and _record_at(data, start) is not None:
-                return int(txid)
-    return None
+def _write_all(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def _cut(path: Path, size: int) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.ftruncate(fd, size)
+        os.fsync(fd)
+    finally:
+        os.close(fd)

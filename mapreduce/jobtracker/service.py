@@ -86,8 +86,6 @@ class TrackerService:
         options = self.options
         self._data = DataDirectory.open(options.data_directory, ROLE, options.node_id)
         self._journal = LocalJournal(options.data_directory / "journal", segment_bytes=SEGMENT_BYTES)
-        if self._journal.torn_bytes:
-            _log.warning("the journal ended in %d bytes of an unfinished record; they were cut off", self._journal.torn_bytes)
         self._core = JobTracker(options.core, random.Random())
         self._driver = Driver(
             self._core,

@@ -67,7 +67,7 @@ class NamenodeService:
         coordinator: Coordinator,
         *,
         clock: Clock | None = None,
-        open_journal: Callable[[Path], Journal] = LocalJournal,
+        open_journal: Callable[[Path], Journal] | None = None,
     ) -> None:
         self._options, self._coordinator, self._clock = options, coordinator, clock or SystemClock()
         self._open_journal = open_journal
@@ -158,7 +158,9 @@ class NamenodeService:
         cluster_id, store_path = self._facts.cluster_id, options.data_dir / "store"
         store = LmdbStore(store_path, cluster_id)
         self._closers.append(store.close)
-        journal = self._open_journal(options.data_dir / "journal")
+        counters, journal_path = store.counters(), options.data_dir / "journal"
+        stored_txid = counters.txid if counters is not None else 0
+        journal = self._open_journal(journal_path) if self._open_journal else LocalJournal(journal_path, stored_txid=stored_txid)
         self._closers.append(journal.close)
         core = Namesystem(dataclasses.replace(options.core, cluster_id=cluster_id), store, random.Random())
         loop = RpcLoop([self._listen(directory)], facts=self._facts, groups=self._groups, clock=self._clock, limits=options.limits)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from clusterkit import journal_local
+from clusterkit import journal_format
 from clusterkit.errors import CorruptRecord, Fenced
 from clusterkit.journal import Journal, JournalRecord
 from clusterkit.journal_local import LocalJournal
@@ -80,7 +80,7 @@ def test_segments_reopen_and_continue(reopened: Callable[[], LocalJournal], tmp_
 def one_segment(tmp_path: Path, count: int) -> tuple[Path, bytes, list[int]]:
     """A closed journal of one segment: its file, its bytes, and where each record ends."""
     journal = LocalJournal(tmp_path / "one")
-    (path,) = (tmp_path / "one").iterdir()
+    (path,) = (tmp_path / "one").glob("edits_*")
     ends = []
     for txid in range(1, count + 1):
         journal.append(records(txid, txid))
@@ -92,8 +92,7 @@ def one_segment(tmp_path: Path, count: int) -> tuple[Path, bytes, list[int]]:
 
 def test_cut_at_every_byte_keeps_every_whole_record(tmp_path: Path) -> None:
     path, data, ends = one_segment(tmp_path, 12)
-    header_bytes = 28  # fsynced before the segment gets its name: a crash cannot tear it
-    for size in range(header_bytes, len(data)):
+    for size in range(journal_format.HEADER_BYTES, len(data)):  # a header is fsynced before its segment gets its name
         path.write_bytes(data[:size])
         whole = sum(end <= size for end in ends)
         journal = LocalJournal(path.parent)
@@ -138,7 +137,7 @@ def test_a_crash_forgets_only_what_was_not_synced() -> None:
 
 
 def test_a_record_that_could_not_be_read_back_is_refused_before_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal_local, "MAX_RECORD_BYTES", 1000)
+    monkeypatch.setattr(journal_format, "MAX_RECORD_BYTES", 1000)
     journal = LocalJournal(tmp_path / "j")
     journal.append(records(1, 1))
     with pytest.raises(ValueError, match="2000 bytes"):

@@ -118,6 +118,22 @@ def test_a_lease_that_ran_out_holds_the_answers_back() -> None:
     assert len(said) == 1
 
 
+def test_a_lease_that_ran_out_holds_edits_back_that_nobody_waits_for() -> None:
+    """A deposed leader whose only work is its own (reclaiming, expiring leases) must not go on writing."""
+
+    class Reclaiming(Sum):
+        def step(self, event: object, now: Instant) -> Effects:
+            return Effects(journal=super().step(Added(1), now).journal)
+
+    clock, journal = Clock(), MemoryJournal()
+    driver = Driver(Reclaiming(), journal, CODEC, lambda _: None, clock, lease_deadline_us=lambda: 1000)
+    driver.turn(["reclaim"])
+    clock.mono_us = 1000
+    with pytest.raises(Fenced, match="edits were written"):
+        driver.turn(["reclaim"])
+    assert journal.last_txid() == 1
+
+
 def test_a_deadline_becomes_a_tick() -> None:
     clock, said, core = Clock(), [], Sum()
     core.deadline = 1_000_000
