@@ -131,6 +131,7 @@ def _report(stub: Any, report: e.Report) -> Any:
                 chunk=report.chunk,
                 last=report.last,
                 replicas=_blocks(report.replicas),
+                bad=_blocks(report.bad),
                 unfinished=_blocks(report.unfinished),
             )
         )

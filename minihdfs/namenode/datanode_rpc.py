@@ -74,10 +74,11 @@ class DatanodeService:
         return pb.HeartbeatReply(epoch=reply.epoch, orders=[order_to_pb(order) for order in reply.orders])
 
     def FullReport(self, request: pb.FullReportChunk, context: Any) -> pb.ReportReply:
-        r, replicas, unfinished = request, blocks_from_pb(request.replicas), blocks_from_pb(request.unfinished)
+        r = request
         numbers = r.report_id, r.begun_sequence, r.chunk, r.last
+        held = blocks_from_pb(r.replicas), blocks_from_pb(r.unfinished), blocks_from_pb(r.bad)
         return _report_reply(
-            self._ask("FullReport", lambda to: ev.FullBlockReport(to, r.uuid, r.registration_id, *numbers, replicas, unfinished)),
+            self._ask("FullReport", lambda to: ev.FullBlockReport(to, r.uuid, r.registration_id, *numbers, *held)),
         )
 
     def Changed(self, request: pb.ChangesRequest, context: Any) -> pb.ReportReply:

@@ -125,7 +125,7 @@ class HeartbeatReply(_message.Message):
     def __init__(self, epoch: _Optional[int] = ..., orders: _Optional[_Iterable[_Union[Order, _Mapping]]] = ..., reregister: bool = ...) -> None: ...
 
 class FullReportChunk(_message.Message):
-    __slots__ = ("uuid", "registration_id", "report_id", "begun_sequence", "chunk", "last", "replicas", "unfinished")
+    __slots__ = ("uuid", "registration_id", "report_id", "begun_sequence", "chunk", "last", "replicas", "bad", "unfinished")
     UUID_FIELD_NUMBER: _ClassVar[int]
     REGISTRATION_ID_FIELD_NUMBER: _ClassVar[int]
     REPORT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -133,6 +133,7 @@ class FullReportChunk(_message.Message):
     CHUNK_FIELD_NUMBER: _ClassVar[int]
     LAST_FIELD_NUMBER: _ClassVar[int]
     REPLICAS_FIELD_NUMBER: _ClassVar[int]
+    BAD_FIELD_NUMBER: _ClassVar[int]
     UNFINISHED_FIELD_NUMBER: _ClassVar[int]
     uuid: str
     registration_id: int
@@ -141,8 +142,9 @@ class FullReportChunk(_message.Message):
     chunk: int
     last: bool
     replicas: _containers.RepeatedCompositeFieldContainer[Block]
+    bad: _containers.RepeatedCompositeFieldContainer[Block]
     unfinished: _containers.RepeatedCompositeFieldContainer[Block]
-    def __init__(self, uuid: _Optional[str] = ..., registration_id: _Optional[int] = ..., report_id: _Optional[int] = ..., begun_sequence: _Optional[int] = ..., chunk: _Optional[int] = ..., last: bool = ..., replicas: _Optional[_Iterable[_Union[Block, _Mapping]]] = ..., unfinished: _Optional[_Iterable[_Union[Block, _Mapping]]] = ...) -> None: ...
+    def __init__(self, uuid: _Optional[str] = ..., registration_id: _Optional[int] = ..., report_id: _Optional[int] = ..., begun_sequence: _Optional[int] = ..., chunk: _Optional[int] = ..., last: bool = ..., replicas: _Optional[_Iterable[_Union[Block, _Mapping]]] = ..., bad: _Optional[_Iterable[_Union[Block, _Mapping]]] = ..., unfinished: _Optional[_Iterable[_Union[Block, _Mapping]]] = ...) -> None: ...
 
 class ChangesRequest(_message.Message):
     __slots__ = ("uuid", "registration_id", "sequence", "received", "deleted")

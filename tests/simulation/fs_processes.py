@@ -143,7 +143,15 @@ class DatanodeProcess(CoreProcess):
         elif isinstance(message, agent_events.Heartbeat):
             self.send(NAMENODE, events.Heartbeat(to, self.name, message.registration_id, usage))
         elif isinstance(message, agent_events.FullReportChunk):
-            chunk = (message.report_id, message.begun_sequence, message.chunk, message.last, message.replicas, message.unfinished)
+            chunk = (
+                message.report_id,
+                message.begun_sequence,
+                message.chunk,
+                message.last,
+                message.replicas,
+                message.unfinished,
+                message.bad,
+            )
             self.send(NAMENODE, events.FullBlockReport(to, self.name, message.registration_id, *chunk))
         elif isinstance(message, agent_events.Changes):
             changes = (message.sequence, message.received, message.deleted)

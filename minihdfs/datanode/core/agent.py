@@ -171,7 +171,7 @@ class Agent:
             self.reports.begin_full_report()
 
     def _replicas_listed(self, event: e.ReplicasListed, _now: Instant, _effects: Effects) -> None:
-        self.reports.list(event.replicas)
+        self.reports.list(event.replicas, event.bad)
         for block in event.unfinished:
             self.reports.left(block)
 

@@ -71,6 +71,7 @@ class ReplicasListed:
 
     replicas: tuple[BlockRef, ...]
     unfinished: tuple[BlockRef, ...] = ()  # what writers that are gone had written
+    bad: tuple[BlockRef, ...] = ()  # those of `replicas` that were known to have wrong bytes before the restart
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +152,7 @@ class FullReportChunk:
     last: bool
     replicas: tuple[BlockRef, ...]
     unfinished: tuple[BlockRef, ...] = ()  # with the last chunk: replicas whose writers are gone, so that leftovers can be ordered away
+    bad: tuple[BlockRef, ...] = ()  # held, known to have wrong bytes: not among `replicas`
 
 
 @dataclass(frozen=True, slots=True)

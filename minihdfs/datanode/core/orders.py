@@ -33,7 +33,7 @@ class Orders:
             return
         held = reports.replicas.get(order.block.id)
         if held is None:
-            reports.deleted(order.block)
+            reports.not_held(order.block)
         elif held.stamp != order.block.stamp:
             return
         elif isinstance(order, Replicate):

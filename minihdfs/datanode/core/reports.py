@@ -3,7 +3,8 @@
 Reports leave one at a time, and one that got no answer is repeated word for word before the next: so the namenode meets our changes in the
 order they happened, and a chunk of a full report never overtakes a deletion that came after it was built. A full report is a walk over the
 replica map, not a photograph: each chunk is read from the map when it leaves, and what was received after the walk began has a higher
-sequence than `begun_sequence`, by which the namenode knows not to miss it in the list.
+sequence than `begun_sequence`, by which the namenode knows not to miss it in the list. A replica known to be bad is listed as bad: a
+namenode that has never heard of it must not take it for sound for one moment.
 """
 
 from __future__ import annotations
@@ -35,9 +36,11 @@ class Reports:
 
     # ── facts ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def list(self, replicas: tuple[BlockRef, ...]) -> None:
+    def list(self, replicas: tuple[BlockRef, ...], bad: tuple[BlockRef, ...] = ()) -> None:
         for block in replicas:
             self.replicas[block.id] = block
+        for block in bad:
+            self.found_bad(block)
 
     def left(self, block: BlockRef) -> None:
         if block.id not in self.replicas:
@@ -62,6 +65,10 @@ class Reports:
             del self.replicas[block.id]
             self.bad.pop(block.id, None)
             self._bad_untold.pop(block.id, None)
+
+    def not_held(self, block: BlockRef) -> None:
+        """The namenode believes that we have a replica which we have not; what a writer left of it may still be here."""
+        self._change(False, block)
 
     def deleted(self, block: BlockRef) -> None:
         self.forget(block)
@@ -103,7 +110,7 @@ class Reports:
             for block in self._unanswered.deleted:
                 self._changed.setdefault(block.id, (False, block))
         self._unanswered = None
-        self._bad_untold = dict(self.bad)
+        self._bad_untold = {}  # the full report flags them
         self.complete = False
         self.begin_full_report()
 
@@ -129,10 +136,11 @@ class Reports:
         if self._walk is not None:
             ids, rest = self._walk[: self._chunk_replicas], self._walk[self._chunk_replicas :]
             self._walk = rest
-            here = tuple(self.replicas[block_id] for block_id in ids if block_id in self.replicas)
+            here = tuple(self.replicas[block_id] for block_id in ids if block_id in self.replicas and block_id not in self.bad)
+            bad = tuple(self.bad[block_id] for block_id in ids if block_id in self.bad)
             numbers = self._report_id, self._begun_sequence, self._chunk
             left = () if rest else tuple(self.unfinished[block_id] for block_id in sorted(self.unfinished)[:UNFINISHED_MAX])
-            report = FullReportChunk(call, self._uuid, registration_id, *numbers, not rest, here, left)
+            report = FullReportChunk(call, self._uuid, registration_id, *numbers, not rest, here, left, bad)
             self._chunk += 1
             return report
         return None

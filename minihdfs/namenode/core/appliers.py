@@ -11,6 +11,7 @@ from typing import Any
 
 from minihdfs.model import ROOT_INODE_ID
 from minihdfs.namenode.core import edits
+from minihdfs.namenode.core.datanodes import Deletion
 from minihdfs.namenode.core.records import BUILDING, Block, Inode
 from minihdfs.namenode.core.rooms import Rooms
 
@@ -174,7 +175,7 @@ def _free_block(rooms: Rooms, block_id: int) -> None:
     for uuid, ref in rooms.blocks.remove(block_id):
         node = rooms.datanodes.get(uuid)
         if node is not None:
-            node.invalidate(ref)
+            node.wish(Deletion(ref, excess=False))
 
 
 APPLIERS: dict[type, Callable[[Rooms, Any, int], None]] = {

@@ -136,13 +136,24 @@ class Blocks:
         if replicas is not None and replicas.pop(uuid, None) is not None and not replicas:
             del self.building[block_id]
 
-    def found_bad(self, uuid: str, block_id: int) -> bool:
-        """Somebody says this replica has wrong bytes. False when the replica is not known here, or its block is still being written."""
-        block = self._overlay.get_block(block_id)
-        if block is None or block.state == BUILDING or block_id not in self.held.get(uuid, {}):
+    def held_bad(self, uuid: str, ref: BlockRef) -> str:
+        """A datanode says that it holds this replica and that it has wrong bytes. Returns BAD, IS_BUILDING (nothing of it counts before
+        the block's length is known) or UNKNOWN."""
+        block = self._overlay.get_block(ref.id)
+        if block is None:
+            return UNKNOWN
+        if block.state == BUILDING:
+            self.lost(uuid, ref.id)
+            return IS_BUILDING
+        self._set_bad(uuid, block, ref)
+        return BAD
+
+    def found_bad(self, uuid: str, ref: BlockRef) -> bool:
+        """Somebody else says so. False when no such replica counts as sound here."""
+        block = self._overlay.get_block(ref.id)
+        if block is None or uuid not in self.sound.get(ref.id, ()) or ref.stamp != block.stamp:
             return False
-        if uuid not in self.bad.get(block_id, {}):
-            self._set_bad(uuid, block, BlockRef(block_id, block.stamp, block.length))
+        self._set_bad(uuid, block, BlockRef(block.id, block.stamp, block.length))
         return True
 
     def is_said_bad(self, uuid: str, ref: BlockRef) -> bool:

@@ -3,7 +3,7 @@
 A datanode is *live* until it has been silent for `dead_after`, *stale* in between (the last choice for writes and for reads).
 Each registration has an id; whatever comes with an older one is answered `Reregister`. Orders ride on heartbeat replies, which may be
 lost, so a deletion or repair is repeated until it is confirmed. Nothing is deleted on a datanode before its first full report to this
-leader.
+leader; which deletions leave, `deletions` decides.
 """
 
 from __future__ import annotations
@@ -15,11 +15,8 @@ from dataclasses import dataclass, field
 
 from clusterkit.effects import Instant
 from minihdfs.model import BlockRef, DatanodeAddress, DatanodeReportRow, DatanodeUsage
-from minihdfs.namenode.core.commands import Invalidate, Order, Repair, Replicate
+from minihdfs.namenode.core.commands import Replicate
 from minihdfs.namenode.core.options import Options
-
-INVALIDATE_MAX = 1_000
-"""Deletions one heartbeat reply carries at most."""
 
 
 @dataclass(slots=True)
@@ -32,12 +29,26 @@ class OpenReport:
 
 
 @dataclass(slots=True)
+class Deletion:
+    """Of every replica of a block up to a stamp, on one datanode. See `deletions`."""
+
+    ref: BlockRef
+    excess: bool
+    """The replica is sound: it may go only while enough others stay."""
+    due_us: int = 0
+    doubted: bool = False
+    """It was ordered and should not have been: the datanode is asked what became of the replica."""
+
+
+@dataclass(slots=True)
 class Datanode:
     address: DatanodeAddress
     usage: DatanodeUsage
     registration_id: int
     contact_us: int
     contact_wall_us: int
+    heard_us: int
+    """As `contact_us`, and a pause of this process is not made up for: nothing was heard in it."""
     alive: bool = True
     reported: bool = False
     """Has sent a whole full report under this registration."""
@@ -47,11 +58,11 @@ class Datanode:
     received_at: dict[int, int] = field(default_factory=dict)
     deleted_at: dict[int, int] = field(default_factory=dict)
     """Block → sequence of the message that said so, since the last full report: newer than what that report lists."""
-    to_invalidate: dict[int, BlockRef] = field(default_factory=dict)
-    invalidating: dict[int, tuple[BlockRef, int]] = field(default_factory=dict)
-    """Deletions ordered and not confirmed, and when to order them again."""
+    wishes: dict[int, Deletion] = field(default_factory=dict)
+    ordered: dict[int, Deletion] = field(default_factory=dict)
+    """Block → deletion that was ordered and not confirmed, in the order in which they are due again."""
     copies: deque[Replicate] = field(default_factory=deque)
-    repairs: dict[int, Repair] = field(default_factory=dict)
+    repairs: dict[int, None] = field(default_factory=dict)
     sending: int = 0
     receiving: int = 0
 
@@ -59,16 +70,24 @@ class Datanode:
     def uuid(self) -> str:
         return self.address.uuid
 
-    def is_deleting(self, block_id: int) -> bool:
-        return block_id in self.to_invalidate or block_id in self.invalidating
+    def is_deleting(self, block_id: int, stamp: int) -> bool:
+        deletion = self.wishes.get(block_id) or self.ordered.get(block_id)
+        return deletion is not None and deletion.ref.stamp >= stamp
 
-    def invalidate(self, ref: BlockRef) -> None:
-        if not self.is_deleting(ref.id):
-            self.to_invalidate[ref.id] = ref
+    def wish(self, deletion: Deletion) -> None:
+        if not self.is_deleting(deletion.ref.id, deletion.ref.stamp):
+            self.cancel(deletion.ref.id)
+            self.wishes[deletion.ref.id] = deletion
 
-    def deleted(self, block_id: int) -> None:
-        self.to_invalidate.pop(block_id, None)
-        self.invalidating.pop(block_id, None)
+    def cancel(self, block_id: int) -> None:
+        self.wishes.pop(block_id, None)
+        self.ordered.pop(block_id, None)
+
+    def deleted(self, ref: BlockRef) -> None:
+        """It said so."""
+        deletion = self.wishes.get(ref.id) or self.ordered.get(ref.id)
+        if deletion is not None and deletion.ref.stamp <= ref.stamp:
+            self.cancel(ref.id)
 
 
 class Datanodes:
@@ -80,10 +99,9 @@ class Datanodes:
     def register(self, address: DatanodeAddress, usage: DatanodeUsage, epoch: int, now: Instant) -> Datanode:
         """A new registration. What was known of its replicas stays until its full report says otherwise."""
         self._registrations += 1
-        node = Datanode(address, usage, (epoch << 24) + self._registrations, now.mono_us, now.wall_us)
+        node = Datanode(address, usage, (epoch << 24) + self._registrations, now.mono_us, now.wall_us, now.mono_us)
         old = self.by_uuid.get(address.uuid)
         if old is not None:
-            node.to_invalidate = old.to_invalidate | {block_id: ref for block_id, (ref, _due) in old.invalidating.items()}
             node.sending, node.receiving = old.sending, old.receiving
         self.by_uuid[address.uuid] = node
         return node
@@ -108,7 +126,7 @@ class Datanodes:
 
     def is_sure(self, node: Datanode, now: Instant) -> bool:
         """Is what is known of its replicas to be built on, when another's is to be deleted?"""
-        return node.alive and node.reported and not self.is_stale(node, now)
+        return node.alive and node.reported and now.mono_us - node.heard_us <= self._options.stale_us
 
     def silent(self, now: Instant) -> list[Datanode]:
         """Live ones that have been silent for too long."""
@@ -128,22 +146,6 @@ class Datanodes:
             nodes.sort(key=lambda node: (self.is_stale(node, now), not is_on(node, host)))
         return tuple([node.address for node in nodes])
 
-    def orders(self, node: Datanode, now: Instant, *, may_delete: bool) -> tuple[Order, ...]:
-        """What waits for this datanode, now on its way."""
-        orders: list[Order] = list(node.copies)
-        node.copies.clear()
-        orders += [node.repairs.pop(block_id) for block_id in list(node.repairs)]
-        if may_delete and node.reported:
-            overdue = [block_id for block_id, (_ref, due) in node.invalidating.items() if due <= now.mono_us]
-            for block_id in overdue[:INVALIDATE_MAX]:
-                node.to_invalidate[block_id] = node.invalidating.pop(block_id)[0]
-            refs = [node.to_invalidate.pop(block_id) for block_id in list(node.to_invalidate)[:INVALIDATE_MAX]]
-            for ref in refs:
-                node.invalidating[ref.id] = (ref, now.mono_us + self._options.order_resend_us)
-            if refs:
-                orders.append(Invalidate(tuple(refs)))
-        return tuple(orders)
-
     def rows(self, which: str, now: Instant) -> tuple[DatanodeReportRow, ...]:
         rows = []
         for uuid in sorted(self.by_uuid):
@@ -154,7 +156,7 @@ class Datanodes:
         return tuple(rows)
 
     def deleting_total(self) -> int:
-        return sum(len(node.to_invalidate) + len(node.invalidating) for node in self.by_uuid.values())
+        return sum(len(node.wishes) + len(node.ordered) for node in self.by_uuid.values())
 
 
 def is_on(node: Datanode, host: str) -> bool:

@@ -320,6 +320,7 @@ class FullBlockReport:
 
     A replica that the namenode knows here and that no chunk of a finished report named is taken off this datanode, unless it was received
     (incremental report) after the report was begun (`begun_sequence`: the datanode's change sequence when it began to list).
+    `bad` are held and known to have wrong bytes: they are never among `replicas`, and mended or replaced, never counted.
     `unfinished`, with the last chunk, is what writers that are gone left: never counted, ordered away when nobody can need it any more.
     """
 
@@ -332,6 +333,7 @@ class FullBlockReport:
     last: bool
     replicas: tuple[BlockRef, ...]
     unfinished: tuple[BlockRef, ...] = ()
+    bad: tuple[BlockRef, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,7 @@ def check_replicas(rooms: Rooms, blocks: dict[int, Block]) -> None:
     for node in rooms.datanodes.by_uuid.values():
         assert node.sending >= 0 and node.receiving >= 0, f"{node.uuid} has a negative number of copies in flight"
         assert node.receiving <= rooms.options.streams_per_datanode, f"{node.uuid} receives {node.receiving} copies"
-        assert not (set(soft.held.get(node.uuid, {})) & set(node.invalidating)), f"{node.uuid} holds what it was ordered to delete"
+        assert not (set(soft.held.get(node.uuid, {})) & set(node.ordered)), f"{node.uuid} holds what it was ordered to delete"
 
 
 def check_counts(rooms: Rooms, inodes: dict[int, Inode], blocks: dict[int, Block]) -> None:

@@ -57,6 +57,8 @@ class Monitor:
             node.alive = False
             node.copies.clear()
             node.repairs.clear()
+            node.wishes.clear()  # if it comes back, its full report speaks
+            node.ordered.clear()
             node.report = None
             self._rooms.work.append(Burial(self._rooms, node))
 

@@ -3,8 +3,7 @@
 Runs in bounded slices of the monitor's tick, never in safe mode. Blocks with the fewest replicas go first; one datanode sends and
 receives a bounded number of copies at a time; a copy that is not reported in time is forgotten and tried again. A bad replica is
 mended by its own holder from a sound one (so three datanodes with three replicas heal too); one with an older stamp is deleted once a
-sound one exists. The last sound replica is never deleted, and of too many only as long as enough remain on datanodes that are alive,
-heard of and have reported in full.
+sound one exists. What leaves on a heartbeat's reply is asked about once more at that moment; of deletions, `deletions` asks.
 """
 
 from __future__ import annotations
@@ -15,8 +14,9 @@ from dataclasses import dataclass
 from clusterkit.effects import Instant
 from minihdfs.model import BlockRef
 from minihdfs.namenode.core.blocks import Blocks
-from minihdfs.namenode.core.commands import Repair, Replicate
-from minihdfs.namenode.core.datanodes import Datanode, Datanodes
+from minihdfs.namenode.core.commands import Order, Repair, Replicate
+from minihdfs.namenode.core.datanodes import Datanode, Datanodes, Deletion
+from minihdfs.namenode.core.deletions import Deletions
 from minihdfs.namenode.core.options import Options
 from minihdfs.namenode.core.placement import Placement
 from minihdfs.namenode.core.records import Block
@@ -35,8 +35,11 @@ class RepairState:
 
 
 class Replication:
-    def __init__(self, options: Options, blocks: Blocks, datanodes: Datanodes, placement: Placement, rng: random.Random) -> None:
-        self._options, self._blocks, self._datanodes, self._placement, self._rng = options, blocks, datanodes, placement, rng
+    def __init__(
+        self, options: Options, blocks: Blocks, datanodes: Datanodes, deletions: Deletions, placement: Placement, rng: random.Random
+    ) -> None:
+        self._options, self._blocks, self._datanodes, self._deletions = options, blocks, datanodes, deletions
+        self._placement, self._rng = placement, rng
         self.pending: dict[int, dict[str, tuple[str, int]]] = {}
         """Block → target → (source, deadline)."""
         self._deadlines: dict[tuple[int, str], int] = {}
@@ -116,7 +119,7 @@ class Replication:
         sources = [node for node in holders if node.alive and node.sending < cap]
         if not sources:
             return
-        full = [node.uuid for node in self._datanodes.live() if node.receiving >= cap or node.is_deleting(block.id)]
+        full = [node.uuid for node in self._datanodes.live() if node.receiving >= cap or node.is_deleting(block.id, block.stamp)]
         exclude = self._blocks.everywhere(block.id) | set(under_way) | set(full)
         for target in self._placement.choose(wanted, block.length, now, exclude=exclude, existing=holders):
             sources = [node for node in sources if node.sending < cap]
@@ -143,15 +146,11 @@ class Replication:
     def _trim(self, now: Instant) -> None:
         for block_id in list(self._blocks.over)[:SCANNED_MAX]:
             block = self._blocks.require(block_id)
-            nodes = [node for uuid in self._blocks.holders(block_id) if (node := self._datanodes.get(uuid)) is not None]
-            sure = [node for node in nodes if self._datanodes.is_sure(node, now)]
-            excess = len(sure) - block.replication
-            while excess > 0:
+            sure = self._deletions.staying(block, now)
+            for _ in range(len(sure) - block.replication):
                 victim = self._excess(sure)
                 sure.remove(victim)
-                self._blocks.lost(victim.uuid, block_id)
-                victim.invalidate(BlockRef(block_id, block.stamp, block.length))
-                excess -= 1
+                victim.wish(Deletion(BlockRef(block_id, block.stamp, block.length), excess=True))
             if block_id in self._blocks.over:  # to the back: it waits for reports
                 del self._blocks.over[block_id]
                 self._blocks.over[block_id] = None
@@ -179,15 +178,44 @@ class Replication:
             self._repairs = {key: state for key, state in self._repairs.items() if key[1] in self._blocks.bad.get(key[0], {})}
 
     def _repair_one(self, block: Block, node: Datanode, ref: BlockRef, now: Instant) -> None:
-        sound = [other for uuid in self._blocks.holders(block.id) if (other := self._datanodes.get(uuid)) is not None and other.alive]
-        if ref.stamp < block.stamp and any(self._datanodes.is_sure(other, now) for other in sound):
-            self._blocks.lost(node.uuid, block.id)
-            node.invalidate(ref)
+        if node.is_deleting(block.id, ref.stamp):
+            return
+        if ref.stamp < block.stamp and self._deletions.staying(block, now):
+            node.wish(Deletion(ref, excess=False))
             return
         state = self._repairs.setdefault((block.id, node.uuid), RepairState(0, 0))
         if state.due_us > now.mono_us:
             return
         state.attempts += 1
         state.due_us = now.mono_us + self._options.order_resend_us * min(state.attempts, 12)
-        self._rng.shuffle(sound)
-        node.repairs[block.id] = Repair(BlockRef(block.id, block.stamp, block.length), tuple(other.address for other in sound))
+        node.repairs[block.id] = None
+
+    # ── what leaves ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def orders(self, node: Datanode, now: Instant) -> list[Order]:
+        """Copies and repairs for this datanode, those that still make sense."""
+        orders: list[Order] = []
+        while node.copies:
+            copy = node.copies.popleft()
+            if self._makes_sense(node, copy):
+                orders.append(copy)
+            else:
+                self._drop(copy.block.id, copy.targets[0].uuid)
+        for block_id in node.repairs:
+            block, bad = self._blocks.get(block_id), node.uuid in self._blocks.bad.get(block_id, {})
+            if block is not None and bad and not node.is_deleting(block_id, block.stamp):
+                sources = self._live_holders(block_id)
+                self._rng.shuffle(sources)
+                orders.append(Repair(BlockRef(block.id, block.stamp, block.length), tuple(other.address for other in sources)))
+        node.repairs.clear()
+        return orders
+
+    def _makes_sense(self, source: Datanode, copy: Replicate) -> bool:
+        block, target = self._blocks.get(copy.block.id), self._datanodes.get(copy.targets[0].uuid)
+        if block is None or block.stamp != copy.block.stamp or target is None or not target.alive or target.address != copy.targets[0]:
+            return False
+        holders = self._blocks.holders(block.id)
+        return source.uuid in holders and target.uuid not in self._blocks.everywhere(block.id) and len(holders) < block.replication
+
+    def _live_holders(self, block_id: int) -> list[Datanode]:
+        return [node for uuid in self._blocks.holders(block_id) if (node := self._datanodes.get(uuid)) is not None and node.alive]

@@ -11,10 +11,9 @@ from minihdfs.errors import Standby, WrongCluster
 from minihdfs.model import BlockRef
 from minihdfs.namenode.core import events
 from minihdfs.namenode.core.blocks import BAD, IS_BUILDING, SOUND, UNKNOWN
-from minihdfs.namenode.core.commands import HeartbeatReply, Refusal, Registered, ReportTaken, Reregister
+from minihdfs.namenode.core.commands import HeartbeatReply, Order, Refusal, Registered, ReportTaken, Reregister
 from minihdfs.namenode.core.datanodes import Datanode, OpenReport
 from minihdfs.namenode.core.parking import DATANODE_COMES
-from minihdfs.namenode.core.records import COMPLETE
 from minihdfs.namenode.core.rooms import Rooms
 
 
@@ -30,6 +29,8 @@ def registered(rooms: Rooms, event: events.RegisterDatanode) -> Registered | Ref
             twice = f"datanode {new.uuid} at {new.host}:{new.xfer_port} is live at {old.host}:{old.xfer_port}: a copied data directory?"
             return Refusal(WrongCluster, twice)
     node = rooms.datanodes.register(address, event.usage, rooms.epoch, rooms.now)
+    if known is not None:
+        rooms.deletions.register_again(known, node)
     rooms.safemode.look(rooms.now)
     rooms.wake(DATANODE_COMES)
     return Registered(node.registration_id, rooms.options.cluster_id, rooms.epoch, rooms.options.heartbeat_us // 1000)
@@ -41,8 +42,15 @@ def heartbeat(rooms: Rooms, event: events.Heartbeat) -> HeartbeatReply | Reregis
         return Reregister(rooms.epoch)
     _heard(rooms, node)
     node.usage = event.usage
-    quiet = rooms.safemode.on
-    return HeartbeatReply(rooms.epoch, rooms.datanodes.orders(node, rooms.now, may_delete=not quiet))
+    return HeartbeatReply(rooms.epoch, _orders(rooms, node))
+
+
+def _orders(rooms: Rooms, node: Datanode) -> tuple[Order, ...]:
+    """What waits for this datanode, now on its way. Each is asked about again: the reason for it may have gone."""
+    orders = rooms.replication.orders(node, rooms.now)
+    if node.reported and not rooms.safemode.on:
+        orders += rooms.deletions.orders(node, rooms.now)
+    return tuple(orders)
 
 
 def full_block_report(rooms: Rooms, event: events.FullBlockReport) -> ReportTaken | Reregister:
@@ -61,24 +69,18 @@ def full_block_report(rooms: Rooms, event: events.FullBlockReport) -> ReportTake
         newer = max(node.received_at.get(ref.id, 0), node.deleted_at.get(ref.id, 0)) > event.begun_sequence
         if not newer and not rooms.blocks.is_said_bad(node.uuid, ref):
             take_replica(rooms, node, ref)
+    for ref in event.bad:
+        report.named.add(ref.id)
+        if max(node.received_at.get(ref.id, 0), node.deleted_at.get(ref.id, 0)) <= event.begun_sequence:
+            take_bad(rooms, node, ref)
     for ref in event.unfinished:
         report.named.add(ref.id)
         if node.received_at.get(ref.id, 0) <= event.begun_sequence:
             rooms.blocks.lost(node.uuid, ref.id)  # a crash may have undone what it reported before
-            if _has_no_use_for(rooms, ref):
-                node.invalidate(ref)
+            rooms.deletions.wish(node, ref, rooms.now)
     if event.last:
         _finish(rooms, node, report, event.begun_sequence)
     return ReportTaken(rooms.epoch)
-
-
-def _has_no_use_for(rooms: Rooms, unfinished: BlockRef) -> bool:
-    """May what a dead writer left of a block be deleted? Of a complete block only when somebody surely has a sound replica."""
-    block = rooms.blocks.get(unfinished.id)
-    if block is None:
-        return True
-    holders = [node for uuid in rooms.blocks.holders(block.id) if (node := rooms.datanodes.get(uuid)) is not None]
-    return block.state == COMPLETE and any(rooms.datanodes.is_sure(node, rooms.now) for node in holders)
 
 
 def _finish(rooms: Rooms, node: Datanode, report: OpenReport, begun_sequence: int) -> None:
@@ -88,8 +90,8 @@ def _finish(rooms: Rooms, node: Datanode, report: OpenReport, begun_sequence: in
     for block_id in [known for known in rooms.blocks.blocks_of(node.uuid) if known not in report.named]:
         if block_id not in node.received_at:
             rooms.blocks.lost(node.uuid, block_id)
-    for block_id in [ordered for ordered in node.invalidating if ordered not in report.named]:
-        node.deleted(block_id)
+    for block_id in [ordered for ordered in node.ordered if ordered not in report.named]:
+        node.cancel(block_id)
     node.finished_report_id, node.report = report.report_id, None
     node.reported = True
 
@@ -105,12 +107,12 @@ def blocks_changed(rooms: Rooms, event: events.BlocksChanged) -> ReportTaken | R
     for ref in event.deleted:
         node.received_at.pop(ref.id, None)
         node.deleted_at[ref.id] = event.sequence
-        node.deleted(ref.id)
+        node.deleted(ref)
         rooms.blocks.lost(node.uuid, ref.id)
     for ref in event.received:
         node.deleted_at.pop(ref.id, None)
         node.received_at[ref.id] = event.sequence
-        take_replica(rooms, node, ref)
+        take_replica(rooms, node, ref, now=True)
     return ReportTaken(rooms.epoch)
 
 
@@ -120,23 +122,23 @@ def replicas_found_bad(rooms: Rooms, event: events.ReplicasFoundBad) -> ReportTa
         return Reregister(rooms.epoch)
     _heard(rooms, node)
     for ref in event.blocks:
-        rooms.blocks.found_bad(node.uuid, ref.id)
+        take_bad(rooms, node, ref, now=True)
     return ReportTaken(rooms.epoch)
 
 
 def report_bad_blocks(rooms: Rooms, event: events.ReportBadBlocks) -> None:
     """A client's word: not served any more, and the holder is told to verify; if it was sound, its holder reports it received."""
     for ref, uuid in event.replicas:
-        rooms.blocks.found_bad(uuid, ref.id)
+        rooms.blocks.found_bad(uuid, ref)
 
 
-def take_replica(rooms: Rooms, node: Datanode, ref: BlockRef) -> None:
-    """One reported replica: known, wrong, or of a block that is gone."""
-    if node.is_deleting(ref.id):
-        return  # ordered away: the order is repeated until the deletion is reported
+def take_replica(rooms: Rooms, node: Datanode, ref: BlockRef, *, now: bool = False) -> None:
+    """One reported replica: known, wrong, or of a block that is gone. `now`: it was just received, not listed."""
+    if _is_ordered_away(node, ref, now=now):
+        return
     verdict = rooms.blocks.received(node.uuid, ref)
     if verdict == UNKNOWN:
-        node.invalidate(ref)
+        rooms.deletions.wish(node, ref, rooms.now)
     elif verdict == SOUND:
         rooms.replication.arrived(node.uuid, ref.id)
         rooms.safemode.look(rooms.now)
@@ -145,8 +147,29 @@ def take_replica(rooms: Rooms, node: Datanode, ref: BlockRef) -> None:
         assert verdict in (BAD, IS_BUILDING)
 
 
+def take_bad(rooms: Rooms, node: Datanode, ref: BlockRef, *, now: bool = False) -> None:
+    """A datanode says that it holds this replica and that its bytes are wrong."""
+    if _is_ordered_away(node, ref, now=now):
+        return
+    if rooms.blocks.held_bad(node.uuid, ref) == UNKNOWN:
+        rooms.deletions.wish(node, ref, rooms.now)
+
+
+def _is_ordered_away(node: Datanode, ref: BlockRef, *, now: bool) -> bool:
+    """Then it is ignored: the order is repeated until the deletion is reported. A newer replica cancels the order, and so does the word
+    on an order that is doubted; a wish that has not left yet is cancelled by one received now."""
+    deletion = node.wishes.get(ref.id) or node.ordered.get(ref.id)
+    if deletion is None:
+        return False
+    if ref.stamp > deletion.ref.stamp or (now and (deletion.doubted or ref.id in node.wishes)):
+        node.cancel(ref.id)
+        return False
+    return ref.id in node.ordered
+
+
 def _heard(rooms: Rooms, node: Datanode) -> None:
-    node.contact_us, node.contact_wall_us = rooms.now.mono_us, rooms.now.wall_us
+    node.contact_us = node.heard_us = rooms.now.mono_us
+    node.contact_wall_us = rooms.now.wall_us
 
 
 def not_leading(rooms: Rooms) -> Refusal:

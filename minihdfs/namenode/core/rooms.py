@@ -15,6 +15,7 @@ from clusterkit.effects import Edit, Effects, Instant, Send
 from minihdfs.model import ROOT_INODE_ID
 from minihdfs.namenode.core.blocks import Blocks
 from minihdfs.namenode.core.datanodes import Datanodes
+from minihdfs.namenode.core.deletions import Deletions
 from minihdfs.namenode.core.events import Caller
 from minihdfs.namenode.core.leases import Leases
 from minihdfs.namenode.core.namespace import Namespace
@@ -47,7 +48,8 @@ class Rooms:
         self.retries = Retries(self.overlay, options)
         self.datanodes = Datanodes(options, rng)
         self.placement = Placement(self.datanodes, rng)
-        self.replication = Replication(options, self.blocks, self.datanodes, self.placement, rng)
+        self.deletions = Deletions(options, self.blocks, self.datanodes)
+        self.replication = Replication(options, self.blocks, self.datanodes, self.deletions, self.placement, rng)
         self.safemode = Safemode(self.blocks)
         self.parking = Parking()
         self.work: deque[Slice] = deque()

@@ -56,6 +56,14 @@ class ScriptedDatanode:
     lazy: bool = False
     """Takes orders and does nothing about them."""
     holds: dict[int, BlockRef] = field(default_factory=dict)
+    rotten: set[int] = field(default_factory=set)
+    """Those of `holds` that it knows to be bad."""
+
+    @property
+    def report(self) -> tuple[tuple[BlockRef, ...], tuple[BlockRef, ...], tuple[BlockRef, ...]]:
+        """What a full report says: sound, unfinished, bad."""
+        held = [self.holds[block_id] for block_id in sorted(self.holds)]
+        return tuple(r for r in held if r.id not in self.rotten), (), tuple(r for r in held if r.id in self.rotten)
 
     @property
     def address(self) -> DatanodeAddress:
@@ -242,6 +250,10 @@ class World:
         ref = self.ref(block, length)
         self.nodes[name].holds[ref.id] = ref
 
+    def do_rotten(self, name: str, block: str) -> None:
+        """The datanode finds out that its replica has wrong bytes, and has not said so."""
+        self.nodes[name].rotten.add(self.ref(block).id)
+
     def do_received(self, name: str, block: str, length: str | None = None, sequence: str = "") -> None:
         ref = self.ref(block, length)
         self.nodes[name].holds[ref.id] = ref
@@ -256,11 +268,10 @@ class World:
         """A full report: of all it holds, or of `blocks` (comma separated), begun at an earlier sequence."""
         node = self.nodes[name]
         node.reports += 1
-        held = tuple(node.holds[block_id] for block_id in sorted(node.holds))
-        refs = held if blocks is None else tuple(self.ref(block) for block in blocks.split(",") if block)
+        refs = node.report if blocks is None else (tuple(self.ref(block) for block in blocks.split(",") if block),)
         sequence = int(begun) if begun else node.sequence
         to = f"report {name}"
-        self.step(events.FullBlockReport(to, name, int(registration or node.registration_id), node.reports, sequence, 0, True, refs))
+        self.step(events.FullBlockReport(to, name, int(registration or node.registration_id), node.reports, sequence, 0, True, *refs))
         reply = self.replies.pop(to)
         self.lines.append(type(reply).__name__)
 
@@ -280,8 +291,7 @@ class World:
         if isinstance(reply, Registered):
             node.registration_id, node.sequence = reply.registration_id, 0
             node.reports += 1
-            refs = tuple(node.holds[block_id] for block_id in sorted(node.holds))
-            self.step(events.FullBlockReport(to, node.name, node.registration_id, node.reports, 0, 0, True, refs))
+            self.step(events.FullBlockReport(to, node.name, node.registration_id, node.reports, 0, 0, True, *node.report))
             self.replies.pop(to)
 
     def _heartbeat(self, node: ScriptedDatanode) -> None:
@@ -313,6 +323,7 @@ class World:
             self.lines.append(f"{node.name} ← Repair {self.block(order.block)} from [{sources}]")
             if not node.lazy:
                 node.holds[order.block.id] = order.block
+                node.rotten.discard(order.block.id)
                 self._changed(node, received=(order.block,))
 
     def _changed(

@@ -72,12 +72,21 @@ def test_orders_ride_on_the_heartbeat(core: ReplyCore, stub: NamenodeForDatanode
 def test_reports_arrive_whole(core: ReplyCore, stub: NamenodeForDatanodesStub) -> None:
     core.replies |= {ev.FullBlockReport: ReportTaken(7), ev.BlocksChanged: ReportTaken(7), ev.ReplicasFoundBad: Reregister(7)}
     block = pb.Block(id=BLOCK.id, stamp=BLOCK.stamp, length=BLOCK.length)
-    chunk = pb.FullReportChunk(uuid="u-1", registration_id=5, report_id=6, begun_sequence=7, chunk=8, last=True, replicas=[block])
+    chunk = pb.FullReportChunk(
+        uuid="u-1", registration_id=5, report_id=6, begun_sequence=7, chunk=8, last=True, replicas=[block], bad=[block, block]
+    )
     assert not stub.FullReport(chunk).reregister
     stub.Changed(pb.ChangesRequest(uuid="u-1", registration_id=5, sequence=9, received=[block], deleted=[block, block]))
     assert stub.FoundBad(pb.BadReplicasRequest(uuid="u-1", registration_id=5, blocks=[block])).reregister
     full, changed, bad = core.asked
-    assert (full.report_id, full.begun_sequence, full.chunk, full.last, full.replicas) == (6, 7, 8, True, (BLOCK,))
+    assert (full.report_id, full.begun_sequence, full.chunk, full.last, full.replicas, full.bad) == (
+        6,
+        7,
+        8,
+        True,
+        (BLOCK,),
+        (BLOCK, BLOCK),
+    )
     assert (changed.sequence, changed.received, changed.deleted) == (9, (BLOCK,), (BLOCK, BLOCK))
     assert bad.blocks == (BLOCK,)
 

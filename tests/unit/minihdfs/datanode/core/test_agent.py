@@ -257,6 +257,29 @@ def test_a_bad_replica_is_told_repaired_and_told_received() -> None:
     assert changes.received == (block(1),) and not scene.agent.reports.bad
 
 
+def test_bad_replicas_are_flagged_in_every_full_report_and_listed_as_sound_in_none() -> None:
+    scene = Scene()
+    scene.tell(e.ReplicasListed((block(1), block(2), block(3)), bad=(block(2),)))  # the mark on the disk outlived the process
+    scene.register()
+    (report,) = scene.take_reports()
+    assert (report.replicas, report.bad) == ((block(1), block(3)), (block(2),))
+    scene.tell(e.ReplicaFoundBad(block(3)))
+    scene.beat()
+    scene.tell(e.ReregisterAsked(scene.agent._report_call or 0, 1))  # the namenode restarted and knows nothing
+    scene.advance(1)
+    scene.register()
+    (report,) = scene.take_reports()
+    assert (report.replicas, report.bad) == ((block(1),), (block(2), block(3)))
+
+
+def test_an_order_for_what_a_writer_left_does_not_make_it_forgotten() -> None:
+    scene = serving(full_report_interval_us=600_000_000)
+    scene.tell(e.ReplicaLeft(block(8)))
+    scene.beat(Repair(block(8), ()))
+    scene.take_reports()
+    assert list(scene.agent.reports.unfinished) == [8]
+
+
 def test_a_failed_repair_is_told_as_bad() -> None:
     scene = serving(block(1))
     scene.beat(Repair(block(1), (PEER,)))

@@ -26,7 +26,8 @@ def ref(length: int, stamp: int = 1000) -> BlockRef:
 
 def test_a_block_nobody_knows(blocks: Blocks) -> None:
     assert blocks.received("d1", BlockRef(9, 1, 1)) == UNKNOWN
-    assert blocks.found_bad("d1", 9) is False
+    assert blocks.found_bad("d1", BlockRef(9, 1, 1)) is False
+    assert blocks.held_bad("d1", BlockRef(9, 1, 1)) == UNKNOWN
 
 
 def test_replicas_of_a_building_block_are_judged_when_its_length_is_known(blocks: Blocks) -> None:
@@ -54,7 +55,8 @@ def test_counts_follow(blocks: Blocks) -> None:
     assert list(blocks.over) == []
     blocks.lost("d1", 1)
     assert blocks.under_total == 1
-    assert blocks.found_bad("d2", 1)
+    assert not blocks.found_bad("d2", ref(5, stamp=999)), "another replica was meant"
+    assert blocks.found_bad("d2", ref(5))
     assert blocks.holders(1) == ("d3",) and list(blocks.bad[1]) == ["d2"]
     assert blocks.everywhere(1) == {"d2", "d3"}
 
@@ -65,8 +67,16 @@ def test_a_replica_mends(blocks: Blocks) -> None:
     assert not blocks.is_said_bad("d1", ref(5))
     assert blocks.received("d1", ref(5)) == SOUND
     assert blocks.bad == {}
-    blocks.found_bad("d1", 1)
+    blocks.found_bad("d1", ref(5))
     assert blocks.is_said_bad("d1", ref(5))
+
+
+def test_what_its_holder_knows_to_be_bad_never_counts(blocks: Blocks) -> None:
+    assert blocks.held_bad("d1", ref(5)) == IS_BUILDING
+    blocks.commit(1, 1000, 5)
+    assert blocks.holders(1) == ()
+    assert blocks.held_bad("d1", ref(5)) == BAD
+    assert blocks.holders(1) == () and list(blocks.bad[1]) == ["d1"]
 
 
 def test_removing_names_every_replica_once(blocks: Blocks) -> None:
@@ -94,7 +104,7 @@ def test_random_reports_never_miscount() -> None:
             if block is not None:
                 blocks.lost(uuid, number)
         elif action == 5:
-            blocks.found_bad(uuid, number)
+            blocks.found_bad(uuid, BlockRef(number, 1000, 5))
         elif action == 6 and block is not None:
             blocks.set_replication(number, rng.randrange(1, 4))
         elif block is not None and block.state == BUILDING:
