@@ -33,7 +33,8 @@ class Edit:
     """One durable change with its envelope. `op` is a frozen dataclass of the core's own `edits` module.
 
     `client_id`/`call_id` name the request that caused it (b""/0 when none did) and `answer` what that request was told, so that the
-    retry table can be rebuilt from the journal alone.
+    retry table can be rebuilt from the journal alone. `log_us` is how much time the log has seen: a core that forgets by age computes
+    it when it leads and copies it when it applies, because no clock of whoever comes later has anything to do with it.
     """
 
     txid: int
@@ -43,6 +44,7 @@ class Edit:
     client_id: bytes = b""
     call_id: int = 0
     answer: Any = None
+    log_us: int = 0
 
 
 @dataclass(slots=True)

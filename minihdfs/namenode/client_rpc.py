@@ -17,6 +17,7 @@ from minihdfs.errors import FsError, NoSuchMethod
 from minihdfs.hadoop_rpc import Call, MalformedRpc, ServerConnection
 from minihdfs.namenode.core.commands import Refusal
 from minihdfs.namenode.core.events import Caller
+from minihdfs.namenode.lineages import Lineage, Lineages
 from minihdfs.namenode.wire import Facts, Method, MethodTable, NoSuchProtocol, decode_request
 from minihdfs.pb import hadoop_rpc_pb2 as pb
 
@@ -78,8 +79,8 @@ def encode_failure(call: Call, error: FsError) -> bytes:
 class ClientConnection:
     # fmt: off
     __slots__ = (
-        "_changed", "_groups", "_limits", "_methods", "_wire",
-        "closed", "facts", "heard_us", "host", "mask", "out", "pending", "sent_us", "sock",
+        "_changed", "_groups", "_limits", "_lineages", "_methods", "_wire",
+        "closed", "facts", "given_up", "heard_us", "host", "lineage", "mask", "number", "out", "pending", "repeated", "sent_us", "sock",
     )
     # fmt: on
 
@@ -94,10 +95,16 @@ class ClientConnection:
         groups: Callable[[str], tuple[str, ...]],
         limits: Limits,
         changed: Callable[[ClientConnection], None],
+        lineages: Lineages[ClientConnection],
+        number: int,
     ) -> None:
-        """`changed` hears that there is something to send."""
+        """`changed` hears that there is something to send. `number` rises with every connection."""
         self.sock, self.host, self.facts = sock, host, facts
         self._methods, self._groups, self._limits, self._changed = methods, groups, limits, changed
+        self._lineages, self.number = lineages, number
+        self.lineage: Lineage | None = None
+        self.given_up = False  # its client repeats its calls over a later connection
+        self.repeated = False  # calls came that have come before: older connections of this client are given up
         self._wire = ServerConnection(limit_bytes=limits.frame_bytes)
         self.out = bytearray()
         self.pending = 0
@@ -122,6 +129,11 @@ class ClientConnection:
             self._wire.to_send = b""
             self._changed(self)
         for call in calls:
+            if self.lineage is None or call.retry_count > 0:
+                self.given_up = not self._lineages.carries(self, (call.client_id, self._wire.user or "", call.protocol))
+                self.repeated |= call.retry_count > 0
+            if self.given_up:
+                return events
             self._begin(call, events)
         return events
 

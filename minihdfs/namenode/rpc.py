@@ -24,6 +24,7 @@ from minihdfs.errors import Standby
 from minihdfs.hadoop_rpc import MalformedRpc
 from minihdfs.namenode.client_rpc import ClientConnection, Limits
 from minihdfs.namenode.core.commands import Refusal
+from minihdfs.namenode.lineages import Lineages
 from minihdfs.namenode.wire import Facts
 from minihdfs.namenode.wire_own import method_table
 
@@ -58,6 +59,8 @@ class RpcLoop:
         self._methods = method_table()
         self._listeners = {listener.fileno(): listener for listener in listeners}
         self._connections: dict[int, ClientConnection] = {}
+        self._lineages: Lineages[ClientConnection] = Lineages()
+        self._accepted = 0
         self._changed: list[ClientConnection] = []
         self._inbox: deque[Event] = deque()
         self._stopping = self._closed = False
@@ -161,6 +164,7 @@ class RpcLoop:
             sock.setblocking(False)
             with contextlib.suppress(OSError):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._accepted += 1
             connection = ClientConnection(
                 sock,
                 peer[0],
@@ -170,6 +174,8 @@ class RpcLoop:
                 groups=self._groups,
                 limits=self._limits,
                 changed=self._changed.append,
+                lineages=self._lineages,
+                number=self._accepted,
             )
             connection.mask = select.EPOLLIN
             self._connections[sock.fileno()] = connection
@@ -192,7 +198,14 @@ class RpcLoop:
             self._drop(connection)
             return
         try:
-            events += connection.received(data)
+            came = connection.received(data)
+            if connection.repeated:
+                connection.repeated = False
+                for older in self._lineages.repeats(connection):
+                    self._drop(self._connections[older.sock.fileno()])
+            if connection.given_up:
+                self._drop(connection)
+            events += came
             if connection.opened:  # an opening that trickles in does not prolong itself
                 connection.heard_us = now_us
             if not connection.wants_more:
@@ -226,6 +239,7 @@ class RpcLoop:
         if connection.closed:
             return
         connection.closed = True
+        self._lineages.left(connection)
         fd = connection.sock.fileno()
         del self._connections[fd]
         with contextlib.suppress(OSError):

@@ -23,11 +23,24 @@ from clusterkit.durable_file import make_directory
 from clusterkit.errors import ClusterError, CorruptRecord
 from minihdfs.errors import WrongCluster
 from minihdfs.namenode.core.overlay import Batch
-from minihdfs.namenode.core.records import BLOCK, DENTRY, DETACHED, INODE, LEASE, RETRY, TABLES, Block, Counters, Inode, Retry
-from minihdfs.namenode.edit_codec import CODEC
+from minihdfs.namenode.core.records import (
+    ANSWERED,
+    BLOCK,
+    DENTRY,
+    DETACHED,
+    INODE,
+    LEASE,
+    RETRY,
+    TABLES,
+    Answered,
+    Block,
+    Counters,
+    Inode,
+    Retry,
+)
 
 MAGIC = b"mrc-namespace"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MAP_BYTES = 64 << 30
 _GROWTH_RESERVE_BYTES = 1 << 30
 
@@ -36,6 +49,8 @@ _CALL = struct.Struct(">q")
 _encode = msgspec.msgpack.Encoder().encode
 _decode_inode = msgspec.msgpack.Decoder(Inode).decode
 _decode_block = msgspec.msgpack.Decoder(Block).decode
+_decode_retry = msgspec.msgpack.Decoder(Retry).decode
+_decode_answered = msgspec.msgpack.Decoder(Answered).decode
 _decode_counters = msgspec.msgpack.Decoder(Counters).decode
 
 Rows = dict[str, tuple[list[tuple[bytes, bytes]], list[bytes]]]
@@ -107,6 +122,16 @@ class LmdbStore:
         with self._read.cursor(self._dbs[table]) as cursor:
             for key, value in cursor:
                 yield _unkey(table, key), _record(table, value)
+
+    def page(self, table: str, after: int, limit: int) -> list[tuple[int, Any]]:
+        found: list[tuple[int, Any]] = []
+        with self._read.cursor(self._dbs[table]) as cursor:
+            more = cursor.set_range(_ID.pack(after + 1))
+            while more and len(found) < limit:
+                key, value = cursor.item()
+                found.append((_ID.unpack(key)[0], _record(table, value)))
+                more = cursor.next()
+        return found
 
     def refresh(self) -> None:
         self._read.abort()
@@ -199,8 +224,6 @@ def _unkey(table: str, data: bytes) -> Any:
 def _value(table: str, record: Any) -> bytes:
     if table == DENTRY:
         return _ID.pack(record)
-    if table == RETRY:
-        return CODEC.encode(tuple(record))
     if table == LEASE:
         return record.encode()  # type: ignore[no-any-return]
     return b"" if table == DETACHED else _encode(record)
@@ -214,5 +237,7 @@ def _record(table: str, data: bytes) -> Any:
     if table == BLOCK:
         return _decode_block(data)
     if table == RETRY:
-        return Retry(*CODEC.decode(data))
+        return _decode_retry(data)
+    if table == ANSWERED:
+        return _decode_answered(data)
     return data.decode() if table == LEASE else True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right, insort
 from collections.abc import Iterator
+from heapq import nsmallest
 from typing import Any
 
 from minihdfs.namenode.core.overlay import Batch
@@ -29,6 +30,10 @@ class MemoryStore:
 
     def items(self, table: str) -> Iterator[tuple[Any, Any]]:
         return iter(sorted(self._tables[table].items()))
+
+    def page(self, table: str, after: int, limit: int) -> list[tuple[int, Any]]:
+        records = self._tables[table]
+        return [(key, records[key]) for key in nsmallest(limit, (key for key in records if key > after))]
 
     def write(self, batch: Batch) -> None:
         if self._counters is not None and self._counters.txid >= batch.counters.txid:

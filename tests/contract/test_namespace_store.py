@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from minihdfs.model import BlockRef, DatanodeAddress, FileStatus, LocatedBlock
-from minihdfs.namenode.core.records import COMPLETE, Block, Inode, Retry
-from minihdfs.namenode.store import BLOCK, DENTRY, DETACHED, INODE, LEASE, RETRY, TABLES, Batch, Counters, Store
+from minihdfs.namenode.core.records import COMPLETE, Answered, Block, Inode, Retry
+from minihdfs.namenode.store import ANSWERED, BLOCK, DENTRY, DETACHED, INODE, LEASE, RETRY, TABLES, Batch, Counters, Store
 from minihdfs.namenode.store_lmdb import LmdbStore
 from minihdfs.namenode.store_memory import MemoryStore
 
@@ -31,8 +30,6 @@ def write(store: Store, txid: int, **changes: dict) -> None:
 
 
 FILE = Inode(20, 10, "naïve-日本", False, 0o644, "ann", "staff", 5, 6, 0, 3, 1 << 20, 77, (1 << 30, (1 << 30) + 1), "writer", "")
-STATUS = FileStatus(20, b"x", False, 1, 2, 3, 4, "o", "g", 5, 6)
-LOCATED = LocatedBlock(BlockRef(1, 2, 3), 0, (DatanodeAddress("u", "h", "n", 1, 2),))
 
 
 def test_a_fresh_store_is_empty(store: Store) -> None:
@@ -46,8 +43,9 @@ RECORDS = [
     (DENTRY, (10, "a:b\nc"), 20),
     (INODE, 20, FILE),
     (BLOCK, 1 << 30, Block(1 << 30, 20, 1000, 77, COMPLETE, 3)),
-    (RETRY, (b"\x00\xffclient", -3), Retry(b"\x00\xffclient", -3, 7, 8, STATUS)),
-    (RETRY, (b"", 2**31 - 1), Retry(b"", 2**31 - 1, 7, 8, LOCATED)),
+    (RETRY, (b"\x00\xffclient", -3), Retry(7, True)),
+    (RETRY, (b"c", 2**31 - 1), Retry(2**63, 2**62)),
+    (ANSWERED, 7, Answered(8, b"\x00\xffclient", -3)),
     (LEASE, 20, "DFSClient_é"),
     (DETACHED, 2**63, True),
 ]
@@ -84,6 +82,18 @@ def test_children_are_listed_in_byte_order_page_by_page(store: Store) -> None:
     assert paged == expected
     assert store.children(7, "ab", 1) == [("b", names.index("b"))]
     assert store.children(7, expected[-1], 5) == []
+
+
+def test_numbered_records_come_in_pages(store: Store) -> None:
+    numbers = [1, 2, 300, 2**40, 2**63]
+    write(store, 1, answered={number: Answered(number, b"c", 5) for number in numbers})
+    found, after = [], 0
+    while page := store.page(ANSWERED, after, 2):
+        assert len(page) <= 2
+        found += [key for key, record in page if record.log_us == key]
+        after = page[-1][0]
+    assert found == numbers
+    assert store.page(ANSWERED, 2**63, 2) == []
 
 
 def test_writing_again_replaces(store: Store) -> None:

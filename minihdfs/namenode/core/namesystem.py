@@ -60,12 +60,43 @@ REQUESTS: dict[type, Handler] = {
     events.GetAdditionalDatanode: writing.get_additional_datanode,
 }
 
-VOID = frozenset({events.Rename2, events.RenameMany, events.UpdatePipeline, events.SetPermission, events.SetOwner, events.SetTimes})
-"""At-most-once calls whose answer is None: the retry table remembers True for them."""
+Again = Callable[[Rooms, Any, Any], Any]
 
-AT_MOST_ONCE = VOID | {events.Create, events.Mkdirs, events.Rename, events.Delete, events.Publish, events.SetReplication}
-"""Calls whose repetition is answered from the retry table. Some of them HDFS calls idempotent, but a repetition that was overtaken by the
-caller's next change would undo it (a mkdirs that arrives again after the delete). Block calls know repetitions by the block they name."""
+
+def _void(_rooms: Rooms, _event: Any, _answer: Any) -> None:
+    return None
+
+
+def _itself(_rooms: Rooms, _event: Any, answer: Any) -> Any:
+    return answer
+
+
+AT_MOST_ONCE: dict[type, Again] = {
+    events.Create: writing.created_before,
+    events.Mkdirs: _itself,
+    events.Rename: _itself,
+    events.Rename2: _void,
+    events.RenameMany: _void,
+    events.Delete: _itself,
+    events.Publish: _itself,
+    events.SetPermission: _void,
+    events.SetOwner: _void,
+    events.SetTimes: _void,
+    events.SetReplication: _itself,
+    events.UpdatePipeline: _void,
+    # Those below never have an entry in the table: what their edits changed answers for them, or nothing durable was changed.
+    events.AddBlock: _itself,
+    events.AbandonBlock: _itself,
+    events.Complete: _itself,
+    events.Fsync: _itself,
+    events.RecoverLease: _itself,
+    events.SetSafeMode: _itself,
+    events.UpdateBlockForPipeline: _itself,
+    events.GetAdditionalDatanode: _itself,
+}
+"""Calls whose repetition is told what the first transmission was told and does nothing, and how a kept answer becomes the value that was
+given. HDFS calls some of them idempotent, but one that was overtaken by the caller's next change would undo it: a mkdirs or a
+recoverLease that arrives again after the delete or the next create, a deletion of nothing after something came there."""
 
 DATANODE_EVENTS: dict[type, Handler] = {
     events.RegisterDatanode: reports.registered,
@@ -136,7 +167,7 @@ class Namesystem:
         rooms = self.rooms
         assert edit.txid == rooms.txid + 1, f"edit {edit.txid} follows {rooms.txid}"
         APPLIERS[type(edit.op)](rooms, edit.op, edit.wall_us)
-        rooms.txid = edit.txid
+        rooms.txid, rooms.log_us = edit.txid, edit.log_us
         rooms.retries.remember(edit)
 
     def check_invariants(self) -> None:
@@ -162,11 +193,16 @@ class Namesystem:
 
     def _request(self, kind: type, handler: Handler, event: Any, deadline_us: int | None = None) -> None:
         rooms = self.rooms
+        again = AT_MOST_ONCE.get(kind) if event.caller.client_id else None
+        before = rooms.txid
         try:
             if not rooms.leading:
                 value: Any = reports.not_leading(rooms)
-            elif kind in AT_MOST_ONCE and (known := rooms.retries.find(event.caller)) is not None:
-                value = None if kind in VOID else known.answer
+            elif again is not None and (known := rooms.retries.find(event.caller)) is not None:
+                value, again = again(rooms, event, known.answer), None
+            elif again is not None and (told := rooms.retries.find_soft(event.caller)) is not None:
+                rooms.effects.sends.append(Send(event.caller.reply_to, told))
+                return
             else:
                 value = handler(rooms, event)
         except FsError as refused:
@@ -179,7 +215,16 @@ class Namesystem:
                 rooms.work.append(value)
             return
         message = value if type(value) is Refusal else Answer(value)
+        if again is not None:
+            self._tell_again(event.caller, message, before)
         rooms.effects.sends.append(Send(event.caller.reply_to, message))
+
+    def _tell_again(self, caller: events.Caller, message: Answer | Refusal, before: int) -> None:
+        """An answer that no edit carries is kept here; but "come back later" is no answer: the call is meant to be repeated."""
+        rooms = self.rooms
+        later = type(message) is Refusal and message.error.retryable
+        if not later and (rooms.txid == before or rooms.retries.find(caller) is None):
+            rooms.retries.remember_soft(caller, message)
 
     def _wake(self, awaited: int) -> None:
         """It came: those who waited for it are stepped again, with what is left of their patience."""
@@ -210,8 +255,7 @@ class Namesystem:
         """The first edits of a term: its epoch, and on a fresh store the root."""
         rooms = self.rooms
         assert event.epoch > rooms.epoch or (event.epoch == rooms.epoch and not rooms.leading), f"epoch {event.epoch} after {rooms.epoch}"
-        rooms.leading = True
-        rooms.epoch = event.epoch
+        rooms.begin_term(event.epoch)
         rooms.commit(edits.LeadershipTaken(event.epoch))
         if not rooms.has_root():
             rooms.commit(edits.RootMade(rooms.options.superuser, rooms.options.supergroup))

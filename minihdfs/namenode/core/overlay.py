@@ -2,17 +2,21 @@
 
 Reads look in memory first, then in the store. Writes only ever go to memory; `freeze` hands the changes since the last freeze to a
 flusher, which writes them with their txid in one transaction; `flushed` then lets them be forgotten here. Records are immutable, so a
-frozen batch may be encoded by another thread while the core goes on. Clean records read from the store are kept up to a bound and
-dropped together.
+frozen batch may be encoded by another thread while the core goes on.
+
+What was read or written lately is kept in two generations: when the young one is full it becomes the old one, and what was in the old
+one is forgotten. That happens wherever a record is met, so a namenode that is only asked stays as small as one that changes. Whoever
+reads much and once (a listing, a summary) reads past the generations, by `peek`.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from minihdfs.namenode.core.records import BLOCK, DENTRY, DETACHED, INODE, LEASE, RETRY, TABLES, Block, Counters, Inode
+from minihdfs.namenode.core.records import ANSWERED, BLOCK, DENTRY, DETACHED, INODE, LEASE, RETRY, TABLES, Block, Counters, Inode
 
 _MISSING: Any = object()
 
@@ -47,6 +51,10 @@ class Store(Protocol):
         """Every (key, record) of a table, in the order of the keys."""
         ...
 
+    def page(self, table: str, after: int, limit: int) -> list[tuple[int, Any]]:
+        """At most `limit` (key, record) with key > `after`, in order, of a table whose keys are numbers."""
+        ...
+
     def write(self, batch: Batch) -> None:
         """Makes a batch and its counters durable in one transaction."""
         ...
@@ -59,39 +67,57 @@ class Store(Protocol):
 
 
 class Table:
-    """One table. `live` is the truth of every key it holds; `dirty` and `frozen` are what the store lacks."""
+    """One table. `dirty` and `frozen` are what the store lacks; `young` and `old` are what was met lately, None for what is not there."""
 
-    __slots__ = ("dirty", "frozen", "live", "name", "store")
+    __slots__ = ("_generation", "dirty", "frozen", "name", "old", "store", "young")
 
-    def __init__(self, name: str, store: Store) -> None:
+    def __init__(self, name: str, store: Store, cached_max: int) -> None:
         self.name, self.store = name, store
-        self.live: dict[Any, Any] = {}
+        self._generation = cached_max // 2
+        self.young: dict[Any, Any] = {}
+        self.old: dict[Any, Any] = {}
         self.dirty: dict[Any, Any] = {}
         self.frozen: dict[Any, Any] = {}
 
     def get(self, key: Any) -> Any:
-        value = self.live.get(key, _MISSING)
+        value = self.young.get(key, _MISSING)
         if value is _MISSING:
-            value = self.live[key] = self.store.get(self.name, key)
+            value = self.peek(key)
+            if len(self.young) > self._generation:
+                self.old, self.young = self.young, {}
+            self.young[key] = value
         return value
 
+    def peek(self, key: Any) -> Any:
+        """As `get`, but nothing is kept for the next time."""
+        for known in (self.young, self.old, self.dirty, self.frozen):
+            value = known.get(key, _MISSING)
+            if value is not _MISSING:
+                return value
+        return self.store.get(self.name, key)
+
     def put(self, key: Any, value: Any) -> None:
-        self.live[key] = value
         self.dirty[key] = value
+        if len(self.young) > self._generation:
+            self.old, self.young = self.young, {}
+        self.young[key] = value
 
     def remove(self, key: Any) -> None:
-        self.live[key] = None
+        """Not `put(key, None)`: subclasses mean more by it."""
         self.dirty[key] = None
+        self.young[key] = None
+
+    def cached(self) -> int:
+        """Records in memory beside the changed ones."""
+        return len(self.young) + len(self.old)
 
     def freeze(self) -> dict[Any, Any]:
         self.frozen, self.dirty = self.dirty, {}
         return self.frozen
 
-    def flushed(self, cached_max: int) -> None:
+    def flushed(self) -> None:
         """Only now may memory forget: what was frozen is in the store."""
         self.frozen = {}
-        if len(self.live) > cached_max + len(self.dirty):
-            self.live = dict(self.dirty)
 
     def items(self) -> Iterator[tuple[Any, Any]]:
         """Every record, store and memory together, in the order of the keys."""
@@ -99,13 +125,28 @@ class Table:
         return iter(sorted(item for item in merged.items() if item[1] is not None))
 
 
+class Queue(Table):
+    """A table whose keys are numbers that only rise, taken away at the front: the changed ones lie in memory in their order."""
+
+    __slots__ = ()
+
+    def page(self, after: int, limit: int) -> list[tuple[int, Any]]:
+        """At most `limit` (key, record) with key > `after`, in order; the caller has removed nothing behind `after`."""
+        found = self.store.page(self.name, after, limit)
+        for changed in (self.frozen, self.dirty):
+            last = found[-1][0] if found else after
+            more = ((key, record) for key, record in changed.items() if key > last and record is not None)
+            found += itertools.islice(more, limit - len(found))
+        return found
+
+
 class Dentries(Table):
     """(parent id, name) → inode id, listed in byte order. Changes are also kept by parent, for listings."""
 
     __slots__ = ("dirty_names", "frozen_names")
 
-    def __init__(self, store: Store) -> None:
-        super().__init__(DENTRY, store)
+    def __init__(self, store: Store, cached_max: int) -> None:
+        super().__init__(DENTRY, store, cached_max)
         self.dirty_names: dict[int, dict[str, int | None]] = {}
         self.frozen_names: dict[int, dict[str, int | None]] = {}
 
@@ -121,9 +162,9 @@ class Dentries(Table):
         self.frozen_names, self.dirty_names = self.dirty_names, {}
         return super().freeze()
 
-    def flushed(self, cached_max: int) -> None:
+    def flushed(self) -> None:
         self.frozen_names = {}
-        super().flushed(cached_max)
+        super().flushed()
 
     def children(self, parent_id: int, after: str, limit: int) -> list[tuple[str, int]]:
         """At most `limit` (name, inode id) with name > `after`, in byte order (which for UTF-8 is the order of Python's str)."""
@@ -150,14 +191,15 @@ class Dentries(Table):
 class Overlay:
     """All tables. `counters` lives with the namesystem and joins at `freeze`."""
 
-    __slots__ = ("_cached_max", "_in_flight", "block", "dentry", "detached", "inode", "lease", "retry", "store", "tables")
+    __slots__ = ("_in_flight", "answered", "block", "dentry", "detached", "inode", "lease", "retry", "store", "tables")
 
     def __init__(self, store: Store, cached_max: int) -> None:
-        self.store, self._cached_max = store, cached_max
-        self.dentry = Dentries(store)
-        self.inode, self.block = Table(INODE, store), Table(BLOCK, store)
-        self.retry, self.lease, self.detached = Table(RETRY, store), Table(LEASE, store), Table(DETACHED, store)
-        self.tables: tuple[Table, ...] = (self.dentry, self.inode, self.block, self.retry, self.lease, self.detached)
+        self.store = store
+        self.dentry = Dentries(store, cached_max)
+        self.inode, self.block = Table(INODE, store, cached_max), Table(BLOCK, store, cached_max)
+        self.retry, self.answered = Table(RETRY, store, cached_max), Queue(ANSWERED, store, 0)
+        self.lease, self.detached = Table(LEASE, store, 0), Table(DETACHED, store, 0)
+        self.tables: tuple[Table, ...] = (self.dentry, self.inode, self.block, self.retry, self.answered, self.lease, self.detached)
         assert tuple(table.name for table in self.tables) == TABLES
         self._in_flight: int | None = None
 
@@ -185,4 +227,4 @@ class Overlay:
         self._in_flight = None
         self.store.refresh()
         for table in self.tables:
-            table.flushed(self._cached_max)
+            table.flushed()

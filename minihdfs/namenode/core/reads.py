@@ -45,7 +45,7 @@ def get_listing(rooms: Rooms, event: events.GetListing) -> Listing | None:
         raise InvalidArgument(f"startAfter of the listing of {event.path} is not UTF-8") from None
     page = rooms.options.listing_page
     found = rooms.namespace.children(inode.id, after, page + 1)
-    children = [rooms.namespace.require(inode_id) for _name, inode_id in found[:page]]
+    children = [rooms.namespace.glance(inode_id) for _name, inode_id in found[:page]]
     remaining = len(found) - len(children)
     if remaining and not after:
         remaining = inode.children - len(children)
@@ -198,11 +198,10 @@ class Summary:
             if len(found) == page:
                 self._stack.append((directory_id, found[-1][0]))
             for _name, inode_id in found:
-                child = self._rooms.namespace.inode(inode_id)
-                if child is not None:
-                    self._count(child)
-                    if child.is_directory and child.children:
-                        self._stack.append((child.id, ""))
+                child = self._rooms.namespace.glance(inode_id)
+                self._count(child)
+                if child.is_directory and child.children:
+                    self._stack.append((child.id, ""))
         if self._stack:
             return False
         self._rooms.send(self._event.caller.reply_to, Answer(ContentSummary(self._length, self._files, self._directories, self._space)))

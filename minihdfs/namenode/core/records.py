@@ -1,18 +1,19 @@
 """The durable state's records: what the tables of the namespace hold. Tuples, so they are cheap, immutable and shared with the flusher.
 
 Tables: *dentry* (parent id, name) → inode id; *inode* id → Inode; *block* id → Block; *retry* (client id, call id) → Retry;
-*lease* inode id → client name; *detached* inode id → True (deleted subtrees that are still to be reclaimed); and one Counters.
+*answered* txid → Answered (when and for whom a Retry was made, in the order of their making); *lease* inode id → client name;
+*detached* inode id → True (deleted subtrees that are still to be reclaimed); and one Counters.
 A field is only ever appended, with a default: old stores are read by newer code.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from minihdfs.model import ROOT_INODE_ID
 
-DENTRY, INODE, BLOCK, RETRY, LEASE, DETACHED = "dentry", "inode", "block", "retry", "lease", "detached"
-TABLES = (DENTRY, INODE, BLOCK, RETRY, LEASE, DETACHED)
+DENTRY, INODE, BLOCK, RETRY, ANSWERED, LEASE, DETACHED = "dentry", "inode", "block", "retry", "answered", "lease", "detached"
+TABLES = (DENTRY, INODE, BLOCK, RETRY, ANSWERED, LEASE, DETACHED)
 
 BUILDING, COMMITTED, COMPLETE = 0, 1, 2
 """A block is being written → its writer said its final length → a replica of that length has been reported and the writer went on."""
@@ -47,11 +48,16 @@ class Block(NamedTuple):
 
 
 class Retry(NamedTuple):
+    """What a call was told, as little as the answer can be made of again: True, False, or an inode id."""
+
+    txid: int
+    answer: bool | int
+
+
+class Answered(NamedTuple):
+    log_us: int
     client_id: bytes
     call_id: int
-    txid: int
-    wall_us: int
-    answer: Any
 
 
 class Counters(NamedTuple):
@@ -67,3 +73,5 @@ class Counters(NamedTuple):
     directories: int = 0
     blocks: int = 0
     complete_blocks: int = 0
+    log_us: int = 0
+    answers: int = 0

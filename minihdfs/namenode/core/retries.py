@@ -1,7 +1,12 @@
 """The retry table: what each recent at-most-once call was told, so that its repetition is told the same and does nothing again.
 
-It is durable state, rebuilt from the journal alone: entries come from edits, and what is forgotten (older than `retry_keep_us`, or
-the oldest beyond `retry_entries_max`) is decided by the edits' own times. A call without a client id is never remembered.
+What changed something is durable: entries come from edits, are kept for `retry_keep_us` of the *log's* time (see `Rooms.commit`) and at
+most `retry_entries_max` of them, and what is forgotten is decided by the edits alone. They live in the overlay like any record: the
+latest in memory, the older ones in the store. A call without a client id is never remembered.
+
+What changed nothing (a delete of what was not there, a refusal) is remembered too, softly: as many as `retry_soft_max`, until this
+process ends. That suffices: such a call can only do harm when its first transmission arrives after its repetition was answered, and the
+connection that carries it ends with the process that would listen to it.
 """
 
 from __future__ import annotations
@@ -13,48 +18,69 @@ from clusterkit.effects import Edit
 from minihdfs.namenode.core.events import Caller
 from minihdfs.namenode.core.options import Options
 from minihdfs.namenode.core.overlay import Overlay
-from minihdfs.namenode.core.records import Retry
+from minihdfs.namenode.core.records import Answered, Retry
+
+_PAGE = 1_000
+"""Of the oldest entries, read from the store at a time."""
+
+Key = tuple[bytes, int]
 
 
 class Retries:
-    def __init__(self, overlay: Overlay, options: Options) -> None:
-        self._table = overlay.retry
+    def __init__(self, overlay: Overlay, options: Options, count: int) -> None:
+        """`count`: how many entries the store holds."""
+        self._table, self._order = overlay.retry, overlay.answered
         self._keep_us, self._max = options.retry_keep_us, options.retry_entries_max
-        entries = sorted((record for _key, record in self._table.items()), key=lambda record: record.txid)
-        self._known: dict[tuple[bytes, int], Retry] = {(r.client_id, r.call_id): r for r in entries}
-        self._order: deque[Retry] = deque(entries)
-
-    def __len__(self) -> int:
-        return len(self._known)
+        self.count = count
+        self._oldest: deque[tuple[int, Answered]] = deque()
+        self._looked_at = 0  # the txid up to which the order has been read
+        self._soft: dict[Key, Any] = {}
+        self._soft_before: dict[Key, Any] = {}
+        self._soft_max = options.retry_soft_max // 2
 
     def find(self, caller: Caller) -> Retry | None:
-        return self._known.get((caller.client_id, caller.call_id)) if caller.client_id else None
+        found: Retry | None = self._table.get((caller.client_id, caller.call_id)) if caller.client_id else None
+        return found
 
     def remember(self, edit: Edit) -> None:
         """Called by `apply` for every edit, so that forgetting happens at the same place in every replay."""
         if edit.client_id and edit.answer is not None:
-            self._add(Retry(edit.client_id, edit.call_id, edit.txid, edit.wall_us, edit.answer))
+            self._table.put((edit.client_id, edit.call_id), Retry(edit.txid, edit.answer))
+            self._order.put(edit.txid, Answered(edit.log_us, edit.client_id, edit.call_id))
+            self.count += 1
         for _ in range(2):  # at most one was added, so two a time catches up with any backlog
-            if not self._order:
+            oldest = self._peek_oldest()
+            if oldest is None:
                 return
-            oldest = self._order[0]
-            if oldest.wall_us + self._keep_us > edit.wall_us and len(self._known) <= self._max:
+            txid, made = oldest
+            if made.log_us + self._keep_us > edit.log_us and self.count <= self._max:
                 return
-            self._order.popleft()
-            self._forget(oldest)
+            self._oldest.popleft()
+            self._order.remove(txid)
+            self._table.remove((made.client_id, made.call_id))
+            self.count -= 1
 
-    def _add(self, record: Retry) -> None:
-        key = (record.client_id, record.call_id)
-        self._known[key] = record
-        self._order.append(record)
-        self._table.put(key, record)
+    def _peek_oldest(self) -> tuple[int, Answered] | None:
+        if not self._oldest:
+            if not self.count:
+                return None
+            self._oldest.extend(self._order.page(self._looked_at, _PAGE))
+            self._looked_at = self._oldest[-1][0]
+        return self._oldest[0]
 
-    def _forget(self, record: Retry) -> None:
-        key = (record.client_id, record.call_id)
-        if self._known.get(key) is record:
-            del self._known[key]
-            self._table.remove(key)
+    # ── what changed nothing ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def answers(self) -> dict[tuple[bytes, int], Any]:
+    def find_soft(self, caller: Caller) -> Any:
+        """The message that this very call was answered with, or None."""
+        key = (caller.client_id, caller.call_id)
+        return self._soft.get(key) or self._soft_before.get(key)
+
+    def remember_soft(self, caller: Caller, message: Any) -> None:
+        if caller.client_id:
+            if len(self._soft) >= self._soft_max:
+                self._soft_before, self._soft = self._soft, {}
+            self._soft[caller.client_id, caller.call_id] = message
+
+    def answers(self) -> dict[Key, bool | int]:
         """For comparisons under test."""
-        return {key: record.answer for key, record in self._known.items()}
+        return {key: record.answer for key, record in self._table.items()}

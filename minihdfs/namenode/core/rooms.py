@@ -29,6 +29,9 @@ from minihdfs.namenode.core.replication import Replication
 from minihdfs.namenode.core.retries import Retries
 from minihdfs.namenode.core.safemode import Safemode
 
+LEAP_US_MAX = 1_000_000
+"""How much further than the time that has really passed one edit may move the log's time, when a wall clock was set."""
+
 CLIENT_ID_BYTES_MAX = 64
 """Hadoop's have 16. A longer one is nobody's: its calls are not remembered, because it could not be a key of the store."""
 
@@ -45,7 +48,7 @@ class Rooms:
         self.namespace = Namespace(self.overlay, self.permissions)
         self.blocks = Blocks(self.overlay)
         self.leases = Leases(self.overlay)
-        self.retries = Retries(self.overlay, options)
+        self.retries = Retries(self.overlay, options, counters.answers)
         self.datanodes = Datanodes(options, rng)
         self.placement = Placement(self.datanodes, rng)
         self.deletions = Deletions(options, self.blocks, self.datanodes)
@@ -58,6 +61,10 @@ class Rooms:
         self.last_inode_id, self.last_block_id, self.last_stamp = counters.last_inode_id, counters.last_block_id, counters.last_stamp
         self.namespace.files, self.namespace.directories = counters.files, counters.directories
         self.blocks.total, self.blocks.complete_total = counters.blocks, counters.complete_blocks
+
+        self.log_us = counters.log_us
+        """How much time the log has seen: only while somebody led, whatever their clocks said. What is forgotten by age goes by it."""
+        self._committed: Instant | None = None  # when this term's last edit was made
 
         self.leading = False
         self.now = Instant(0, 0)
@@ -74,19 +81,32 @@ class Rooms:
         return Counters(
             self.txid, self.epoch, self.tracker_epoch, self.last_inode_id, self.last_block_id, self.last_stamp,
             self.namespace.files, self.namespace.directories, self.blocks.total, self.blocks.complete_total,
+            self.log_us, self.retries.count,
         )  # fmt: skip
 
     def has_root(self) -> bool:
         return self.namespace.inode(ROOT_INODE_ID) is not None
 
-    def commit(self, op: Any, caller: Caller | None = None, answer: Any = None) -> None:
+    def commit(self, op: Any, caller: Caller | None = None, answer: bool | int | None = None) -> None:
         """Applies one durable change and queues it for the journal. With a caller, `answer` is what its retries will be told."""
-        if caller is None or not 0 < len(caller.client_id) <= CLIENT_ID_BYTES_MAX:
-            edit = Edit(self.txid + 1, self.epoch, self.now.wall_us, op)
-        else:
-            edit = Edit(self.txid + 1, self.epoch, self.now.wall_us, op, caller.client_id, caller.call_id, answer)
+        known = caller is not None and 0 < len(caller.client_id) <= CLIENT_ID_BYTES_MAX
+        identity = (caller.client_id, caller.call_id, answer) if known else (b"", 0, None)  # type: ignore[union-attr]
+        edit = Edit(self.txid + 1, self.epoch, self.now.wall_us, op, *identity, self._log_time())
         self.apply(edit)
         self.effects.journal.append(edit)
+
+    def begin_term(self, epoch: int) -> None:
+        self.leading, self.epoch = True, epoch
+        self._committed = None
+
+    def _log_time(self) -> int:
+        """The log's time goes on by what the wall clock did since the term's edit before: never back, never by a leap, and not at all
+        with a term's first edit (whoever led before had another clock)."""
+        before, self._committed = self._committed, self.now
+        if before is None:
+            return self.log_us
+        passed_us = self.now.wall_us - before.wall_us
+        return self.log_us + min(max(0, passed_us), LEAP_US_MAX + self.now.mono_us - before.mono_us)
 
     def settling(self) -> bool:
         """A datanode that lives may still not have said what it holds: the term is young, or a full report is under way."""

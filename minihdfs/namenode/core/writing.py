@@ -6,6 +6,8 @@ reported replica; the request is parked until then. A repeated request finds wha
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from minihdfs.errors import (
     AlreadyBeingCreated,
     FileAlreadyExists,
@@ -45,10 +47,6 @@ def create(rooms: Rooms, event: events.Create) -> FileStatus:
     if found is not None:
         if found.is_directory:
             raise FileAlreadyExists(f"{path} already exists as a directory")
-        same = (found.client_name, found.permission, found.replication, found.block_bytes, found.blocks)
-        if same == (event.client_name, event.permission, replication, block_bytes, ()):
-            rooms.leases.renew(event.client_name, rooms.now.mono_us)
-            return rooms.namespace.status(found)
         if not event.overwrite:
             raise _taken(rooms, event, found)
         rooms.permissions.check(caller, found, WRITE, path)
@@ -64,10 +62,19 @@ def create(rooms: Rooms, event: events.Create) -> FileStatus:
             event.client_name, 0 if found is None else found.id,
         ),
         caller,
-        status,
+        inode_id,
     )  # fmt: skip
     rooms.leases.renew(event.client_name, rooms.now.mono_us)
     return status
+
+
+def created_before(rooms: Rooms, event: events.Create, inode_id: int) -> FileStatus:
+    """What the repetition of a create is told. Only the same call counts, by client id and call id: a name, a path and equal parameters
+    are what another thread of the same program says when it loses the race for the file."""
+    inode = rooms.namespace.inode(inode_id)
+    if inode is None or not rooms.namespace.is_attached(inode):
+        raise FileNotFound(f"{event.path} was created by this call (inode {inode_id}), and deleted since")
+    return replace(rooms.namespace.status(inode), length=0, under_construction=True)
 
 
 def _taken(rooms: Rooms, event: events.Create, found: Inode) -> FsError:
@@ -76,7 +83,7 @@ def _taken(rooms: Rooms, event: events.Create, found: Inode) -> FsError:
         return FileAlreadyExists(f"{event.path} already exists", next_command=f"mrc fs rm {event.path}")
     being = f"{event.path} is already being created by {found.client_name}"
     if found.client_name == event.client_name:
-        return AlreadyBeingCreated(f"{being}, which is the same client, and it has blocks")
+        return AlreadyBeingCreated(f"{being}, which is the same client")
     if rooms.leases.age_us(found.client_name, rooms.now.mono_us) < rooms.options.lease_soft_us:
         return AlreadyBeingCreated(being)
     if close_for_writer(rooms, found):

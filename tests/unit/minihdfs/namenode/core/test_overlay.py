@@ -44,17 +44,40 @@ def test_nothing_is_forgotten_before_it_was_flushed() -> None:
     assert overlay.lease.get(1) == "a" and overlay.dirty_records() == 1
 
 
-def test_clean_records_are_kept_up_to_a_bound() -> None:
+def test_what_is_met_is_kept_up_to_a_bound_by_readers_as_well_as_by_writers() -> None:
     overlay = Overlay(MemoryStore(), 10)
     for number in range(100):
-        overlay.lease.put(number, "x")
+        overlay.inode.put(number, number)
     flush(overlay, 1)
-    assert len(overlay.lease.live) == 0
-    for number in range(5):
-        assert overlay.lease.get(number) == "x"
-    overlay.lease.put(200, "y")
-    flush(overlay, 2)
-    assert len(overlay.lease.live) == 6
+    assert overlay.inode.cached() <= 12
+    for number in range(1000):
+        assert overlay.inode.get(number) == (number if number < 100 else None), "what is not there is remembered no longer than what is"
+        assert overlay.inode.cached() <= 12
+    overlay.inode.put(200, 5)
+    for number in range(1000, 1100):
+        overlay.inode.get(number)
+    assert overlay.inode.get(200) == 5, "a change that the store lacks is known, however much was read since"
+
+
+class CountingStore(MemoryStore):
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+
+    def get(self, table: str, key: object) -> object:
+        self.asked += 1
+        return super().get(table, key)
+
+
+def test_a_scan_pushes_nothing_out() -> None:
+    store = CountingStore()
+    overlay = Overlay(store, 10)
+    assert [overlay.inode.get(number) for number in (1, 2)] == [None, None]
+    for number in range(500):
+        assert overlay.inode.peek(number) is None
+    assert overlay.inode.cached() == 2
+    asked = store.asked
+    assert [overlay.inode.get(number) for number in (1, 2)] == [None, None] and store.asked == asked
 
 
 NAMES = st.text(st.sampled_from("aé日"), min_size=1, max_size=3)
