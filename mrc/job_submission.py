@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -41,7 +41,7 @@ def submit_job(context: Context, client: TrackerClient, target: str, words: Sequ
         )
         return ClusterRunner(storage, client, context.user).submit(facts, submission)
     except OutputExists as error:
-        raise unless_overwritten(error, options) from error
+        raise unless_overwritten(error) from error
     except OSError as error:
         raise ClusterError(str(error), next_command="mrc status") from error
     finally:
@@ -69,11 +69,14 @@ def describe_or_explain(target: str, *, verbose: bool) -> JobClassFacts:
         ) from error
 
 
-def unless_overwritten(error: OutputExists, options: Mapping[str, Any]) -> OutputExists:
-    """The same refusal, with the whole command that would replace the output."""
+def unless_overwritten(error: OutputExists) -> OutputExists:
+    """The same refusal, with the whole command that would replace the output where that is one."""
+    from mapreduce.plan.planning import OVERWRITE_REPLACES_IT
     from mrc.job_options import command_again
 
-    return error if options["overwrite"] else OutputExists(error.message, next_command=command_again("--overwrite"))
+    if error.next_command != OVERWRITE_REPLACES_IT:
+        return error
+    return OutputExists(error.message, next_command=command_again("--overwrite"))
 
 
 def cluster_path(text: str, uri: str, home: str) -> str:

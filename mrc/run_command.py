@@ -53,7 +53,7 @@ def run(target: str, words: tuple[str, ...], **options: Any) -> None:
     try:
         status = run_and_wait(open_runner(options, others[0], output_uri), facts, submission)
     except OutputExists as error:
-        raise unless_overwritten(error, options) from error
+        raise unless_overwritten(error) from error
     conclude_run(status, options)
 
 

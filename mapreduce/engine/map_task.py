@@ -19,6 +19,7 @@ from mapreduce.engine.map_side import NO_KEY, Collector, Pair
 from mapreduce.engine.memory import ResidentGauge, SpillGauge
 from mapreduce.engine.spill import Spills
 from mapreduce.engine.task_run import GentleGarbageCollection, Position, TaskRun
+from mapreduce.formats.opening import check_unchanged, open_planned
 from mapreduce.formats.text import Batch, TextInput
 from mapreduce.formats.text_output import TextOutput
 from mapreduce.plan.spec import JobSpec, Split
@@ -34,7 +35,7 @@ class _Input:
 
     def __init__(self, run: TaskRun, spec: JobSpec, split: Split, storage: Storage) -> None:
         self._run, self._split = run, split
-        self._reader = storage.open(split.path)
+        self._reader = open_planned(storage, split)
         self._text = TextInput(self._reader, split.offset, split.length, record_type=spec.record_type, encoding_errors=spec.encoding_errors)
         self._batch: Batch | None = None
         self._slice: Any = iter(())  # a list iterator: it knows how many it has left
@@ -62,6 +63,7 @@ class _Input:
                 size = _adapted(size, self._run.tick() - started, MAX_SLICE_RECORDS)
             self._run.fraction = self._text.bytes_done / max(self._split.length, 1)
         self._batch = None
+        check_unchanged(self._reader, self._split)
         self._run.counter("map_input_bytes").inc(self._text.bytes_done)
 
     def consume(self, take: Callable[[Iterator[Pair], int], bool], between: Callable[[], None]) -> None:

@@ -20,7 +20,7 @@ from mapreduce.engine.codec import CannotPickle
 from mapreduce.engine.failures import TaskFailed, UserCodeFailed, full_traceback, has_user_frame, one_line, printable, raised, record_text
 from mapreduce.engine.keys import BadKey
 from mapreduce.engine.map_side import BadPair
-from mapreduce.formats.text import BadRecord
+from mapreduce.formats.errors import BadInput, BadRecord
 from mapreduce.plan.spec import FailureReport, JobSpec
 
 REPORT_EVERY_S = 0.2
@@ -109,6 +109,8 @@ class TaskRun:
                 record=record_text(record),
             )
 
+        if isinstance(error, BadInput):
+            return TaskFailed(report("input", f"input {self._context.input_path} {error}", -1, ""))
         if isinstance(error, BadRecord):
             return UserCodeFailed(report("bad_record", str(error), error.offset, error.record))
         if isinstance(error, BadKey):

@@ -4,13 +4,20 @@ A record is a line without its end, `\\n` or `\\r\\n`; a `\\r` anywhere else sta
 split skips the line that began before it and reads past its own end to finish its last line: every line is read exactly once however a file
 is cut. The last line needs no newline. Lines come in batches, because decoding and cutting a quarter of a megabyte at a time is an order of
 magnitude faster than line by line; where a record lies is worked out only when somebody asks.
+
+What begins a file decides how it is read (containers.py): compressed lines are decompressed, and their offsets are those in the text;
+UTF-8's byte order mark is no part of the first record; a format that is no lines is refused.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
+from mapreduce.formats.compressed import Decompressed
+from mapreduce.formats.containers import BYTE_ORDER_MARK, COMPRESSED, recognise, refusal
+from mapreduce.formats.errors import BadInput, BadRecord
 from mapreduce.storage.api import Reader
 
 READ_BYTES = 4 << 20
@@ -18,14 +25,6 @@ READ_BYTES = 4 << 20
 BATCH_BYTES = 256 << 10
 _TAIL_BYTES = 64 << 10
 """First step past the end of the split; each further one doubles."""
-
-
-class BadRecord(Exception):
-    """A line that is not what the job said its input is."""
-
-    def __init__(self, message: str, offset: int, record: bytes) -> None:
-        super().__init__(message)
-        self.offset, self.record = offset, record
 
 
 class Batch:
@@ -53,13 +52,19 @@ class TextInput:
         self._offset, self._end = offset, offset + length
         self._decode = record_type == "str"
         self._errors = encoding_errors
+        self._decompressed: Decompressed | None = None
         self.bytes_done = 0  # of the split, for progress
 
     def batches(self) -> Iterator[Batch]:
-        """Raises BadRecord, and what the storage raises."""
+        """Raises BadRecord, BadInput, and what the storage raises."""
         for start, raw in self._pieces():
-            yield self._batch(start, raw)
-            self.bytes_done = min(start + len(raw), self._end) - self._offset
+            if start == 0 and raw.startswith(BYTE_ORDER_MARK):
+                start, raw = len(BYTE_ORDER_MARK), raw[len(BYTE_ORDER_MARK) :]
+            if raw:
+                yield self._batch(start, raw)
+            self.bytes_done = min(start + len(raw), self._end) - self._offset if self._decompressed is None else self._decompressed.raw_done
+        if self._decompressed is not None:
+            self.bytes_done = self._decompressed.raw_done
 
     def _batch(self, start: int, raw: bytes) -> Batch:
         """`raw` is whole lines; only the last of a file may lack its newline."""
@@ -109,11 +114,24 @@ class TextInput:
         while at < self._end:
             wanted = min(self._end, (at // READ_BYTES + 1) * READ_BYTES) - at
             block = self._reader.read_at(at, wanted)
+            if at == 0 and self._offset == 0 and (form := recognise(block)):
+                yield from self._decompress(form, block)
+                return
             if block:
                 yield at, block
             at += len(block)
-            if len(block) < wanted:  # the file has become shorter
-                return
+            if len(block) < wanted:
+                raise BadInput(f"ends after {at} bytes, before the {self._end} that were planned: it has become shorter")
+
+    def _decompress(self, form: str, first: bytes) -> Iterator[tuple[int, bytes]]:
+        """The text in a compressed file, which is one split; what follows reads that text, too."""
+        if form not in COMPRESSED:
+            raise BadInput(refusal(form))
+        self._reader = self._decompressed = Decompressed(form, self._reader, first, self._end)
+        self._end, at = sys.maxsize, 0
+        while block := self._reader.read_at(at, READ_BYTES):
+            yield at, block
+            at += len(block)
 
     def _finish(self, start: int, held: list[bytes]) -> Iterator[tuple[int, bytes]]:
         """The line that began inside and goes on behind the end."""

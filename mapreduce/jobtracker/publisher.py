@@ -2,7 +2,7 @@
 has no result of.
 
     verify that each granted file is the one that was granted → move them to STAGING/publish (≤ 1,000 renames a call) → `_SUCCESS`,
-    `_manifest.json` → one publish call that makes the directory appear, fenced by the tracker's epoch
+    `.manifest.json` → one publish call that makes the directory appear, fenced by the tracker's epoch
 
 A publish that took effect before the crash is recognised by the job's id in the manifest under the output's name.
 """
@@ -18,9 +18,10 @@ from typing import Any
 import msgspec
 
 from clusterkit.errors import ClusterError, Fenced, NotPermitted
-from mapreduce.errors import PublishRefused
+from mapreduce.errors import OutputExists, PublishRefused
 from mapreduce.jobtracker.core import events, orders
 from mapreduce.jobtracker.status_json import grouped
+from mapreduce.plan.earlier import check_replaceable
 from mapreduce.plan.manifest import MANIFEST_NAME, SUCCESS_NAME, Manifest, published_by, staging_directory
 from mapreduce.plan.manifest import Part as ManifestPart
 from mapreduce.storage.api import FileInfo, Storage
@@ -94,7 +95,7 @@ class Publisher:
                 storage = self.storage()
                 action(storage)
                 return ""
-            except (FileExistsError, PermissionError, PublishRefused, NotPermitted) as error:
+            except (FileExistsError, PermissionError, PublishRefused, OutputExists, NotPermitted) as error:
                 _log.error("%s: %s", what, error)
                 return str(error)
             except Exception as error:  # whatever a storage raises, the job must end in some way
@@ -124,6 +125,8 @@ def publish(storage: Storage, order: orders.PublishOutput, epoch: int) -> None:
         storage.rename_many(pairs)
     _write(storage, f"{staging}/{SUCCESS_NAME}", b"")
     _write(storage, f"{staging}/{MANIFEST_NAME}", manifest(order).to_json())
+    if still_old:
+        check_replaceable(storage, order.output, made_by=_facts(order.spec_json).replaced_job_id)
     storage.publish(staging, order.output, replaced_file_id=order.replaced_file_id, epoch=epoch)
 
 
@@ -165,7 +168,7 @@ def manifest(order: orders.PublishOutput) -> Manifest:
         job_id=order.job_id,
         name=order.name,
         user=order.user,
-        code_sha256=_code_sha256(order.spec_json),
+        code_sha256=_facts(order.spec_json).code.sha256,
         parts=parts,
         counters=grouped(order.counters),
     )
@@ -175,12 +178,15 @@ class _Code(msgspec.Struct):
     sha256: str = ""
 
 
-class _CodeOfSpec(msgspec.Struct):
+class _FactsOfSpec(msgspec.Struct):
+    """What publishing wants of a JobSpec."""
+
     code: _Code = msgspec.field(default_factory=_Code)
+    replaced_job_id: str = ""
 
 
-def _code_sha256(spec_json: bytes) -> str:
-    return msgspec.json.decode(spec_json, type=_CodeOfSpec).code.sha256 if spec_json else ""
+def _facts(spec_json: bytes) -> _FactsOfSpec:
+    return msgspec.json.decode(spec_json, type=_FactsOfSpec) if spec_json else _FactsOfSpec()
 
 
 def _write(storage: Storage, path: str, data: bytes) -> None:

@@ -1,4 +1,5 @@
-"""`_manifest.json`: what a finished output consists of. Written into the staging directory as its last file, so it arrives with the output.
+"""`.manifest.json`: what a finished output consists of. Written into the staging directory as its last file, so it arrives with the output.
+Its name begins with a dot so that `cat OUT/*` gives the results and nothing else, in every shell.
 
 It is also how a publish that is said twice is recognised: the staging directory's path carries the job's id, and so does the manifest.
 """
@@ -12,7 +13,7 @@ import msgspec
 if TYPE_CHECKING:
     from mapreduce.storage.api import Storage
 
-MANIFEST_NAME, SUCCESS_NAME = "_manifest.json", "_SUCCESS"
+MANIFEST_NAME, SUCCESS_NAME = ".manifest.json", "_SUCCESS"
 _MAX_BYTES = 64 << 20
 
 
@@ -48,16 +49,21 @@ def part_name(kind: str, index: int) -> str:
     return f"part-{kind}-{index:05d}"
 
 
-def published_by(storage: Storage, output: str, staging: str) -> bool:
-    """Whether `output` is what once was `staging`: its manifest names the job whose staging directory that is."""
+def read_manifest(storage: Storage, output: str) -> Manifest | None:
+    """None when there is none that is one."""
     try:
         reader = storage.open(f"{output}/{MANIFEST_NAME}")
     except OSError:
-        return False
+        return None
     try:
-        manifest = msgspec.json.decode(reader.read_at(0, _MAX_BYTES), type=Manifest)
+        return msgspec.json.decode(reader.read_at(0, _MAX_BYTES), type=Manifest)
     except msgspec.DecodeError:
-        return False
+        return None
     finally:
         reader.close()
-    return f".{manifest.job_id}/" in staging + "/"
+
+
+def published_by(storage: Storage, output: str, staging: str) -> bool:
+    """Whether `output` is what once was `staging`: its manifest names the job whose staging directory that is."""
+    manifest = read_manifest(storage, output)
+    return manifest is not None and f".{manifest.job_id}/" in staging + "/"

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from clusterkit.errors import UsageError
 from mapreduce.engine.failures import printable
 from mapreduce.errors import InputRefused, OutputExists
 from mapreduce.plan.describe import SETTINGS, JobClassFacts
+from mapreduce.plan.earlier import check_replaceable
 from mapreduce.plan.inputs import input_files
 from mapreduce.plan.spec import CodeRef, JobSpec
-from mapreduce.plan.splits import make_splits
+from mapreduce.plan.splits import make_splits, uncut
 from mapreduce.storage.api import Storage
 
 MAX_REDUCERS = 10_000
@@ -43,15 +45,16 @@ def plan_job(
     chosen = checked_settings(facts, settings or {})
     given = checked_parameters(facts, parameters or {})
     output = output.rstrip("/")
-    replaced = _check_output(target, output, overwrite, next_command="--overwrite replaces it")
-    _check_apart(inputs, output, output_storage is None or output_storage is storage)
+    replaced, replaced_job = _check_output(target, output, overwrite)
     files = input_files(storage, inputs, recursive=recursive)
-    splits = make_splits(storage, files, split_bytes=chosen["split_bytes"], least=least_maps)
+    if replaced:
+        _check_apart(target, output, code.origin, [info.path for info in files] if target is storage else [])
+    splits = uncut(storage, files, make_splits(storage, files, split_bytes=chosen["split_bytes"], least=least_maps))
     passed = {setting: chosen[setting] for setting in SETTINGS if setting != "split_bytes"}
     return JobSpec(
         name=name or facts.class_name, code=code, parameters=given, inputs=list(inputs), output=output, overwrite=overwrite,
-        replaced_inode_id=replaced, has_combine=facts.has_combine, record_type=facts.record_type, splits=splits,
-        python=f"{sys.version_info.major}.{sys.version_info.minor}", **passed,
+        replaced_inode_id=replaced, replaced_job_id=replaced_job, has_combine=facts.has_combine, record_type=facts.record_type,
+        splits=splits, python=f"{sys.version_info.major}.{sys.version_info.minor}", **passed,
     )  # fmt: skip
 
 
@@ -85,8 +88,11 @@ def checked_parameters(facts: JobClassFacts, given: Mapping[str, Any]) -> dict[s
     return {name: given.get(name, parameter.default) for name, parameter in known.items()}
 
 
-def _check_output(storage: Storage, output: str, overwrite: bool, *, next_command: str) -> int:
-    """The id of the directory to replace; 0 = nothing is there."""
+OVERWRITE_REPLACES_IT = "--overwrite replaces it"
+
+
+def _check_output(storage: Storage, output: str, overwrite: bool) -> tuple[int, str]:
+    """The id of the directory to replace, and of the job that made it; (0, "") = nothing is there."""
     name = output.rpartition("/")[2]
     if not name or name in (".", ".."):
         raise UsageError(f"output {storage.uri(output or '/')} is not a directory that a job could make")
@@ -94,18 +100,36 @@ def _check_output(storage: Storage, output: str, overwrite: bool, *, next_comman
         raise UsageError(f"output {storage.uri(output)}: a name with `:` in it cannot be made")
     if not printable(output) == output:
         raise UsageError(f"output {printable(output)}: a name must be UTF-8 text")
+    _check_link(storage, output)
     there = storage.stat(output)
     if there is None:
-        return 0
-    if not overwrite:
-        raise OutputExists(f"output {storage.uri(output)} already exists", next_command=next_command)
+        return 0, ""
     if not there.is_directory:
         raise OutputExists(f"output {storage.uri(output)} is a file; only a directory is overwritten", next_command="another output name")
-    return there.file_id
+    if overwrite:
+        return there.file_id, check_replaceable(storage, output)
+    try:
+        check_replaceable(storage, output)
+    except OutputExists as error:  # then --overwrite would not help
+        raise OutputExists(f"output {storage.uri(output)} already exists", next_command=error.next_command) from None
+    raise OutputExists(f"output {storage.uri(output)} already exists", next_command=OVERWRITE_REPLACES_IT)
 
 
-def _check_apart(inputs: Sequence[str], output: str, same_storage: bool) -> None:
-    """The output must not hold the input: overwriting it would eat what is read."""
-    for path in inputs:
-        if same_storage and (path.rstrip("/") + "/").startswith(output + "/"):
+def _check_link(storage: Storage, output: str) -> None:
+    """A link would be replaced by the output, or be in its way when the job is done: what it leads to has a name of its own."""
+    parent, _slash, name = output.rpartition("/")
+    real = storage.real(output)
+    if real != f"{storage.real(parent or '/').rstrip('/')}/{name}":
+        raise OutputExists(f"output {storage.uri(output)} is a link to {printable(real)}", next_command="the name it leads to, or another")
+
+
+def _check_apart(storage: Storage, output: str, origin: str, files: Sequence[str]) -> None:
+    """What is replaced holds nothing that is read, nor the place where the job or whoever runs it is at home."""
+    replaced = storage.real(output) + "/"
+    for path in files:
+        if storage.real(path).startswith(replaced):
             raise InputRefused(f"input {path} lies in the output {output}", next_command="another output name")
+    if storage.uri("/").startswith("file:"):
+        for path, what in ((origin, "the job's own directory"), (str(Path.cwd()), "the working directory")):
+            if (storage.real(path) + "/").startswith(replaced):
+                raise OutputExists(f"{what} {path} lies in the output {output}", next_command="another output name")

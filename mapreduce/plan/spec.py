@@ -25,6 +25,7 @@ class Split(msgspec.Struct, frozen=True):
     offset: int
     length: int
     hosts: list[str] = []
+    stamp: str = ""  # of the file as it was planned (storage.api.FileInfo): a task that finds another one fails the job; "" = not checked
 
 
 class CodeRef(msgspec.Struct, frozen=True):
@@ -46,6 +47,7 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     output: str
     overwrite: bool = False
     replaced_inode_id: int = 0  # the output directory that overwrite replaces; 0 = none existed
+    replaced_job_id: str = ""  # the job that made it
     reducers: int = DEFAULT_REDUCERS  # 0 = map-only
     has_combine: bool = False
     input_format: str = "text"
@@ -73,7 +75,7 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
 class FailureReport(msgspec.Struct, frozen=True, kw_only=True):
     """Why an attempt ended, as the user should read it."""
 
-    kind: str  # raised | exited | signalled | no_progress | memory | bad_key | bad_record | storage | shuffle | engine
+    kind: str  # raised | exited | signalled | no_progress | memory | bad_key | bad_record | input | storage | permission | shuffle | engine
     message: str  # one line: "ValueError: invalid literal …", "exited with status 3", "killed by SIGSEGV"
     traceback: str = ""  # the user's frames only
     engine_traceback: str = ""  # all frames, shown with -v

@@ -1,13 +1,14 @@
 """A job's output directory from its first hidden byte to its publication: the same steps, names and manifest as on a cluster.
 
 .OUT.JOBID/attempts/part-r-00000.ATTEMPT      what an attempt writes
-.OUT.JOBID/publish/part-r-00000               what is going to be the output, with _SUCCESS and _manifest.json
+.OUT.JOBID/publish/part-r-00000               what is going to be the output, with _SUCCESS and .manifest.json
 OUT                                           one rename later
 """
 
 from __future__ import annotations
 
 from mapreduce.api.counters import Totals
+from mapreduce.plan.earlier import check_replaceable
 from mapreduce.plan.manifest import MANIFEST_NAME, SUCCESS_NAME, Manifest, Part, part_name, staging_directory
 from mapreduce.plan.spec import JobSpec
 from mapreduce.storage.api import Storage
@@ -45,6 +46,8 @@ class Output:
             writer = self._storage.create(f"{target}/{name}")
             writer.write(data)
             writer.close()
+        if spec.replaced_inode_id and self._storage.stat(spec.output) is not None:
+            check_replaceable(self._storage, spec.output, made_by=spec.replaced_job_id)
         self._storage.publish(target, spec.output, replaced_file_id=spec.replaced_inode_id)
         self._storage.delete(self._staging)
 

@@ -6,7 +6,7 @@ Paths are absolute strings of that storage. Missing files raise FileNotFoundErro
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 
@@ -17,6 +17,8 @@ class FileInfo:
     length: int
     file_id: int = 0  # inode id where the storage has one
     block_bytes: int = 0
+    stamp: str = field(default="", compare=False)  # of a file: another file, length or time of its last change gives another
+    is_special: bool = False  # a pipe, a device, a window into the kernel: its length says nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,10 @@ class Span:
 class Reader(Protocol):
     def read_at(self, offset: int, length: int) -> bytes:
         """Up to `length` bytes; fewer only at the end of the file."""
+        ...
+
+    def stamp(self) -> str:
+        """The stamp, now, of the file that is being read. Raises FileNotFoundError when it is gone."""
         ...
 
     def close(self) -> None: ...
@@ -65,6 +71,10 @@ AT_ONCE = Waiting()
 class Storage(Protocol):
     def uri(self, path: str) -> str:
         """The path as a user of another storage would have to write it: hdfs://…, file://…"""
+        ...
+
+    def real(self, path: str) -> str:
+        """The same place by its one name: links followed, `.` and `..` resolved. It need not exist."""
         ...
 
     def stat(self, path: str) -> FileInfo | None: ...

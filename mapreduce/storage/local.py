@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import itertools
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from clusterkit.durable_file import fsync_directory
@@ -17,6 +20,8 @@ from mapreduce.storage.api import AT_ONCE, FileInfo, Reader, Span, Storage, Wait
 
 _RENAME_NOREPLACE, _RENAME_EXCHANGE, _AT_FDCWD = 1, 2, -100
 _serial = itertools.count()
+_WINDOWS, _SHARED_MEMORY = ("/proc/", "/dev/"), "/dev/shm/"
+"""What another process sees there is not what this one does."""
 
 
 class LocalReader:
@@ -34,6 +39,9 @@ class LocalReader:
         while (got := sum(map(len, pieces))) < length and (more := os.pread(self._fd, length - got, offset + got)):
             pieces.append(more)
         return b"".join(pieces)
+
+    def stamp(self) -> str:
+        return _stamp(os.fstat(self._fd))
 
     def close(self) -> None:
         if self._fd >= 0:
@@ -84,6 +92,9 @@ class LocalStorage:
     def uri(self, path: str) -> str:
         return f"file://{_path(path)}"
 
+    def real(self, path: str) -> str:
+        return os.path.realpath(_path(path))
+
     def stat(self, path: str) -> FileInfo | None:
         try:
             return _info(_path(path))
@@ -129,20 +140,21 @@ class LocalStorage:
 
     def publish(self, staging: str, output: str, *, replaced_file_id: int = 0, epoch: int = 0) -> None:
         source, target = _path(staging), _path(output)
-        there = self.stat(output)
-        if not source.exists() and there is not None and published_by(self, output, staging):
-            return
-        if there is None:
-            _rename_without_replacing(source, target)
-        elif replaced_file_id and there.file_id == replaced_file_id:
-            _exchange(source, target)
+        with _one_at_a_time(target.parent):
+            there = self.stat(output)
+            if not source.exists() and there is not None and published_by(self, output, staging):
+                return
+            if there is None:
+                _rename_without_replacing(source, target)
+            elif replaced_file_id and there.file_id == replaced_file_id and not target.is_symlink():
+                _exchange(source, target)
+                fsync_directory(source.parent)
+                fsync_directory(target.parent)
+                self.delete(staging)  # it is the old output now; had the exchange not been durable, a power cut could lose both
+            else:
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
             fsync_directory(source.parent)
             fsync_directory(target.parent)
-            self.delete(staging)  # it is the old output now; had the exchange not been durable, a power cut could lose both
-        else:
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
-        fsync_directory(source.parent)
-        fsync_directory(target.parent)
 
     def locate(self, path: str, offset: int, length: int) -> Sequence[Span]:
         return [Span(offset, length, ())]
@@ -151,14 +163,33 @@ class LocalStorage:
         pass
 
 
+@contextmanager
+def _one_at_a_time(directory: Path) -> Iterator[None]:
+    """Looking and swapping are two steps: of several that replace one output, each sees what the others have made of it. The lock is on
+    the directory itself, so nothing is left of it."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with suppress(OSError):  # a file system without locks: the exchange alone is atomic
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
 def _path(path: str) -> Path:
     return Path(path.removeprefix("file://"))
 
 
 def _info(path: Path) -> FileInfo:
     found = path.stat()
-    is_directory = path.is_dir()
-    return FileInfo(str(path), is_directory, 0 if is_directory else found.st_size, found.st_ino)
+    if stat.S_ISDIR(found.st_mode):
+        return FileInfo(str(path), True, 0, found.st_ino)
+    is_special = not stat.S_ISREG(found.st_mode) or (str(path).startswith(_WINDOWS) and not str(path).startswith(_SHARED_MEMORY))
+    return FileInfo(str(path), False, found.st_size, found.st_ino, stamp=_stamp(found), is_special=is_special)
+
+
+def _stamp(found: os.stat_result) -> str:
+    return f"{found.st_dev:x}:{found.st_ino:x}:{found.st_size}:{found.st_mtime_ns}"
 
 
 def _refuse_existing(path: Path, overwrite: bool) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import itertools
 import os
-from collections.abc import Iterable, Sequence
+import posixpath
+from collections.abc import Callable, Iterable, Sequence
 from typing import NoReturn
 
 from mapreduce.plan.manifest import published_by
@@ -20,8 +21,8 @@ class _Entry:
 
 
 class MemoryReader:
-    def __init__(self, data: bytes) -> None:
-        self._data = data
+    def __init__(self, data: bytes, stamp: Callable[[], str]) -> None:
+        self._data, self.stamp = data, stamp
 
     def read_at(self, offset: int, length: int) -> bytes:
         return self._data[offset : offset + length]
@@ -68,6 +69,9 @@ class MemoryStorage:
         self._entries[path] = _Entry(next(self._ids), data)
         return self._info(path)
 
+    def real(self, path: str) -> str:
+        return posixpath.normpath(_normal(path))
+
     def stat(self, path: str) -> FileInfo | None:
         return self._info(_normal(path)) if _normal(path) in self._entries else None
 
@@ -75,7 +79,7 @@ class MemoryStorage:
         entry = self._entry(_normal(path))
         if entry.data is None:
             _refuse(errno.EISDIR, path)
-        return MemoryReader(entry.data)
+        return MemoryReader(entry.data, lambda: self._info(_normal(path)).stamp)
 
     def create(self, path: str, *, overwrite: bool = False, replication: int = 0) -> Writer:
         self._refuse_existing(_normal(path), overwrite)
@@ -152,8 +156,9 @@ class MemoryStorage:
         return found
 
     def _info(self, path: str) -> FileInfo:
-        entry = self._entries[path]
-        return FileInfo(path, entry.data is None, len(entry.data or b""), entry.file_id, self._block_bytes)
+        entry = self._entry(path)
+        stamp = "" if entry.data is None else f"{entry.file_id}:{len(entry.data)}"
+        return FileInfo(path, entry.data is None, len(entry.data or b""), entry.file_id, self._block_bytes, stamp)
 
     def _below(self, path: str) -> tuple[str, ...]:
         prefix = path.rstrip("/") + "/"

@@ -10,6 +10,7 @@ fenced publish) stays a ClusterError, and everything else is an OSError of one l
 from __future__ import annotations
 
 import importlib
+import posixpath
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
@@ -59,8 +60,8 @@ def _once(act: Callable[[], T]) -> T:
 class MinihdfsReader:
     """Reading on from where the last read ended keeps the datanode streaming; any other offset is asked for by itself."""
 
-    def __init__(self, file: FileReader, patience_s: float) -> None:
-        self._file, self._patience_s = file, patience_s
+    def __init__(self, file: FileReader, patience_s: float, stamp: Callable[[], str]) -> None:
+        self._file, self._patience_s, self.stamp = file, patience_s, stamp
         self._lock = threading.Lock()
 
     def read_at(self, offset: int, length: int) -> bytes:
@@ -114,6 +115,9 @@ class MinihdfsStorage:
     def uri(self, path: str) -> str:
         return self._fs.uri + self._path(path)
 
+    def real(self, path: str) -> str:
+        return posixpath.normpath(self._path(path))
+
     def stat(self, path: str) -> FileInfo | None:
         path = self._path(path)
         status = self._answer(lambda: self._fs.find(path))
@@ -124,7 +128,10 @@ class MinihdfsStorage:
         return self._answer(lambda: [_info(entry.path, entry.status) for entry in self._directory(path)])
 
     def open(self, path: str) -> Reader:
-        return MinihdfsReader(self._answer(lambda: self._fs.open(self._path(path))), self._patience_s)
+        return MinihdfsReader(self._answer(lambda: self._fs.open(self._path(path))), self._patience_s, lambda: self._stamp_of(path))
+
+    def _stamp_of(self, path: str) -> str:
+        return self._answer(lambda: _stamp(self._fs.stat(self._path(path))))
 
     def create(self, path: str, *, overwrite: bool = False, replication: int = 0) -> Writer:
         return MinihdfsWriter(self._answer(lambda: self._fs.create(self._path(path), overwrite=overwrite, replication=replication)))
@@ -179,7 +186,12 @@ Spans = list[Span]
 
 
 def _info(path: str, status: FileStatus) -> FileInfo:
-    return FileInfo(path, status.is_directory, status.length, status.inode_id, status.block_bytes)
+    stamp = "" if status.is_directory else _stamp(status)
+    return FileInfo(path, status.is_directory, status.length, status.inode_id, status.block_bytes, stamp)
+
+
+def _stamp(status: FileStatus) -> str:
+    return f"{status.inode_id}:{status.length}:{status.modified_us}"
 
 
 def preload() -> None:

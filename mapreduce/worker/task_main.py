@@ -78,7 +78,8 @@ def run_task(sock: socket.socket) -> int:
         _say_failure(channel, failed.report, failed.__cause__)
     except (ClusterError, OSError) as error:
         # Not the user's code: that is wrapped by the engine. A file system or a disk that does not do its part.
-        report = FailureReport(kind="storage", message=f"{type(error).__name__}: {error}", engine_traceback=traceback.format_exc())
+        kind = "permission" if isinstance(error, PermissionError) and error.errno is None else "storage"  # the file system's word
+        report = FailureReport(kind=kind, message=f"{type(error).__name__}: {error}", engine_traceback=traceback.format_exc())
         _say_failure(channel, report, error)
     except Exception as error:  # an error of ours must be told with its traceback, not as a bare exit
         report = FailureReport(kind="engine", message=f"{type(error).__name__}: {error}", engine_traceback=traceback.format_exc())
@@ -102,7 +103,7 @@ def _say_failure(channel: TaskChannel, report: FailureReport, cause: BaseExcepti
 
 def _last_words(report: FailureReport) -> str:
     """For the author of the job: their own frames and their record. Ours only where the fault is not theirs."""
-    if report.kind in ("engine", "storage", "shuffle"):
+    if report.kind in ("engine", "storage", "permission", "shuffle", "input"):
         return report.engine_traceback or report.message
     where = f"\nrecord: {report.path} offset {report.offset} {report.record}" if report.path else ""
     return (report.traceback.rstrip("\n") or report.message) + where

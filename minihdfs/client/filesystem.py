@@ -18,9 +18,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from clusterkit import patterns
 from clusterkit.errors import UsageError
 from minihdfs import paths
-from minihdfs.client import glob
 from minihdfs.client.api import ClientOptions, NamenodeCalls
 from minihdfs.client.datanodes import Datanodes
 from minihdfs.errors import FileNotFound, InvalidPath, IsADirectory
@@ -186,7 +186,7 @@ class FileSystem:
         literal = self.find(pattern) if self._sayable(pattern) else None
         if literal is not None:
             return [Entry(paths.normal(pattern), literal)]
-        found = {entry.path: entry for one in glob.expanded(pattern) for entry in self._glob_one(one)}
+        found = {entry.path: entry for one in patterns.expanded(pattern) for entry in self._glob_one(one)}
         return [found[path] for path in sorted(found, key=lambda path: paths.components(path))]
 
     def content_summary(self, path: str) -> ContentSummary:
@@ -322,14 +322,14 @@ class FileSystem:
     def _matching(self, directory: Entry, component: str) -> Entries:
         if not directory.status.is_directory:
             return []
-        for literal in dict.fromkeys([component, *([glob.unescaped(component)] if glob.is_plain(component) else [])]):
+        for literal in dict.fromkeys([component, *([patterns.unescaped(component)] if patterns.is_plain(component) else [])]):
             path = f"{directory.path.rstrip('/')}/{literal}"
             status = self.find(path) if self._sayable(path) else None
             if status is not None:
                 return [Entry(path, status)]
-        if glob.is_plain(component):
+        if patterns.is_plain(component):
             return []
-        wanted = glob.matcher(component)
+        wanted = patterns.matcher(component)
         return [entry for entry in self._scan_if_there(directory.path) if wanted.fullmatch(entry.name)]
 
     @staticmethod

@@ -111,7 +111,7 @@ def test_counts_words_byte_for_byte(bench: Bench, reducers: int, split_bytes: in
     assert status["maps"]["done"] == status["maps"]["total"]
     all_done = {"total": reducers, "done": reducers, "running": 0, "failed_attempts": 0, "killed_attempts": 0, "fraction": 1.0}
     assert status["reduces"] == all_done
-    manifest = msgspec.json.decode((bench.directory / "out" / "_manifest.json").read_bytes(), type=Manifest)
+    manifest = msgspec.json.decode((bench.directory / "out" / ".manifest.json").read_bytes(), type=Manifest)
     assert manifest.job_id == status["id"]
     assert {part.name: part.length for part in manifest.parts} == {name: len(data) for name, data in bench.parts().items()}
 

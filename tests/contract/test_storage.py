@@ -81,6 +81,27 @@ def test_what_was_written_is_read(place: tuple[Storage, str]) -> None:
     reader.close()
 
 
+def test_the_stamp_says_whether_a_file_is_still_the_same(place: tuple[Storage, str]) -> None:
+    storage, root = place
+    put(storage, f"{root}/a", b"one")
+    reader = storage.open(f"{root}/a")
+    info = storage.stat(f"{root}/a")
+    assert info is not None
+    assert info.stamp
+    assert reader.stamp() == info.stamp == storage.list(root)[0].stamp
+    put(storage, f"{root}/a", b"two", overwrite=True)
+    other = storage.stat(f"{root}/a")
+    assert other is not None
+    assert other.stamp != info.stamp
+    assert storage.open(f"{root}/a").stamp() == other.stamp
+    reader.close()
+
+
+def test_a_place_has_one_real_name(place: tuple[Storage, str]) -> None:
+    storage, root = place
+    assert storage.real(f"{root}//x/../y/.") == storage.real(f"{root}/y")
+
+
 def test_an_empty_file_is_a_file(place: tuple[Storage, str]) -> None:
     storage, root = place
     put(storage, f"{root}/empty", b"")
@@ -174,7 +195,7 @@ def test_a_rename_never_replaces(place: tuple[Storage, str]) -> None:
 def stage(storage: Storage, root: str, job_id: str, data: bytes) -> str:
     staging = f"{root}/.out.{job_id}/publish"
     put(storage, f"{staging}/part-r-00000", data)
-    put(storage, f"{staging}/_manifest.json", Manifest(job_id=job_id, name="x").to_json())
+    put(storage, f"{staging}/.manifest.json", Manifest(job_id=job_id, name="x").to_json())
     return staging
 
 
@@ -182,7 +203,7 @@ def test_publish_makes_the_output_appear_and_can_be_said_again(place: tuple[Stor
     storage, root = place
     staging = stage(storage, root, "job_1", b"one")
     storage.publish(staging, f"{root}/out")
-    assert names(storage, f"{root}/out") == ["_manifest.json", "part-r-00000"]
+    assert names(storage, f"{root}/out") == [".manifest.json", "part-r-00000"]
     storage.publish(staging, f"{root}/out")
     assert get(storage, f"{root}/out/part-r-00000") == b"one"
 

@@ -201,13 +201,13 @@ class JobsWorld:
         count, letter = (plan.reduces, "r") if plan.reduces else (len(plan.maps), "m")
         wanted = {f"part-{letter}-{index:05d}": text_of_part(wish.job_id, len(plan.maps), plan.reduces, index) for index in range(count)}
         found = {info.path.rpartition("/")[2]: info for info in self.files.list(plan.output)}
-        if sorted(found) != sorted([*wanted, "_SUCCESS", "_manifest.json"]):
+        if sorted(found) != sorted([*wanted, "_SUCCESS", ".manifest.json"]):
             raise Violation(f"{plan.output} holds {sorted(found)}")
         for name, text in wanted.items():
             data = self.files.open(found[name].path).read_at(0, found[name].length).decode()
             if data != text:
                 raise Violation(f"{plan.output}/{name} holds {data!r}, must be {text!r} (20)")
-        manifest = json.loads(self.files.open(found["_manifest.json"].path).read_at(0, 100_000))
+        manifest = json.loads(self.files.open(found[".manifest.json"].path).read_at(0, 100_000))
         winners = {part["name"]: part["attempt_id"] for part in manifest["parts"]}
         for index in range(count):
             granted = self.granted.get((wish.job_id, "reduce" if plan.reduces else "map", index))

@@ -25,7 +25,17 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("mapreduce.engine", "mapreduce.api", "mapreduce.formats", "mapreduce.plan", "mapreduce.storage", "mapreduce.errors"),
     ),
     ("mapreduce.formats", ("mapreduce.formats", "mapreduce.storage.api", "mapreduce.plan", "mapreduce.api", "mapreduce.errors")),
-    ("mapreduce.plan", ("mapreduce.plan", "mapreduce.api", "mapreduce.storage.api", "mapreduce.errors", "mapreduce.engine.failures")),
+    (
+        "mapreduce.plan",
+        (
+            "mapreduce.plan",
+            "mapreduce.api",
+            "mapreduce.storage.api",
+            "mapreduce.errors",
+            "mapreduce.engine.failures",
+            "mapreduce.formats.containers",
+        ),
+    ),
     (
         "mapreduce.jobtracker",
         ("mapreduce.jobtracker", "mapreduce.plan", "mapreduce.storage", "mapreduce.pb", "mapreduce.errors", "coordinator.api"),

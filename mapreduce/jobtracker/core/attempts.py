@@ -15,6 +15,9 @@ from mapreduce.jobtracker.core.work import JobWork, Run, Worker
 OUTSIDE_FAULTS = frozenset({"storage", "shuffle"})
 """Kinds of failure that are nobody's code: the attempt counts as killed, and the task waits before its next try."""
 
+HOPELESS = frozenset({"input", "permission"})
+"""Kinds of failure that every further attempt would have as well: a file that is not the one that was planned stays another one."""
+
 FIRST_HOLD_US, LONGEST_HOLD_US = 250_000, 8_000_000
 
 
@@ -56,6 +59,9 @@ def failed(desk: Desk, work: JobWork, run: Run, event: AttemptFailed) -> None:
     end_run(desk, work, run, states.KILLED if outside else states.FAILED, event.failure.message)
     task, record = run.attempt.task, work.job.task(run.attempt.task)
     assert record is not None
+    if event.failure.kind in HOPELESS and not event.killed:
+        fail_job(desk, work, f"{task} failed: {event.failure.message}", event.failure)
+        return
     if record.failures >= work.job.plan.max_attempts:
         times = f"failed {record.failures} times" if record.failures > 1 else "failed"
         fail_job(desk, work, f"{task} {times}: {event.failure.message}", event.failure)

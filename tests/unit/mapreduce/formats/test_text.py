@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mapreduce.formats import text
-from mapreduce.formats.text import BadRecord, TextInput
+from mapreduce.formats.errors import BadRecord
+from mapreduce.formats.text import TextInput
 from mapreduce.formats.text_output import line
 
 
@@ -23,6 +24,9 @@ class Bytes:
     def read_at(self, offset: int, length: int) -> bytes:
         self.asked.append((offset, length))
         return self.data[offset : offset + length]
+
+    def stamp(self) -> str:
+        return ""
 
     def close(self) -> None:
         pass

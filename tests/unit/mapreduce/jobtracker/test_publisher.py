@@ -17,7 +17,7 @@ from mapreduce.jobtracker.publisher import Publisher, publish
 from mapreduce.storage.memory import MemoryStorage
 
 JOB = "job_20261122_0001"
-WHOLE = ["_SUCCESS", "_manifest.json", "part-r-00000", "part-r-00001", "part-r-00002"]
+WHOLE = [".manifest.json", "_SUCCESS", "part-r-00000", "part-r-00001", "part-r-00002"]
 ATTEMPTS = f"/a/.out.{JOB}/attempts"
 
 
@@ -72,8 +72,8 @@ def names(storage: MemoryStorage, directory: str) -> list[str]:
 def test_the_output_appears_with_its_manifest() -> None:
     storage = MemoryStorage()
     publish(storage, prepared(storage), epoch=1)
-    assert names(storage, "/a/out") == ["_SUCCESS", "_manifest.json", "part-r-00000", "part-r-00001", "part-r-00002"]
-    found = json.loads(storage.open("/a/out/_manifest.json").read_at(0, 10_000))
+    assert names(storage, "/a/out") == [".manifest.json", "_SUCCESS", "part-r-00000", "part-r-00001", "part-r-00002"]
+    found = json.loads(storage.open("/a/out/.manifest.json").read_at(0, 10_000))
     assert (found["job_id"], [part["records"] for part in found["parts"]]) == (JOB, [0, 1, 2])
     assert found["counters"] == {"job": {"reduce_output_records": 3}}
 
@@ -131,7 +131,7 @@ def test_a_granted_file_that_was_replaced_is_not_published() -> None:
 def test_no_parts_is_an_output_too() -> None:
     storage = MemoryStorage()
     publish(storage, orders.PublishOutput(JOB, "wc", "ann", "/a/out", 0, (), ()), epoch=1)
-    assert names(storage, "/a/out") == ["_SUCCESS", "_manifest.json"]
+    assert names(storage, "/a/out") == [".manifest.json", "_SUCCESS"]
 
 
 class AwayStorage(MemoryStorage):

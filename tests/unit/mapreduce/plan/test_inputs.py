@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
 from mapreduce.errors import InputRefused
 from mapreduce.plan.inputs import input_files
+from mapreduce.storage.local import LocalStorage
 from mapreduce.storage.memory import MemoryStorage
 
 
@@ -42,6 +46,26 @@ def test_patterns(storage: MemoryStorage) -> None:
     assert paths(storage, "/*/sub/c") == ["/d/sub/c"]
 
 
+def test_braces_and_any_number_of_directories(storage: MemoryStorage) -> None:
+    assert paths(storage, "/{log-2,log-1}") == ["/log-2", "/log-1"]
+    assert paths(storage, "/{d,only/one}/{a,f}") == ["/d/a", "/only/one/f"]
+    assert paths(storage, "/d/{a,[ab]}") == ["/d/a", "/d/b"]
+    storage.put("/y/2025/05/c.txt", b"x")
+    storage.put("/y/2025/b.txt", b"x")
+    storage.put("/y/a.txt", b"x")
+    storage.put("/y/_tmp/z.txt", b"x")
+    storage.put("/y/.tmp/z.txt", b"x")
+    assert sorted(paths(storage, "/y/**/*.txt")) == ["/y/2025/05/c.txt", "/y/2025/b.txt", "/y/a.txt"]
+    assert sorted(paths(storage, "/**/**/*.txt")) == ["/y/2025/05/c.txt", "/y/2025/b.txt", "/y/a.txt"]
+    assert sorted(paths(storage, "/y/**")) == ["/y/2025/05/c.txt", "/y/2025/b.txt", "/y/a.txt"]
+    assert paths(storage, "/y/**/05") == ["/y/2025/05/c.txt"]
+
+
+def test_hidden_names_are_no_results(storage: MemoryStorage) -> None:
+    assert paths(storage, "/d/*[aS]") == ["/d/a"]
+    assert paths(storage, "/d/{*,_S*}", recursive=True) == ["/d/a", "/d/b", "/d/sub/c", "/d/_SUCCESS"]
+
+
 def test_a_path_that_exists_is_no_pattern(storage: MemoryStorage) -> None:
     assert paths(storage, "/star*") == ["/star*"]
     assert paths(storage, "/sta[r]*") == ["/star*", "/stare"]
@@ -64,3 +88,23 @@ def test_refusals(storage: MemoryStorage, inputs: list[str], said: str, next_com
         input_files(storage, inputs)
     assert caught.value.message == said
     assert caught.value.next_command == next_command
+
+
+def test_what_says_that_it_is_empty_and_is_not(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    storage = LocalStorage()
+    for path in (str(tmp_path / "pipe"), str(tmp_path), "/proc/cpuinfo", "/proc/self/status", "/dev/null", "/dev/stdin"):
+        with pytest.raises(InputRefused, match="is a pipe or a device") as caught:
+            input_files(storage, [path])
+        assert str(caught.value.next_command).startswith("cat ")
+
+
+def test_links_that_lead_back_up_are_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "file").write_text("x")
+    (tmp_path / "sub" / "up").symlink_to(tmp_path)
+    assert [info.path for info in input_files(LocalStorage(), [str(tmp_path)], recursive=True)] == [str(tmp_path / "sub" / "file")]
+    assert [info.path for info in input_files(LocalStorage(), [f"{tmp_path}/**/file"])] == [str(tmp_path / "sub" / "file")]
+    (tmp_path / "other").symlink_to(tmp_path / "sub" / "file")
+    with pytest.raises(InputRefused, match="is named twice"):
+        input_files(LocalStorage(), [f"{tmp_path}/sub/file", f"{tmp_path}/other"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from minihdfs.client.glob import expanded, is_pattern, is_plain, matcher, unescaped
+from clusterkit.patterns import expanded, is_pattern, is_plain, matcher, unescaped
 
 
 @pytest.mark.parametrize(

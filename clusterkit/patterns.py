@@ -1,4 +1,5 @@
-"""Hadoop's glob patterns: `*`, `?`, `[abc]`, `[a-z]`, `[^a]`, `{a,b}` and `\\` before any of them. No pattern crosses a `/`."""
+"""Patterns of paths as Hadoop has them, for every file system:
+`*`, `?`, `[abc]`, `[a-z]`, `[^a]`, `{a,b}` and `\\` before any. None crosses a `/`."""
 
 from __future__ import annotations
 
@@ -10,6 +11,11 @@ _META = re.compile(r"[*?\[{\\]")
 
 def is_pattern(text: str) -> bool:
     return _META.search(text) is not None
+
+
+def is_hidden(name: str) -> bool:
+    """Names that begin so are nobody's data: work in progress, markers, what programs keep for themselves."""
+    return name.startswith(("_", "."))
 
 
 def expanded(pattern: str) -> Iterator[str]:
