@@ -129,7 +129,7 @@ class World:
         self.root = root
         self.tracker = ScriptedTracker()
         self.workers: dict[str, WorkerService] = {}
-        self.job_id = "job_20261122_0001"
+        self.job_id = "job_20261122_1000001"
         self.spec: JobSpec
         self.splits: list[Split] = []
         self.find_filesystem: Callable[[], str] = lambda: "file:///"

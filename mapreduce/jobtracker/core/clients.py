@@ -22,7 +22,11 @@ def submit(desk: Desk, event: SubmitJob) -> None:
     if refusal is not None:
         desk.send(event.reply_to, refusal)
         return
-    job_id = desk.ledger.next_job_id(desk.now.wall_us)
+    job_id = desk.ledger.next_job_id(desk.now.wall_us, desk.epoch)
+    if job_id is None:
+        message = f"this tracker (epoch {desk.epoch}) has given out all its job numbers for today"
+        desk.send(event.reply_to, Refusal("TRY_AGAIN", message, "restart the tracker: the next one numbers anew"))
+        return
     desk.record(edits.JobAccepted(job_id, event.token, event.plan))
     work = desk.works[job_id] = JobWork(desk.ledger.jobs[job_id])
     desk.changed[job_id] = None

@@ -17,6 +17,7 @@ from mapreduce.jobtracker.core.model import JOB_GROUP, AttemptId, AttemptRow
 from mapreduce.jobtracker.core.records import JobRecord, StageRecord, TaskRecord, attempt_rows
 from mapreduce.jobtracker.core.states import ATTEMPT_MOVES, JOB_MOVES, RUNNING, TASK_MOVES, move
 
+JOBS_OF_AN_EPOCH = 1_000_000
 MAX_ROWS = 100
 """Attempts that a finished job remembers; failed ones first."""
 
@@ -47,10 +48,13 @@ class Ledger:
         self.txid = edit.txid
         self.edits_since_checkpoint += 1
 
-    def next_job_id(self, wall_us: int) -> str:
-        """Days never go back, even when the clock does."""
+    def next_job_id(self, wall_us: int, epoch: int) -> str | None:
+        """`job_DAY_NUMBER`, the number being epoch × 10^6 + counter: no other tracker ever gives the same one, whatever became of its
+        journal. Days never go back, even when the clock does. None: a million jobs of this day and epoch have been accepted."""
         day = max(self.last_day, datetime.fromtimestamp(wall_us / 1e6, UTC).strftime("%Y%m%d"))
-        return f"job_{day}_{self.last_number + 1 if day == self.last_day else 1:04d}"
+        first = epoch * JOBS_OF_AN_EPOCH + 1
+        number = max(first, self.last_number + 1) if day == self.last_day else first
+        return f"job_{day}_{number}" if number < first + JOBS_OF_AN_EPOCH - 1 else None
 
     def live(self) -> list[JobRecord]:
         """Unfinished jobs, oldest first."""

@@ -39,7 +39,7 @@ class TaskId:
 
 @dataclass(frozen=True, slots=True)
 class AttemptId:
-    """`attempt_YYYYMMDD_NNNN_m_000003_0`. Numbers start at 1000 × (tracker epochs since the job was accepted), so that a tracker that
+    """`attempt_YYYYMMDD_3000001_m_000003_0`. Numbers start at 1000 × (tracker epochs since the job was accepted), so that a tracker that
     restarts without knowing what its predecessor launched never gives one id to two attempts."""
 
     job_id: str

@@ -103,6 +103,11 @@ class Stage:
         self.silent.update(self.workers)
         self.start()
 
+    def do_another(self) -> None:
+        """Another tracker takes over, whose journal is empty: another machine's, or a data directory that was lost."""
+        self.journal = MemoryJournal()
+        self.do_restart()
+
     def do_attend(
         self, name: str, slots: str = "1", host: str = "h1", incarnation: str = "1", runs: str = "", holds: str = "", ended: str = ""
     ) -> None:
@@ -206,23 +211,34 @@ def microseconds(text: str) -> int:
 
 
 def long_job(ref: str) -> str:
-    return f"job_{DAY}_{int(ref):04d}" if ref.isdigit() else ref
+    return f"job_{DAY}_{job_number(ref)}" if ref.replace(".", "").isdigit() else ref
+
+
+def job_number(ref: str) -> int:
+    """3 → the third job of epoch 1, 2.3 → of epoch 2"""
+    epoch, _, count = ref.rpartition(".")
+    return int(epoch or 1) * 1_000_000 + int(count)
+
+
+def short_number(number: str) -> str:
+    epoch, count = divmod(int(number), 1_000_000)
+    return str(count) if epoch == 1 else f"{epoch}.{count}"
 
 
 def long(attempt: str) -> str:
-    """1:m0_0 → attempt_20261122_0001_m_000000_0"""
+    """1:m0_0 → attempt_20261122_1000001_m_000000_0"""
     if ":" not in attempt:
         return attempt
     job, _, rest = attempt.partition(":")
     task, _, number = rest.partition("_")
-    return f"attempt_{DAY}_{int(job):04d}_{task[0]}_{int(task[1:]):06d}_{number}"
+    return f"attempt_{DAY}_{job_number(job)}_{task[0]}_{int(task[1:]):06d}_{number}"
 
 
 def short(name: str) -> str:
     if not name.startswith("attempt_"):
-        return str(int(name.rsplit("_", 1)[1])) if name.startswith("job_") else name
+        return short_number(name.rsplit("_", 1)[1]) if name.startswith("job_") else name
     _, _, job, letter, index, number = name.split("_")
-    return f"{int(job)}:{letter}{int(index)}_{number}"
+    return f"{short_number(job)}:{letter}{int(index)}_{number}"
 
 
 def show_edit(op: Any) -> str:

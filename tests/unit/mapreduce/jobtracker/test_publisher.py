@@ -16,7 +16,7 @@ from mapreduce.jobtracker.core.model import FileResult
 from mapreduce.jobtracker.publisher import Publisher, publish
 from mapreduce.storage.memory import MemoryStorage
 
-JOB = "job_20261122_0001"
+JOB = "job_20261122_1000001"
 WHOLE = [".manifest.json", "_SUCCESS", "part-r-00000", "part-r-00001", "part-r-00002"]
 ATTEMPTS = f"/a/.out.{JOB}/attempts"
 
@@ -58,10 +58,10 @@ class FailingStorage(MemoryStorage):
 def prepared(storage: MemoryStorage, parts: int = 3) -> orders.PublishOutput:
     made = []
     for index in range(parts):
-        attempt = f"attempt_20261122_0001_r_{index:06d}_0"
+        attempt = f"attempt_20261122_1000001_r_{index:06d}_0"
         info = storage.put(f"{ATTEMPTS}/part-r-{index:05d}.{attempt}", b"x" * (index + 1))
         made.append(orders.Part(f"part-r-{index:05d}", FileResult(info.path, info.file_id, info.length, 7), index, attempt))
-    storage.put(f"{ATTEMPTS}/part-r-00000.attempt_20261122_0001_r_000000_1", b"of an attempt that lost")
+    storage.put(f"{ATTEMPTS}/part-r-00000.attempt_20261122_1000001_r_000000_1", b"of an attempt that lost")
     return orders.PublishOutput(JOB, "wc", "ann", "/a/out", 0, tuple(made), (("job", "reduce_output_records", 3),))
 
 

@@ -19,8 +19,9 @@ def apply(ledger: Ledger, *ops: Any, wall_us: int = NOON_US) -> None:
         ledger.apply(edit_codec().decode(edit_codec().encode(Edit(ledger.txid + 1, 1, wall_us, op))))
 
 
-def accept(ledger: Ledger, maps: int = 1, reduces: int = 0, wall_us: int = NOON_US) -> str:
-    job_id = ledger.next_job_id(wall_us)
+def accept(ledger: Ledger, maps: int = 1, reduces: int = 0, wall_us: int = NOON_US, epoch: int = 1) -> str:
+    job_id = ledger.next_job_id(wall_us, epoch)
+    assert job_id is not None
     plan = JobPlan("j", "ann", f"/{job_id}", tuple(MapInput(b"{}", ("h1",)) for _ in range(maps)), reduces, b"{}")
     apply(ledger, edits.JobAccepted(job_id, f"token-{job_id}", plan), wall_us=wall_us)
     return job_id
@@ -28,9 +29,29 @@ def accept(ledger: Ledger, maps: int = 1, reduces: int = 0, wall_us: int = NOON_
 
 def test_job_ids_count_up_within_a_day_and_never_go_back() -> None:
     ledger = Ledger(10)
-    assert [accept(ledger), accept(ledger)] == ["job_20261122_0001", "job_20261122_0002"]
-    assert accept(ledger, wall_us=NOON_US + DAY_US) == "job_20261123_0001"
-    assert accept(ledger, wall_us=NOON_US) == "job_20261123_0002"
+    assert [accept(ledger), accept(ledger)] == ["job_20261122_1000001", "job_20261122_1000002"]
+    assert accept(ledger, wall_us=NOON_US + DAY_US) == "job_20261123_1000001"
+    assert accept(ledger, wall_us=NOON_US) == "job_20261123_1000002"
+
+
+def test_no_two_trackers_give_one_job_id() -> None:
+    """Whatever became of the journal of the one before: lost, restored, or another machine's."""
+    first, empty, restored = Ledger(10), Ledger(10), Ledger(10)
+    assert accept(first, epoch=2) == "job_20261122_2000001"
+    apply(restored, first.image())
+    accept(first, epoch=2)
+    assert accept(empty, epoch=3) == "job_20261122_3000001"
+    assert accept(restored, epoch=4) == "job_20261122_4000001"
+    assert accept(restored, epoch=4) == "job_20261122_4000002"
+
+
+def test_the_numbers_of_an_epoch_end_before_those_of_the_next() -> None:
+    ledger = Ledger(10)
+    accept(ledger, epoch=2)
+    ledger.last_number = 2_999_998
+    assert accept(ledger, epoch=2) == "job_20261122_2999999"
+    assert ledger.next_job_id(NOON_US, 2) is None
+    assert accept(ledger, epoch=3) == "job_20261122_3000001"
 
 
 def test_the_oldest_finished_jobs_are_forgotten_with_their_tokens() -> None:
@@ -38,14 +59,14 @@ def test_the_oldest_finished_jobs_are_forgotten_with_their_tokens() -> None:
     for _ in range(4):
         apply(ledger, edits.JobFinished(accept(ledger), "KILLED"))
     live = accept(ledger)
-    assert list(ledger.jobs) == ["job_20261122_0003", "job_20261122_0004", live]
+    assert list(ledger.jobs) == ["job_20261122_1000003", "job_20261122_1000004", live]
     assert len(ledger.by_token) == 3
 
 
 def test_counters_count_only_what_counts() -> None:
     ledger = Ledger(10)
     job = ledger.jobs[accept(ledger, maps=1, reduces=1)]
-    map_0, map_1 = "attempt_20261122_0001_m_000000_0", "attempt_20261122_0001_m_000000_1"
+    map_0, map_1 = "attempt_20261122_1000001_m_000000_0", "attempt_20261122_1000001_m_000000_1"
     apply(ledger, edits.MapMade(map_0, "w1", (("job", "map_input_records", 5),)))
     apply(ledger, edits.MapOutputLost(job.job_id, 0, "w1 is gone"), edits.MapMade(map_1, "w2", (("job", "map_input_records", 5),)))
     assert job.counters() == (("job", "lost_map_outputs", 1), ("job", "map_input_records", 5))
@@ -55,18 +76,18 @@ def test_a_ledger_built_from_a_checkpoint_is_the_same_ledger() -> None:
     ledger = Ledger(10)
     job_id = accept(ledger, maps=2)
     apply(ledger, edits.JobFinished(accept(ledger), "FAILED", "boom", b"{}"))
-    apply(ledger, edits.JobStarted(job_id), edits.AttemptEnded("attempt_20261122_0001_m_000000_0", "w1", "LOST", "gone"))
-    grant = edits.CommitGranted("attempt_20261122_0001_m_000001_0", "w2", FileResult("/s/part", 3, 4, 5), (("G", "n", 2),))
+    apply(ledger, edits.JobStarted(job_id), edits.AttemptEnded("attempt_20261122_1000001_m_000000_0", "w1", "LOST", "gone"))
+    grant = edits.CommitGranted("attempt_20261122_1000001_m_000001_0", "w2", FileResult("/s/part", 3, 4, 5), (("G", "n", 2),))
     apply(ledger, grant, ledger.image())
     twin = Ledger(10)
     apply(twin, ledger.image())
     assert twin.image() == ledger.image()
-    assert twin.next_job_id(NOON_US) == ledger.next_job_id(NOON_US)
+    assert twin.next_job_id(NOON_US, 1) == ledger.next_job_id(NOON_US, 1)
 
 
 def test_sums_that_no_journal_holds_do_not_keep_a_checkpoint_from_it() -> None:
     ledger = Ledger(10)
     accept(ledger, maps=4, reduces=1)
     for index in range(4):
-        apply(ledger, edits.MapMade(f"attempt_20261122_0001_m_{index:06d}_0", "w1", (("G", "n", (1 << 63) - 1),)))
+        apply(ledger, edits.MapMade(f"attempt_20261122_1000001_m_{index:06d}_0", "w1", (("G", "n", (1 << 63) - 1),)))
     apply(Ledger(10), ledger.image())
