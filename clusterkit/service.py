@@ -123,6 +123,25 @@ class DataDirectory:
         self._save(msgspec.structs.replace(self._identity, cluster_id=cluster_id, forming=""))
 
     @property
+    def node_id(self) -> str:
+        return self._identity.node_id
+
+    @property
+    def instance(self) -> str:
+        """Made at random with the directory; a copy has the same one."""
+        return self._identity.instance
+
+    @property
+    def lock_inode(self) -> int:
+        return os.fstat(self._lock_fd).st_ino
+
+    @property
+    def place(self) -> str:
+        """Where the lock is held that proves an older process of this directory dead: this machine since this boot, this very file."""
+        seen = os.fstat(self._lock_fd)
+        return f"{machine_id()} {boot_id()} {seen.st_dev}:{seen.st_ino}"
+
+    @property
     def forming(self) -> str:
         """The id of the cluster this directory offered to begin and does not know the answer; "" when there is none."""
         return self._identity.forming
@@ -162,6 +181,30 @@ class DataDirectory:
     def _save(self, identity: Identity) -> None:
         write_durably(self.path / "identity.json", msgspec.json.encode(identity))
         self._identity = identity
+
+
+def identity_of(path: Path) -> Identity | None:
+    """Whose data directory that is; None when it is none of ours."""
+    try:
+        identity = _read(path / "identity.json", Identity, None)
+    except OSError:
+        return None
+    return identity if identity.magic == IDENTITY_MAGIC else None
+
+
+def machine_id() -> str:
+    """Of this installation of an operating system; "" where there is none (some containers)."""
+    for name in ("/etc/machine-id", "/var/lib/dbus/machine-id"):
+        with contextlib.suppress(OSError):
+            return Path(name).read_text().strip()
+    return ""
+
+
+def boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
 
 
 def _lock(fd: int) -> bool:

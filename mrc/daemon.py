@@ -41,8 +41,10 @@ def serve(home: Home, role: str, node_id: str, flags: Sequence[str], report: Tex
         service = build(home, role, node_id, flags)
         service.start()
     except (ClusterError, OSError) as error:
-        log.error("cannot start: %s", error)
-        _say(report, f"{error}")
+        following = getattr(error, "next_command", None)
+        cause = f"{error}; try: {following}" if following else f"{error}"
+        log.error("cannot start: %s", cause)
+        _say(report, cause)
         return 1
     except Exception as error:  # the launcher must hear of it: a silent death would look like a hang
         log.error("cannot start:\n%s", traceback.format_exc())

@@ -19,6 +19,7 @@ from clusterkit.clock import SystemClock
 from clusterkit.driver import Driver
 from clusterkit.effects import Edit, Send
 from clusterkit.errors import ClusterError, Fenced, PortInUse, TryAgain
+from clusterkit.homes import ServiceHome
 from clusterkit.journal_local import LocalJournal
 from clusterkit.rpc import format_address, make_server
 from clusterkit.service import DataDirectory
@@ -35,6 +36,7 @@ from mapreduce.pb import tracker_pb2_grpc as pb_grpc
 from mapreduce.storage.api import Storage
 
 SERVICE, ROLE = "tracker", "tracker"
+ADOPTING = "mrc tracker adopt {directory} --accept-lost-jobs"
 SEGMENT_BYTES = 4 << 20
 THREADS = 512
 """Each attending worker and each watching client holds one for as long as it is there; they are made when they are needed."""
@@ -85,6 +87,8 @@ class TrackerService:
     def start(self) -> None:
         options = self.options
         self._data = DataDirectory.open(options.data_directory, ROLE, options.node_id)
+        self._home = ServiceHome(SERVICE, self._data, self._coordinator.config, what="list of jobs", adopting=ADOPTING)
+        self._settle()
         self._journal = LocalJournal(options.data_directory / "journal", segment_bytes=SEGMENT_BYTES)
         self._core = JobTracker(options.core, random.Random())
         self._driver = Driver(
@@ -135,6 +139,17 @@ class TrackerService:
 
     # ── beginning ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+    def _settle(self) -> None:
+        """The journal lies in this directory alone, so there is one tracker: the first one that ever started. Raises NotTheHome."""
+        try:
+            if self._home.known() is None:
+                self._home.take(self._data.highest_epoch(SERVICE))
+            else:
+                self._home.check()
+        except BaseException:
+            self._data.close()
+            raise
+
     def _serve(self) -> None:
         """Binds the configured port, else the last one, else any."""
         wanted = self.options.port or self._data.ports.get("rpc", 0)
@@ -155,12 +170,14 @@ class TrackerService:
     def _lead_until_the_end(self) -> None:
         try:
             last_epoch = max([self._data.highest_epoch(SERVICE), *(record.epoch for record in self._journal.read())])
-            candidate = Candidate(self.options.node_id, self.address)
+            candidate = Candidate(self.options.node_id, self.address, self._data.place)
             self._leadership = self._coordinator.election.campaign(
                 SERVICE, candidate, at_least_epoch=last_epoch, on_lost=lambda: self._fail(Fenced("this tracker's leadership is over"))
             )
             epoch = self._leadership.epoch
+            self._home.check()  # somebody may have adopted another directory while this one waited
             self._data.saw_epoch(SERVICE, epoch)
+            self._home.take(epoch)
             replayed = self._driver.replay(self._replay_from())
             self.epoch = epoch
             self._publisher = Publisher(self._storage_factory, epoch, self._driver.post, self._fail)

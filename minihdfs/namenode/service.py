@@ -22,6 +22,7 @@ from clusterkit.clock import Clock, SystemClock
 from clusterkit.driver import Driver
 from clusterkit.effects import Event
 from clusterkit.errors import Fenced, Unavailable
+from clusterkit.homes import ServiceHome
 from clusterkit.journal import Journal
 from clusterkit.journal_local import LocalJournal
 from clusterkit.listening import bind_refusal
@@ -43,6 +44,7 @@ from minihdfs.namenode.wire import Facts
 LOG = logging.getLogger(__name__)
 SERVICE = "namenode"
 CLUSTER_ID_KEY = "cluster_id"
+ADOPTING = "mrc namenode adopt {directory} --accept-lost-edits"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +157,8 @@ class NamenodeService:
         directory = self._directory = DataDirectory.open(options.data_dir, SERVICE, options.node_id)
         self._closers.append(directory.close)
         self._facts.cluster_id = self._cluster_of(directory)
+        home = ServiceHome(SERVICE, directory, self._coordinator.config, what="file system", adopting=ADOPTING)
+        home.check()
         cluster_id, store_path = self._facts.cluster_id, options.data_dir / "store"
         store = LmdbStore(store_path, cluster_id)
         self._closers.append(store.close)
@@ -175,7 +179,7 @@ class NamenodeService:
         directory.remember_ports(self._ports)
         self._thread = threading.Thread(target=self._serve, args=(driver,), name="namenode", daemon=True)
         self._thread.start()
-        self._campaign(directory, max(core.epoch, directory.highest_epoch(SERVICE)))
+        self._campaign(directory, home, max(core.epoch, directory.highest_epoch(SERVICE)))
 
     def _cluster_of(self, directory: DataDirectory) -> str:
         """The cluster this directory belongs to; a new one when neither the directory nor the coordinator knows any."""
@@ -226,14 +230,16 @@ class NamenodeService:
         self._ports["rpc"] = listener.getsockname()[1]
         return listener
 
-    def _campaign(self, directory: DataDirectory, highest_epoch: int) -> None:
+    def _campaign(self, directory: DataDirectory, home: ServiceHome, highest_epoch: int) -> None:
         # Clients connect to the first address, datanodes to the second.
-        candidate = Candidate(self._options.node_id, f"{self.address},{self.datanode_address}")
+        candidate = Candidate(self._options.node_id, f"{self.address},{self.datanode_address}", directory.place)
         leadership = self._coordinator.election.campaign(
             SERVICE, candidate, at_least_epoch=highest_epoch, on_lost=lambda: self._fail(Fenced("leadership was lost to another namenode"))
         )
-        directory.saw_epoch(SERVICE, leadership.epoch)
         self._leadership = leadership
+        home.check()  # somebody else may have led while this one waited
+        directory.saw_epoch(SERVICE, leadership.epoch)
+        home.take(leadership.epoch)
         self._facts.epoch = leadership.epoch
         assert self._loop is not None
         self._loop.post(LeadershipGained(leadership.epoch))

@@ -10,6 +10,7 @@ from typing import Any
 
 from clusterkit.rpc import make_channel
 from coordinator.api import Candidate, Leader, Member
+from coordinator.backends.memory import MemoryCoordinator, MemoryHub
 from mapreduce.jobtracker.service import TrackerOptions, TrackerService
 from mapreduce.pb import tracker_pb2 as pb
 from mapreduce.pb import tracker_pb2_grpc as pb_grpc
@@ -44,7 +45,7 @@ class FakeCoordinator:
         self.on_lost: Callable[[], None] = lambda: None
         self.election: Any = self
         self.membership: Any = self
-        self.config: Any = None
+        self.config: Any = MemoryCoordinator(MemoryHub()).config
         self.members_joined: list[Member] = []
 
     def campaign(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import msgspec
 import pytest
 
 from clusterkit.errors import Fenced, UsageError
+from clusterkit.homes import NotTheHome
 from clusterkit.rpc import make_channel
 from mapreduce.errors import JobNotFound, OutputExists
+from mapreduce.jobtracker.service import TrackerOptions, TrackerService
 from mapreduce.pb import tracker_pb2 as pb
 from mapreduce.pb import tracker_pb2_grpc as pb_grpc
 from mapreduce.plan.spec import FailureReport, JobSpec
@@ -76,6 +79,22 @@ def test_a_killed_tracker_goes_on_where_it_was(house: House) -> None:
     assert [json.loads(job)["id"] for job in house.stub.List(pb.ListRequest()).status_json] == [job_id]
     killed = json.loads(house.stub.Kill(pb.KillRequest(job_id=job_id, reason="enough")).status_json)
     assert (killed["state"], killed["error"]) == ("KILLED", "enough")
+
+
+def test_a_second_tracker_is_refused_with_the_reason(house: House, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Its journal would be another one: all jobs would be gone after a take-over."""
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    with pytest.raises(NotTheHome, match=r"the list of jobs was last led from .* \(t1, epoch 1\)") as refused:
+        TrackerService(TrackerOptions("t2", elsewhere), house.coordinator, lambda: house.storage).start()
+    assert refused.value.next_command == f"mrc tracker adopt {elsewhere} --accept-lost-jobs"
+    assert house.submit()
+
+
+def test_a_copy_of_the_trackers_directory_is_refused(house: House, tmp_path_factory: pytest.TempPathFactory) -> None:
+    copy = tmp_path_factory.mktemp("elsewhere") / "copy"
+    shutil.copytree(house.directory, copy)
+    with pytest.raises(NotTheHome, match="this is a copy"):
+        TrackerService(TrackerOptions("t1", copy), house.coordinator, lambda: house.storage).start()
 
 
 def test_a_tracker_that_lost_its_leadership_ends(house: House) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import shutil
 import socket
 import threading
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from clusterkit.errors import ClusterError, Fenced, PortInUse, Unavailable
+from clusterkit.homes import NotTheHome
 from clusterkit.journal_local import LocalJournal
 from clusterkit.service import DataDirectory
 from coordinator.backends.memory import MemoryCoordinator, MemoryHub
@@ -37,7 +39,7 @@ def client_of(service: NamenodeService) -> NamenodeClient:
 
 
 @contextlib.contextmanager
-def running(directory: Path, coordinator: SoleCoordinator, **named: object) -> Iterator[NamenodeService]:
+def running(directory: Path, coordinator: SoleCoordinator | MemoryCoordinator, **named: object) -> Iterator[NamenodeService]:
     service = NamenodeService(options(directory, **named), coordinator)
     service.start()
     try:
@@ -107,6 +109,51 @@ def test_an_empty_directory_of_an_existing_cluster_is_not_formatted(tmp_path: Pa
     coordinator.set("cluster_id", b"exists")
     with pytest.raises(WrongCluster, match="exists"):
         NamenodeService(options(tmp_path), coordinator).start()
+
+
+def test_a_copied_directory_serves_nothing(tmp_path: Path, coordinator: SoleCoordinator) -> None:
+    """A cloned machine or a restored backup lacks what was acknowledged since, and would order the blocks of that deleted."""
+    with running(tmp_path, coordinator) as service:
+        client_of(service).mkdirs("/acknowledged")
+    shutil.copytree(tmp_path / "nn1", tmp_path / "elsewhere" / "nn1")
+    with pytest.raises(NotTheHome, match="this is a copy: the file system was last led from"):
+        NamenodeService(options(tmp_path / "elsewhere"), coordinator).start()
+    with running(tmp_path, coordinator) as service:
+        assert client_of(service).get_file_info("/acknowledged") is not None
+
+
+def test_a_copy_that_waited_to_lead_looks_again_when_it_does(tmp_path: Path) -> None:
+    """Nobody had led when it began to wait."""
+    hub = MemoryHub()
+    with running(tmp_path, MemoryCoordinator(hub)):
+        pass
+    shutil.copytree(tmp_path / "nn1", tmp_path / "elsewhere" / "nn1")
+    directory = DataDirectory.open(tmp_path / "elsewhere" / "nn1", "namenode", "nn1")
+    directory.remember_ports({})  # on another machine they are free
+    directory.close()
+    original = NamenodeService(options(tmp_path), MemoryCoordinator(hub))
+    original.start()
+    home = hub.settings.pop("namenode_home")  # as before the first leader
+    failures: list[BaseException] = []
+
+    def wait_and_lead() -> None:
+        try:
+            NamenodeService(options(tmp_path / "elsewhere"), MemoryCoordinator(hub)).start()
+        except ClusterError as error:
+            failures.append(error)
+
+    copy = threading.Thread(target=wait_and_lead)
+    campaigning = threading.Event()
+    wait_for = hub.changed.wait_for
+    hub.changed.wait_for = lambda *a: (campaigning.set(), wait_for(*a))[1]  # type: ignore[assignment, method-assign]
+    copy.start()
+    assert campaigning.wait(10)
+    hub.settings["namenode_home"] = home
+    original.stop()
+    original.wait()
+    copy.join(10)
+    assert [type(error) for error in failures] == [NotTheHome]
+    assert "namenode" not in hub.leaders
 
 
 def test_of_fresh_namenodes_that_start_together_one_begins_the_cluster_and_the_others_stay_empty(tmp_path: Path) -> None:
