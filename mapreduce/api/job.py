@@ -16,7 +16,8 @@
         combine = reduce
 
 `map` is required. Without `reduce` the pairs are written as they are, in the order of their keys; `reducers = 0` leaves out sorting too.
-A yielded value belongs to the engine from then on: a list that is yielded and changed afterwards gives undefined results.
+A yielded value is taken as it is at that moment, and every value that combine and reduce are given is their own: no change to an object
+reaches another key, record or task. Time in the job's methods counts as progress while records, pairs, values or counters move.
 """
 
 from __future__ import annotations
@@ -53,14 +54,14 @@ class Job:
     _counters: Counters
 
     def counter(self, name: str, group: str = "") -> Counter:
-        """The counter of that name; its group is the job's class name unless one is given."""
+        """The counter of that name; its group is the job's class name unless one is given. Counters hold whole numbers of 64 bits."""
         return self._counters.counter(group or type(self).__name__, name)
 
     def setup(self) -> None:
-        """Called once in every task before its first record."""
+        """Called once in every task before its first record. It cannot yield."""
 
     def teardown(self) -> None:
-        """Called once in every task after its last record; not after an error."""
+        """Called once in every task after its last record; not after an error. It cannot yield: pairs come from map, combine and reduce."""
 
     def map(self, record: Any) -> Iterable[tuple[Any, Any]]:
         """Yields (key, value) pairs for one record. Annotate the record `bytes` to get it undecoded."""

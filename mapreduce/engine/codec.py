@@ -1,4 +1,5 @@
 """Frames: batches of sorted keys with their values, as bytes. Task processes only: a frame may hold pickles, so no daemon decodes one.
+Values are as values.py freezes them, and stay so: merges and spills run none of the user's code.
 
 A frame belongs to one `Section`, because keys of one section compare natively: exact ints, strs and bytes as they are, all other kinds as
 their encodings (keys.py). Sections order as the encodings do, so a segment is frames in order of (section, key, position).
@@ -7,8 +8,9 @@ their encodings (keys.py). Sections order as the encodings do, so a segment is f
     payload  three columns: distinct keys, how many values each has (empty: one each), values
     column   codec u8 · length u32 · bytes
 
-Column codecs: `s` strs joined by newline, `b` likewise bytes, `q` 64-bit ints, `p` pickle protocol 5 of a list, `e` empty. The first three
-are several times faster than pickling and hold most of what jobs emit; whatever does not fit goes to `p`.
+Column codecs: `s` strs joined by newline, `b` likewise bytes, `q` 64-bit ints, `p` pickle protocol 5 of a list of atoms and tuples of them,
+`v` values each with its own pickle behind its length, `e` empty. The first three are several times faster than pickling and hold most of
+what jobs emit; whatever does not fit goes to `p`, and a column in which one value has a pickle of its own to `v`.
 """
 
 from __future__ import annotations
@@ -19,12 +21,13 @@ import sys
 from array import array
 from collections.abc import Iterator, Sequence
 from enum import IntEnum
-from itertools import accumulate, chain, repeat
+from itertools import accumulate, chain, pairwise, repeat
 from typing import Any, NamedTuple
 
 from clusterkit.checksum import crc32c
 from clusterkit.errors import CorruptRecord
 from mapreduce.engine import keys as key_tags
+from mapreduce.engine.values import Pickled
 
 FRAME_RECORDS = 8192
 FRAME_BYTES = 1 << 20
@@ -32,6 +35,7 @@ FRAME_BYTES = 1 << 20
 
 HEADER = struct.Struct("<BxHIII")
 _COLUMN = struct.Struct("<cI")
+_COUNT = struct.Struct("<I")
 
 
 EncodedFrames = Iterator[tuple[bytes, int]]
@@ -65,6 +69,11 @@ class Frame(NamedTuple):
     counts: list[int] | None  # None: one value per key
     values: list[Any]
 
+    @property
+    def is_frozen(self) -> bool:
+        """Whether some of the values have to be thawed."""
+        return bool(self.values) and type(self.values[0]) is Pickled
+
     def pairs(self) -> list[tuple[Any, Any]]:
         """(key, value) for each record."""
         if self.counts is None:
@@ -72,12 +81,8 @@ class Frame(NamedTuple):
         return list(zip(chain.from_iterable(map(repeat, self.keys, self.counts)), self.values, strict=True))
 
 
-class CannotPickle(Exception):
-    """A value that cannot travel to a reducer."""
-
-
 def encode_frames(section: Section, keys: Sequence[Any], counts: Sequence[int] | None, values: Sequence[Any]) -> EncodedFrames:
-    """Frames of (bytes, records) for sorted keys. Raises CannotPickle naming the first value that does not pickle."""
+    """Frames of (bytes, records) for sorted keys."""
     if counts is None:
         for at in range(0, len(keys), FRAME_RECORDS):
             yield from _sized(section, keys[at : at + FRAME_RECORDS], None, values[at : at + FRAME_RECORDS])
@@ -161,8 +166,10 @@ def _column(items: Sequence[Any]) -> bytes:
         joined = b"\n".join(items)
         if joined.count(b"\n") == len(items) - 1:
             codec, body = b"b", joined
+    elif Pickled in kinds:
+        codec, body = b"v", _each_pickled(items)
     if codec == b"p":
-        body = _pickled(list(items))
+        body = pickle.dumps(list(items), protocol=5)
     return _COLUMN.pack(codec, len(body)) + body
 
 
@@ -172,16 +179,18 @@ def _little_endian(numbers: array[int]) -> array[int]:
     return numbers
 
 
-def _pickled(items: list[Any]) -> bytes:
-    try:
-        return pickle.dumps(items, protocol=5)
-    except Exception as error:  # whatever __reduce__ raises
-        for item in items:
-            try:
-                pickle.dumps(item, protocol=5)
-            except Exception as cause:  # as above
-                raise CannotPickle(f"a value of type {type(item).__qualname__} cannot travel to a reducer: {cause}") from cause
-        raise CannotPickle(f"values cannot travel to a reducer: {error}") from error
+def _each_pickled(items: Sequence[Any]) -> bytes:
+    bodies = [item if type(item) is Pickled else pickle.dumps(item, protocol=5) for item in items]
+    lengths = _little_endian(array("I", map(len, bodies))).tobytes()
+    return b"".join([_COUNT.pack(len(bodies)), lengths, *bodies])
+
+
+def _each(body: bytes) -> list[Pickled]:
+    (count,) = _COUNT.unpack_from(body)
+    lengths = array("I")
+    lengths.frombytes(body[_COUNT.size : _COUNT.size + count * lengths.itemsize])
+    ends = list(accumulate(_little_endian(lengths), initial=_COUNT.size + count * lengths.itemsize))
+    return [Pickled(body[start:end]) for start, end in pairwise(ends)]
 
 
 def _decoded(codec: bytes, body: bytes) -> Any:
@@ -194,10 +203,9 @@ def _decoded(codec: bytes, body: bytes) -> Any:
     if codec == b"b":
         return body.split(b"\n")
     if codec == b"p":
-        try:
-            return pickle.loads(body)
-        except Exception as error:  # whatever a class's __setstate__ raises; the bytes are sound, their checksum said so
-            raise CannotPickle(f"values do not come back from pickling: {type(error).__name__}: {error}") from error
+        return pickle.loads(body)  # of atoms: what is the user's own is in a pickle of its own
+    if codec == b"v":
+        return _each(body)
     if codec == b"e":
         return []
     raise ValueError(f"unknown column codec {codec!r}")

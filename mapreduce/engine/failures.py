@@ -15,6 +15,9 @@ from types import TracebackType
 from mapreduce.plan.spec import FailureReport
 
 RECORD_CHARACTERS = 200
+MESSAGE_CHARACTERS = 1000
+LINE_CHARACTERS, TRACEBACK_CHARACTERS = 4_000, 48_000
+"""Of one frame or exception of a traceback, and of all of it: a message may be as long as the data it complains about."""
 _HEADER = "Traceback (most recent call last):\n"
 _OURS = tuple(str(Path(__file__).resolve().parents[2] / package) + "/" for package in ("mapreduce", "mrc", "clusterkit", "minihdfs"))
 
@@ -68,11 +71,19 @@ def record_text(record: object) -> str:
 def one_line(error: BaseException) -> str:
     """`ValueError: invalid literal …`, whatever the exception's own str does."""
     try:
-        text = " ".join(str(error).split())
-    except Exception:  # a user's __str__ may raise anything; the type's name is still worth telling
+        said = str(error)
+        text = cut(" ".join(said[: 4 * MESSAGE_CHARACTERS].split()), MESSAGE_CHARACTERS, len(said))
+    except BaseException:  # a user's __str__ may raise anything; the type's name is still worth telling
         text = "(its message cannot be shown)"
     name = type(error).__qualname__
-    return printable(f"{name}: {text[:1000]}" if text else name)
+    return printable(f"{name}: {text}" if text else name)
+
+
+def cut(text: str, most: int, length: int = 0) -> str:
+    """The beginning of a text that is too long, and how much was left out; `length` is the whole one's where it was cut before."""
+    if len(text) <= most:
+        return text
+    return f"{text[:most]} [… {max(len(text), length) - most} characters left out]"
 
 
 def user_traceback(error: BaseException) -> str:
@@ -108,9 +119,9 @@ def has_user_frame(trace: TracebackType | None) -> bool:
     return False
 
 
-def raised(error: BaseException, *, path: str = "", offset: int = -1, record: object = "", kind: str = "raised") -> FailureReport:
-    """The report on an exception that came out of the user's code."""
-    message = one_line(error)
+def raised(error: BaseException, *, path: str = "", offset: int = -1, record: object = "", why: str = "") -> FailureReport:
+    """The report on an exception that came out of the user's code. `why` is what it means, where the exception alone would not say."""
+    kind, message = "raised", cut(printable(why), MESSAGE_CHARACTERS) or one_line(error)
     if isinstance(error, SystemExit):
         kind, message = "exited", f"exited with status {_exit_status(error)}"
     return FailureReport(
@@ -136,4 +147,9 @@ def seed_linecache(filename: str, source: str) -> None:
 
 
 def _joined(lines: Iterable[str]) -> str:
-    return printable("".join(lines).rstrip("\n"))
+    """Lines of a traceback as one text. Its beginning and its end tell the story of a recursion."""
+    text = printable("".join([cut(line, LINE_CHARACTERS) + ("\n" if len(line) > LINE_CHARACTERS else "") for line in lines]).rstrip("\n"))
+    if len(text) <= TRACEBACK_CHARACTERS:
+        return text
+    half = TRACEBACK_CHARACTERS // 2
+    return f"{text[:half]}\n[… {len(text) - 2 * half} characters left out …]\n{text[-half:]}"

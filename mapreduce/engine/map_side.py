@@ -3,6 +3,7 @@
 Fresh pairs go into one dict per exact type for str, bytes and int keys, and by their encoding for all others, each key with the list of
 its values in the order they came. As long as every value is the very same object and every key of one type (counting: `yield word, 1`), a
 dict of numbers stands in for the lists: it says the same, in about half the time, and turns into lists at the first pair that differs.
+Values are frozen as they come (values.py), and thawed for a combine.
 
 With a combine, `fold` puts each fresh key's values, behind what an earlier fold left of it, through the job's combine and keeps what that
 yields. Every value that reaches a reducer has then been through combine at least once.
@@ -18,18 +19,16 @@ from mapreduce.engine import partition
 from mapreduce.engine.codec import Section, encode_frames, section_of_encoding
 from mapreduce.engine.keys import decode, encode
 from mapreduce.engine.map_output import MapOutputWriter
+from mapreduce.engine.pulse import Moves
+from mapreduce.engine.values import ATOMS, Pickled, freeze, thaw
+from mapreduce.formats.pairs import BadPair, Pair, as_pair
 
-Pair = tuple[Any, Any]
 CombineFunction = Callable[[Any, Iterator[Any]], Iterable[Pair]]
 _NATIVE: dict[type, Section] = {int: Section.INT, str: Section.STR, bytes: Section.BYTES}
 _KIND = {section: kind for kind, section in _NATIVE.items()}
 FOLD_RECORDS = 2_000_000
 _NOTHING = object()
 NO_KEY = object()
-
-
-class BadPair(Exception):
-    """What `map` or `combine` yielded is not what it has to be; the text says how."""
 
 
 class _Lists(dict[Any, list[Any]]):
@@ -64,8 +63,10 @@ class _Tables(dict[type, Any]):
 class Collector:
     """One map attempt's pairs."""
 
-    def __init__(self, combine: CombineFunction | None = None) -> None:
+    def __init__(self, combine: CombineFunction | None = None, moves: Moves | None = None) -> None:
         self._combine = combine
+        self._moves = moves or Moves()
+        self._thaws = False  # some value is frozen
         self._combined: dict[Section, dict[Any, list[Any]]] = {}
         self.map_output_records = 0
         self.combine_output_records = 0
@@ -83,7 +84,7 @@ class Collector:
         self.records_fresh = 0  # taken since the last fold or write, to the nearest batch
 
     def take(self, pairs: Iterator[Pair], limit: int) -> bool:
-        """Takes about `limit` pairs; False when there are no more. Raises BadKey, and what unpacking a non-pair raises."""
+        """Takes about `limit` pairs; False when there are no more. Raises BadKey, BadPair, CannotPickle."""
         self._take(islice(pairs, limit))
         self.records_held += limit
         self.records_fresh += limit
@@ -96,16 +97,21 @@ class Collector:
             self._take_counting(pairs)
         tables, kind = self._tables, self._last_kind
         lists = tables[kind]
-        get = lists.get
-        for key, value in pairs:  # a method call and a subscript less for keys of the kind that came last
+        get, are_atoms = lists.get, ATOMS.issuperset
+        for pair in pairs:  # a method call and a subscript less for keys of the kind that came last
+            if type(pair) is not tuple:
+                pair = as_pair(pair)
+            key, value = pair
+            if type(value) not in ATOMS and (type(value) is not tuple or not are_atoms(map(type, value))):
+                value = self._frozen(value)
             if type(key) is kind:
                 values = get(key)
                 if values is None:
-                    lists[key] = [value]
+                    lists[_writable(key)] = [value]
                 else:
                     values.append(value)
             else:
-                tables[type(key)][key].append(value)
+                self._add(key, value)
                 if type(key) in _NATIVE:
                     kind = self._last_kind = type(key)
                     lists = tables[kind]
@@ -114,24 +120,44 @@ class Collector:
     def _take_counting(self, pairs: Iterator[Pair]) -> None:
         """Returns at the end of `pairs`, or earlier when they no longer can be counted."""
         if self._constant is _NOTHING:
-            for key, value in islice(pairs, 1):
-                self._counted_kind, self._constant = type(key), value
-                if type(key) not in _NATIVE:
+            for pair in islice(pairs, 1):
+                key, value = as_pair(pair)
+                if type(key) not in _NATIVE or type(value) not in ATOMS:
                     self._stop_counting()
-                    self._tables[type(key)][key].append(value)
+                    self._add(key, self._frozen(value))
                     return
-                self._counts[key] = 1
+                self._counted_kind, self._constant = type(key), value
+                self._counts[_writable(key)] = 1
         counts, kind, constant = self._counts, self._counted_kind, self._constant
-        for key, value in pairs:
+        for pair in pairs:
+            if type(pair) is not tuple:
+                pair = as_pair(pair)
+            key, value = pair
             if value is constant and type(key) is kind:
                 try:  # dearer than `get` for a new key, but most are not
                     counts[key] += 1
                 except KeyError:
-                    counts[key] = 1
+                    counts[_writable(key)] = 1
             else:
                 self._stop_counting()
-                self._tables[type(key)][key].append(value)
+                self._add(key, self._frozen(value))
                 return
+
+    def _add(self, key: Any, value: Any) -> None:
+        self._tables[type(key)][_writable(key)].append(value)
+
+    def _frozen(self, value: Any) -> Any:
+        if type(value) in ATOMS:
+            return value
+        value = freeze(value)
+        if type(value) is Pickled:
+            self._thaws = True
+        return value
+
+    def _given(self, values: Iterable[Any]) -> Iterator[Any]:
+        """Values as a combine gets them."""
+        values = self._moves.through(values)
+        return map(thaw, values) if self._thaws else values
 
     def _stop_counting(self) -> None:
         table = self._tables[self._counted_kind] if self._counts else {}
@@ -158,6 +184,7 @@ class Collector:
     def _fold_native(self, kind: type, kept: dict[Any, list[Any]], items: Iterable[tuple[Any, Iterable[Any]]]) -> None:
         """combine_one for every key, in one loop: it runs once for each distinct word of a text."""
         combine, is_first_fold, count = self._combine, not kept, 0
+        through, given = self._moves.through, self._given
         assert combine is not None
         key: Any = NO_KEY
         try:
@@ -165,10 +192,13 @@ class Collector:
                 if not is_first_fold and key in kept:
                     values = chain(kept[key], values)
                 results = []
-                for result_key, result in combine(key, iter(values)):
+                for pair in through(combine(key, given(values))):
+                    if type(pair) is not tuple:
+                        pair = as_pair(pair)
+                    result_key, result = pair
                     if result_key is not key and (type(result_key) is not kind or result_key != key):
-                        raise BadPair(_changed_key(key, result_key))
-                    results.append(result)
+                        raise BadPair(_changed_key(key, result_key), "bad_record")
+                    results.append(result if type(result) in ATOMS else self._frozen(result))
                 kept[key] = results
                 count += len(results)
         except BaseException:
@@ -183,10 +213,11 @@ class Collector:
         identity = key if section.is_encoded else encode(key)
         results = []
         try:
-            for result_key, result in self._combine(given, values):
+            for pair in self._moves.through(self._combine(given, self._given(values))):
+                result_key, result = as_pair(pair)
                 if result_key is not given and encode(result_key) != identity:
-                    raise BadPair(_changed_key(given, result_key))
-                results.append(result)
+                    raise BadPair(_changed_key(given, result_key), "bad_record")
+                results.append(self._frozen(result))
         except BaseException:
             self.failed_key = given
             raise
@@ -226,6 +257,13 @@ class Collector:
         self.records_held = 0
 
 
+def _writable(key: Any) -> Any:
+    """The key, when it is met for the first time. Raises BadKey for a text that cannot be written."""
+    if type(key) is str and not key.isascii():
+        encode(key)
+    return key
+
+
 def _listed(values: Iterable[Any]) -> list[Any]:
     return values if isinstance(values, list) else list(values)
 
@@ -245,11 +283,7 @@ def _partitioned(section: Section, table: dict[Any, list[Any]], partitions: int)
 
 def _hashes(section: Section, keys: list[Any]) -> Iterator[int]:
     if section is Section.STR:
-        try:
-            return iter(list(partition.hashes_of_str(keys)))
-        except UnicodeEncodeError:
-            for key in keys:
-                encode(key)  # raises BadKey for the one that is wrong
+        return partition.hashes_of_str(keys)
     if section is Section.BYTES:
         return partition.hashes_of_bytes(keys)
     return partition.hashes_of_int(keys) if section is Section.INT else partition.hashes_of_encodings(keys)

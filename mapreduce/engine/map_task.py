@@ -1,8 +1,8 @@
 """The two kinds of map task: into a partitioned map output, or straight into a part file.
 
 The user's generators are consumed from C (`chain.from_iterable(map(job.map, lines))`), a bounded number of pairs at a time; between two
-such batches the task looks at the clock (progress) and at its memory (spill). Batches adapt to the job's speed, so that a map that sleeps
-in every record still reports several times a second. Which record is being mapped is read off the line iterator when a failure asks.
+such batches the task looks at its memory (spill). Batches adapt to the job's speed. Whether the task moves is seen from beside it
+(pulse.py). Which record is being mapped is read off the line iterator when a failure asks.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from typing import Any
 from mapreduce.api.job import Job, defines
 from mapreduce.engine.attempt import MapOutput, PartOutput, ProgressSink, Task
 from mapreduce.engine.map_output import DATA_NAME, INDEX_NAME
-from mapreduce.engine.map_side import NO_KEY, Collector, Pair
+from mapreduce.engine.map_side import NO_KEY, Collector
 from mapreduce.engine.memory import ResidentGauge, SpillGauge
 from mapreduce.engine.spill import Spills
 from mapreduce.engine.task_run import GentleGarbageCollection, Position, TaskRun
 from mapreduce.formats.opening import check_unchanged, open_planned
+from mapreduce.formats.pairs import Pair
 from mapreduce.formats.text import Batch, TextInput
 from mapreduce.formats.text_output import TextOutput
 from mapreduce.plan.spec import JobSpec, Split
@@ -59,7 +60,7 @@ class _Input:
                 part = batch.lines[self._slice_end : self._slice_end + size]
                 self._slice, self._slice_end = iter(part), self._slice_end + len(part)
                 yield from self._slice
-                records.value += len(part)
+                records.inc(len(part))
                 size = _adapted(size, self._run.tick() - started, MAX_SLICE_RECORDS)
             self._run.fraction = self._text.bytes_done / max(self._split.length, 1)
         self._batch = None
@@ -68,7 +69,8 @@ class _Input:
 
     def consume(self, take: Callable[[Iterator[Pair], int], bool], between: Callable[[], None]) -> None:
         """Feeds every pair to `take(pairs, limit)`, which says whether there may be more; calls `between` in between."""
-        pairs, limit = chain.from_iterable(map(self._run.job.map, self._records())), 1
+        mapped = chain.from_iterable(map(self._run.calls.pairs_of("map"), self._run.moves.through(self._records())))
+        pairs, limit = self._run.moves.through(mapped), 1
         before = self._run.tick()
         while take(pairs, limit):
             between()
@@ -100,14 +102,14 @@ def run_map(
     run = TaskRun(job, spec, task, progress, phase="map", input_path=split.path)
     with run.boundary(), GentleGarbageCollection():
         run.begin()
-        combine = run.job.combine if defines(job, "combine") else None  # type: ignore[attr-defined]
-        collector = Collector(combine)
+        combine = run.calls.pairs_of("combine") if defines(job, "combine") else None
+        collector = Collector(combine, run.moves)
         spills = Spills(collector, directory, spec.reducers, gauge or ResidentGauge(spec.spill_bytes), can_fold=combine is not None)
         source = _Input(run, spec, split, storage)
         run.position = lambda: source.position() if collector.failed_key is NO_KEY else _combining(collector.failed_key)
         try:
             source.consume(collector.take, spills.check)
-            run.job.teardown()
+            run.calls.once("teardown")
         finally:
             source.close()
         run.phase = "sort"
@@ -144,7 +146,7 @@ def run_map_only(
         source = _Input(run, spec, split, storage)
         try:
             source.consume(output.take, lambda: None)
-            run.job.teardown()
+            run.calls.once("teardown")
         finally:
             source.close()
         output.flush()

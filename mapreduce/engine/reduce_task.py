@@ -1,7 +1,8 @@
 """The reduce task: merge the segments, group equal keys, write what the job's reduce yields.
 
 What goes wrong in reading a segment is raised inside the user's generator (it pulls the values), where a broad `except` could swallow it
-and end the job with values missing. So it is kept, and raised again after every key.
+and end the job with values missing. So it is kept, and raised again after every key. The same holds for a value that does not come back
+from its pickle: it is thawed when reduce reads it, and is reduce's own.
 """
 
 from __future__ import annotations
@@ -12,17 +13,17 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from mapreduce.api.counters import Counter
 from mapreduce.api.job import Job
 from mapreduce.engine.attempt import PartOutput, ProgressSink, Segment, Task
 from mapreduce.engine.codec import Section
 from mapreduce.engine.keys import decode
 from mapreduce.engine.map_output import MapOutputWriter
-from mapreduce.engine.map_side import Pair
 from mapreduce.engine.merge import merge
 from mapreduce.engine.segments import SegmentReader
 from mapreduce.engine.spill import write_merged
 from mapreduce.engine.task_run import GentleGarbageCollection, Position, TaskRun
+from mapreduce.engine.values import thaw_pair
+from mapreduce.formats.pairs import Pair
 from mapreduce.formats.text_output import TextOutput
 from mapreduce.plan.spec import JobSpec
 from mapreduce.storage.api import Writer
@@ -30,7 +31,6 @@ from mapreduce.storage.api import Writer
 FAN_IN = 256
 """Most segments merged at once when they do not all fit in memory; more go through intermediate files, neighbours first."""
 IN_MEMORY_BYTES = 32 << 20
-_TICK_EVERY = 64
 _KEY, _VALUE = itemgetter(0), itemgetter(1)
 
 
@@ -51,8 +51,8 @@ def run_reduce(
 
         run.phase = "reduce"
         output = TextOutput(writer)
-        _Reduction(run, output, run.counter("reduce_input_records")).consume(merge(readers, on_round))
-        run.job.teardown()
+        _Reduction(run, output, lambda: any(reader.is_frozen for reader in readers)).consume(merge(readers, on_round))
+        run.calls.once("teardown")
         output.flush()
         run.counter("reduce_output_records").inc(output.records)
         run.fraction = 1.0
@@ -61,33 +61,42 @@ def run_reduce(
 
 
 class _Reduction:
-    def __init__(self, run: TaskRun, output: TextOutput, records: Counter) -> None:
-        self._run, self._output, self._records = run, output, records
-        self._groups = run.counter("reduce_input_groups")
+    def __init__(self, run: TaskRun, output: TextOutput, is_frozen: Callable[[], bool]) -> None:
+        self._run, self._output, self._is_frozen = run, output, is_frozen
+        self._records, self._groups = run.counter("reduce_input_records"), run.counter("reduce_input_groups")
         self._key: Any = None
         self._failure: BaseException | None = None
 
     def consume(self, sections: Iterator[tuple[Section, Iterator[list[Pair]]]]) -> None:
-        reduce_function, write, tick = self._run.job.reduce, self._output.write, self._run.tick
+        reduce_function, write, through = self._run.calls.pairs_of("reduce"), self._output.write, self._run.moves.through
         self._run.position = lambda: Position(record=f"key {self._key!r}", method="reduce")
         for section, pieces in sections:
-            for count, (key, group) in enumerate(groupby(chain.from_iterable(self._kept(pieces)), _KEY)):
+            for key, group in groupby(through(self._pairs(pieces)), _KEY):
                 self._key = key = decode(key) if section.is_encoded else key
-                write(reduce_function(key, map(_VALUE, group)))
+                write(through(reduce_function(key, map(_VALUE, group))))
                 if self._failure is not None:
                     raise self._failure
-                if count % _TICK_EVERY == 0:
-                    tick()
-                self._groups.value += 1
+                self._groups.inc()
             if self._failure is not None:
                 raise self._failure
 
-    def _kept(self, pieces: Iterator[list[Pair]]) -> Iterator[list[Pair]]:
-        """The pieces, their pairs counted, remembering what reading them raised."""
+    def _pairs(self, pieces: Iterator[list[Pair]]) -> Iterator[Pair]:
+        """Key and value as reduce gets it, remembering what reading them raised."""
+        return chain.from_iterable(self._kept(pieces))
+
+    def _kept(self, pieces: Iterator[list[Pair]]) -> Iterator[Iterable[Pair]]:
+        """The pieces, their pairs counted."""
         try:
             for piece in pieces:
-                self._records.value += len(piece)
-                yield piece
+                self._records.inc(len(piece))
+                yield map(self._thawed, piece) if self._is_frozen() else piece
+        except BaseException as error:
+            self._failure = error
+            raise
+
+    def _thawed(self, pair: Pair) -> Pair:
+        try:
+            return thaw_pair(pair)
         except BaseException as error:
             self._failure = error
             raise

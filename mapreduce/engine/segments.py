@@ -27,6 +27,7 @@ class SegmentReader:
         if segment.data is not None and len(segment.data) != segment.length:
             raise self._corrupt(f"has {len(segment.data)} bytes, its index says {segment.length}")
         self.section: Section | None = None
+        self.is_frozen = False  # a frame that was read held values that have to be thawed
         self._peek()
 
     @property
@@ -45,6 +46,7 @@ class SegmentReader:
             frame = decode_frame(section, records, crc, payload)
         except CorruptRecord as error:
             raise self._corrupt(error.message) from error
+        self.is_frozen = self.is_frozen or frame.is_frozen
         self._peek()
         return frame
 

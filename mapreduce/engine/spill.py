@@ -16,10 +16,11 @@ from typing import Any
 from mapreduce.engine.attempt import Segment
 from mapreduce.engine.codec import FRAME_RECORDS, Section, encode_frames
 from mapreduce.engine.map_output import MapOutputWriter, SegmentEntry
-from mapreduce.engine.map_side import Collector, Pair
+from mapreduce.engine.map_side import Collector
 from mapreduce.engine.memory import SpillGauge
 from mapreduce.engine.merge import merge
 from mapreduce.engine.segments import SegmentReader
+from mapreduce.formats.pairs import Pair
 
 _KEY, _VALUE = itemgetter(0), itemgetter(1)
 

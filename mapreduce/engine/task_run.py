@@ -13,14 +13,30 @@ from typing import NamedTuple
 
 from clusterkit.errors import ClusterError
 from mapreduce.api.context import Context
-from mapreduce.api.counters import JOB_GROUP, Counter, Counters, Totals
+from mapreduce.api.counters import Counter, Counters, Totals
 from mapreduce.api.job import Job, start
+from mapreduce.engine import map_side, user_calls
 from mapreduce.engine.attempt import Progress, ProgressSink, Task
-from mapreduce.engine.codec import CannotPickle
-from mapreduce.engine.failures import TaskFailed, UserCodeFailed, full_traceback, has_user_frame, one_line, printable, raised, record_text
+from mapreduce.engine.failures import (
+    MESSAGE_CHARACTERS,
+    TaskFailed,
+    UserCodeFailed,
+    cut,
+    full_traceback,
+    has_user_frame,
+    one_line,
+    printable,
+    raised,
+    record_text,
+)
 from mapreduce.engine.keys import BadKey
-from mapreduce.engine.map_side import BadPair
+from mapreduce.engine.pulse import Moves, Pulse
+from mapreduce.engine.user_calls import UserCalls
+from mapreduce.engine.values import CannotPickle, CannotUnpickle
+from mapreduce.formats import text_output
 from mapreduce.formats.errors import BadInput, BadRecord
+from mapreduce.formats.pairs import BadPair
+from mapreduce.formats.text_output import CannotWrite
 from mapreduce.plan.spec import FailureReport, JobSpec
 
 REPORT_EVERY_S = 0.2
@@ -59,16 +75,20 @@ class TaskRun:
         self._context = Context(attempt_id=task.attempt_id, partition=task.index, input_path=input_path)
         self._context.attach(offset=lambda: self.position().offset, on_status=lambda _text: self.report())
         self._class, self._parameters = job, spec.parameters
-        self.job: Job
+        self.moves = Moves()
+        self._ticks = 0
+        self.calls = UserCalls(None)
 
     def begin(self) -> None:
         """Makes the instance and calls its setup; inside `boundary`."""
-        self.job = start(self._class, self._parameters, self._context, self._counters)
-        self.job.setup()
+        self.calls = UserCalls(start(self._class, self._parameters, self._context, self._counters))
+        self.calls.refuse_yields("teardown")
+        self.calls.once("setup")
+        self.tick()
 
     def counter(self, name: str) -> Counter:
         """One of the engine's own counters."""
-        return self._counters.counter(JOB_GROUP, name)
+        return self._counters.own(name)
 
     def totals(self) -> Totals:
         return self._counters.totals()
@@ -79,16 +99,29 @@ class TaskRun:
 
     def tick(self) -> float:
         """Reports if it is time to; returns the seconds on the clock."""
+        self._ticks += 1
         now = time.monotonic()
         if now - self._last_report >= REPORT_EVERY_S:
             self.report()
         return now
 
+    def _moved(self) -> object:
+        """Something that differs from what it was when the task has moved meanwhile."""
+        return self._ticks, self.moves.count, self.totals()
+
+    def _report_if_due(self) -> bool:
+        """From the pulse's thread."""
+        is_due = time.monotonic() - self._last_report >= REPORT_EVERY_S
+        if is_due:
+            self.report()
+        return is_due
+
     @contextmanager
     def boundary(self) -> Iterator[None]:
         """Turns whatever is raised inside into TaskFailed."""
         try:
-            yield
+            with Pulse(self._moved, self._report_if_due):
+                yield
         except TaskFailed:
             raise
         except BaseException as error:  # user code may raise anything, SystemExit and its kin included
@@ -97,12 +130,13 @@ class TaskRun:
             raise self._failure(error) from error
 
     def _failure(self, error: BaseException) -> TaskFailed:
-        where, frames = self._position(), full_traceback(error)
+        where, frames, line = self._position(), full_traceback(error), self.calls.yield_line()
 
         def report(kind: str, message: str, offset: int = where.offset, record: object = where.record) -> FailureReport:
             return FailureReport(
                 kind=kind,
-                message=printable(message),
+                message=cut(printable(message), MESSAGE_CHARACTERS),
+                traceback=line if kind.startswith(("raised", "bad_")) else "",
                 engine_traceback=frames,
                 path=printable(where.path),
                 offset=offset,
@@ -113,16 +147,28 @@ class TaskRun:
             return TaskFailed(report("input", f"input {self._context.input_path} {error}", -1, ""))
         if isinstance(error, BadRecord):
             return UserCodeFailed(report("bad_record", str(error), error.offset, error.record))
-        if isinstance(error, BadKey):
-            return UserCodeFailed(report("bad_key", str(error)))
-        if isinstance(error, BadPair | CannotPickle):
-            return UserCodeFailed(report("bad_record", str(error)))
+        cause = error.__cause__ if isinstance(error, CannotWrite | CannotPickle | CannotUnpickle) else None
+        if cause is not None and has_user_frame(cause.__traceback__):
+            return UserCodeFailed(raised(cause, path=where.path, offset=where.offset, record=where.record, why=str(error)))
+        if said := self._users_fault(error):
+            return UserCodeFailed(report(*said))
         if has_user_frame(error.__traceback__) or isinstance(error, SystemExit):
             return UserCodeFailed(raised(error, path=where.path, offset=where.offset, record=where.record))
-        if isinstance(error, TypeError | ValueError) and (said := _not_pairs(error)):
-            return UserCodeFailed(report("raised", f"{where.method} {said}"))
         kind = "storage" if isinstance(error, OSError | ClusterError) else "engine"
         return TaskFailed(report(kind, one_line(error), -1, ""))
+
+    def _users_fault(self, error: BaseException) -> tuple[str, str] | None:
+        """Kind and message, where the fault is the user's and their code was not running any more when it was found."""
+        called = self.calls
+        if isinstance(error, BadPair) and error.kind == "raised":
+            return "raised", f"{called.method} {error}{called.place()}"
+        if isinstance(error, BadPair | BadKey | CannotWrite | CannotPickle | CannotUnpickle):
+            return "bad_key" if isinstance(error, BadKey) else "bad_record", str(error)
+        if _innermost_file(error) not in _READ_THE_USERS:
+            return None
+        if isinstance(error, ValueError) and "values to unpack" in str(error):
+            return "raised", f"{called.method} yielded something that is not a (key, value) pair: yield key, value{called.place()}"
+        return "raised", f"{one_line(error)}{called.place()}"  # C code of theirs, which leaves no frame: `return map(int, fields)`
 
     def _position(self) -> Position:
         try:
@@ -131,12 +177,12 @@ class TaskRun:
             return Position()
 
 
-def _not_pairs(error: Exception) -> str:
-    """What is wrong with what the user's method gave us, where Python's own words for it came out of our loop."""
-    text = str(error)
-    if "not iterable" in text or "non-iterable" in text:
-        got = text.split("'")[1] + " object" if "'" in text else text.rpartition("iterable ")[2]
-        return f"gave a {got} where (key, value) pairs are wanted: yield them, one by one"
-    if "values to unpack" in text:
-        return "yielded something that is not a (key, value) pair: yield key, value"
-    return ""
+_READ_THE_USERS = frozenset(module.__file__ for module in (map_side, text_output, user_calls))
+"""Files whose loops raise nothing themselves that is not told above: what surfaces there came out of an iterator of the user's."""
+
+
+def _innermost_file(error: BaseException) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace.tb_frame.f_code.co_filename if trace is not None else ""

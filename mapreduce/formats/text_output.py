@@ -7,9 +7,14 @@ from itertools import islice
 from typing import Any
 
 from clusterkit.checksum import crc32c
+from mapreduce.formats.pairs import as_pair
 from mapreduce.storage.api import Writer
 
 FLUSH_BYTES = 1 << 20
+
+
+class CannotWrite(Exception):
+    """A key or value that has no text; the cause is what writing it raised."""
 
 
 class TextOutput:
@@ -22,8 +27,14 @@ class TextOutput:
 
     def write(self, pairs: Iterable[tuple[Any, Any]]) -> None:
         """Takes pairs to their end. An exception leaves those before it written, which does not matter: the attempt has failed."""
-        for key, value in pairs:
-            self._pending += line(key, value)
+        for pair in pairs:
+            if type(pair) is not tuple:
+                pair = as_pair(pair)
+            key, value = pair
+            try:
+                self._pending += line(key, value)
+            except Exception as error:  # whatever a class's __str__ raises
+                raise CannotWrite(_refusal(key, value)) from error
             self.records += 1
             if len(self._pending) >= FLUSH_BYTES:
                 self.flush()
@@ -48,6 +59,18 @@ def line(key: Any, value: Any) -> bytes:
     if type(key) is not bytes and type(value) is not bytes and key is not None and value is not None:
         return f"{key!s}\t{value!s}\n".encode()
     return b"\t".join([_field(item) for item in (key, value) if item is not None]) + b"\n"
+
+
+def _refusal(key: Any, value: Any) -> str:
+    """Which of the two it is, and why."""
+    for name, item in (("key", key), ("value", value)):
+        try:
+            if item is not None:
+                _field(item)
+        except Exception as error:  # as above
+            why = f"{type(error).__qualname__}: {error!s:.500}" if type(error).__module__ == "builtins" else type(error).__qualname__
+            return f"a {name} of type {type(item).__qualname__} cannot be written as text: {why}"
+    return "a pair cannot be written as text"
 
 
 def _field(item: Any) -> bytes:

@@ -4,11 +4,13 @@ job which only works in one piece is found out here. What the job prints goes to
 from __future__ import annotations
 
 import contextlib
+import io
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TextIO
 
 from clusterkit.errors import ClusterError
 from mapreduce.engine.attempt import Progress
@@ -76,7 +78,7 @@ class InlineRunner:
         """One step per task."""
         try:
             output.begin()
-            with contextlib.redirect_stdout(sys.stderr):
+            with _task_streams():
                 job = load_job(record.spec.code, self._archive)
             place = Workplace(job, record.spec, self._source, self._target, work)
             for plan in task_plans(record, output):
@@ -97,7 +99,7 @@ class InlineRunner:
             record.fractions[plan.attempt_id] = progress.fraction
 
         try:
-            with contextlib.redirect_stdout(sys.stderr):
+            with _task_streams():
                 counters, part = run_one(place, plan, on_progress)
         except TaskFailed as failed:
             record.task_failed(plan.attempt_id, failed.report)
@@ -105,6 +107,33 @@ class InlineRunner:
         record.task_done(plan.attempt_id, counters)
         if part is not None:
             output.take(plan.kind, plan.index, part)
+
+
+class _Borrowed(io.TextIOBase):
+    """Writes to this process's standard error; a job that closes it closes no more than this."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        if self.closed:
+            raise ValueError("I/O operation on closed file")
+        return self._stream.write(text)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+
+@contextlib.contextmanager
+def _task_streams() -> Iterator[None]:
+    with contextlib.redirect_stdout(_Borrowed(sys.stderr)), contextlib.redirect_stderr(_Borrowed(sys.stderr)):
+        yield
 
 
 def task_plans(record: JobRecord, output: Output) -> Iterator[TaskPlan]:

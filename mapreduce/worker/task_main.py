@@ -90,7 +90,6 @@ def run_task(sock: socket.socket) -> int:
 def _say_failure(channel: TaskChannel, report: FailureReport, cause: BaseException | None = None) -> None:
     """A service that is away for a while is not the job's fault: such an attempt does not count against it, and is not over at once, so
     that the attempts that follow do not chase each other."""
-    print(_last_words(report), flush=True)  # noqa: T201  (stdout is the attempt's log)
     killed = isinstance(cause, ClusterError) and cause.retryable
     if killed:
         time.sleep(AWAY_PAUSE_S)
@@ -99,6 +98,13 @@ def _say_failure(channel: TaskChannel, report: FailureReport, cause: BaseExcepti
     except UnicodeEncodeError:  # lone surrogates in a user's message
         clean = {name: value.encode("utf-8", "replace").decode() for name, value in _texts(report).items()}
         channel.send(msg.Failing(msgspec.structs.replace(report, **clean), killed))
+    _print(_last_words(report))
+
+
+def _print(text: str) -> None:
+    """To the attempt's log, if the job has left its streams open: what has to be known goes to the worker, whatever they are."""
+    with contextlib.suppress(Exception):
+        print(text, flush=True)  # noqa: T201  (stdout is the attempt's log)
 
 
 def _last_words(report: FailureReport) -> str:
@@ -174,7 +180,7 @@ class _Attempt:
         while not isinstance(verdict, msg.CommitVerdict):
             verdict = self._channel.receive()
         if not verdict.granted:
-            print(f"commit denied: {verdict.reason}", flush=True)  # noqa: T201  (stdout is the attempt's log)
+            _print(f"commit denied: {verdict.reason}")
             self._storage.delete(path)
 
     def _create_part(self, letter: str) -> tuple[str, Writer]:
@@ -227,7 +233,7 @@ class _Attempt:
         status = f"waiting for the namenode: {why}".encode("utf-8", "replace").decode() if why else self._told.status
         if bool(why) != self._waits:
             self._waits = bool(why)
-            print(status if why else "the namenode answers again", flush=True)  # noqa: T201  (stdout is the attempt's log)
+            _print(status if why else "the namenode answers again")
         self._channel.send(msgspec.structs.replace(self._told, status=status))
 
     def _tell_reduce(self, progress: Progress) -> None:

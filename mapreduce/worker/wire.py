@@ -5,14 +5,16 @@ from __future__ import annotations
 import msgspec
 
 from clusterkit.errors import CorruptRecord
+from mapreduce.api.counters import JOB_GROUP, MAX_NAMES, MAX_NAMES_BYTES
 from mapreduce.pb import tracker_pb2 as pb
 from mapreduce.plan.spec import FailureReport
 from mapreduce.worker.core import commands as cmd
 from mapreduce.worker.core import events as ev
 
 MAX_TEXT = 64_000
-MAX_COUNTERS = 10_000
-MAX_COUNTER_NAME_BYTES = 256 << 10
+MAX_COUNTERS = MAX_NAMES + 1_000
+MAX_COUNTER_NAME_BYTES = MAX_NAMES_BYTES + (64 << 10)
+"""What a task may count, and room of their own for the engine's counters."""
 _INT64 = (1 << 63) - 1
 
 
@@ -133,16 +135,17 @@ def _cut(text: str) -> str:
 
 
 def counters_of(totals: dict[str, dict[str, int]]) -> ev.Counters:
-    """Sorted, and within what the wire can carry: Python's integers have no bounds, and neither have its names. A report that is too large
-    to be sent would be tried for ever, and the worker would be taken for dead."""
-    rows = sorted((group, name, max(-_INT64, min(value, _INT64))) for group, names in totals.items() for name, value in names.items())
+    """Sorted, and within what the wire can carry. A task counts within these bounds (api/counters.py); what only says that it is one is cut
+    here, the engine's own counters last: a report too large to be sent would be tried for ever, and the worker taken for dead."""
+    rows = [(group, name, max(-_INT64, min(value, _INT64))) for group, names in totals.items() for name, value in names.items()]
+    rows.sort(key=lambda row: (row[0] != JOB_GROUP, row))
     left, kept = MAX_COUNTER_NAME_BYTES, []
     for group, name, value in rows[:MAX_COUNTERS]:
         left -= len(group.encode()) + len(name.encode())
         if left < 0:
             break
         kept.append((group, name, value))
-    return tuple(kept)
+    return tuple(sorted(kept))
 
 
 def _counters(counters: ev.Counters) -> pb.Counters:

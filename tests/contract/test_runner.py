@@ -169,6 +169,13 @@ def test_what_the_context_says(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("body", "kind", "message"),
     [
+        ("return [(next(iter('')), 1)]", "raised", "RuntimeError: map raised StopIteration"),
+        ("yield 'ab'", "raised", "map gave a str object where a (key, value) pair is wanted"),
+        ("yield 'k', lambda: 1", "bad_record", "a value of type function cannot travel to a reducer"),
+        ("self.counter('c').inc(0.5); yield 'k', 1", "raised", "TypeError: a counter counts whole numbers, not 0.5"),
+        ("import sys; sys.stdout.close(); sys.stderr.close(); 1 / 0", "raised", "ZeroDivisionError: division by zero"),
+        ("raise ValueError('begins' + 'x' * 10_000_000)", "raised", "ValueError: beginsxxx"),
+        ("raise GeneratorExit", "raised", "GeneratorExit"),
         ("yield int(line), 1", "raised", "ValueError: invalid literal for int() with base 10: 'x'"),
         ("raise SystemExit(3)", "exited", "exited with status 3"),
         ("yield [], 1", "bad_key", "a list cannot be a key: keys are"),
@@ -185,6 +192,45 @@ def test_a_job_that_fails_says_why_and_leaves_nothing(bench: Bench, body: str, k
     assert (status["failure"]["path"], status["failure"]["offset"], status["failure"]["record"]) == (path, 0, "x")
     assert status["maps"]["failed_attempts"] == 1
     assert names(bench.directory) == ["in", "job.py", "work"]
+
+
+def test_what_cannot_be_written_is_told_with_its_key(bench: Bench) -> None:
+    job = """
+        from mapreduce import Job
+
+        class Unwritable(Job):
+            def map(self, line: str):
+                yield line, "\\ud800"
+        """
+    status = bench.run(job, bench.file("in", "x\n"))
+    assert status["failure"]["kind"] == "bad_record"
+    assert status["error"].startswith("a value of type str cannot be written as text: UnicodeEncodeError")
+    assert status["failure"]["record"] == "key 'x'"
+
+
+@pytest.mark.parametrize("split_bytes", [0, 4])
+def test_a_value_belongs_to_whoever_is_given_it(bench: Bench, split_bytes: int) -> None:
+    job = """
+        from functools import lru_cache
+        from mapreduce import Job
+
+        @lru_cache
+        def parse(text):
+            return {"n": int(text)}
+
+        class Adds(Job):
+            def map(self, line: str):
+                word, text = line.split()
+                yield word, parse(text)
+
+            def reduce(self, word, values):
+                total = next(values)
+                for value in values:
+                    total["n"] += value["n"]
+                yield word, total["n"]
+        """
+    bench.run(job, bench.file("in", "a 1\nb 1\na 1\nc 1\na 1\nb 1\n"), settings={"reducers": 1, "split_bytes": split_bytes})
+    assert bench.parts() == {"part-r-00000": b"a\t3\nb\t2\nc\t1\n"}
 
 
 def test_an_existing_output_is_refused_unless_it_is_to_be_replaced(bench: Bench) -> None:

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from mapreduce.engine.attempt import Progress
 from mapreduce.engine.failures import TaskFailed, full_traceback, one_line
 from mapreduce.plan.spec import FailureReport
-from mapreduce.runners.local.wire import Failed, Finished, Progressed, encode
+from mapreduce.runners.local.wire import Failed, Finished, Message, Progressed, encode
 from mapreduce.runners.task import TaskPlan, Workplace, run_one
 
 _PR_SET_PDEATHSIG = 1
@@ -71,20 +72,27 @@ def _use_standard_error_only() -> None:
     os.dup2(2, 1)
     with open(os.devnull, "rb") as nothing:
         os.dup2(nothing.fileno(), 0)
-    sys.stdout = sys.stderr
+    for name, fd in (("stdout", 1), ("stderr", 2)):  # a job may close them: the descriptors stay
+        setattr(sys, name, open(fd, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False))  # noqa: SIM115
 
 
 def run_task(place: Workplace, plan: TaskPlan, channel: socket.socket) -> None:
     """The body of a task's process."""
 
+    sending = threading.Lock()  # the pulse's thread tells, too
+
+    def tell(message: Message) -> None:
+        with sending:
+            channel.sendall(encode(message))
+
     def on_progress(progress: Progress) -> None:
-        channel.sendall(encode(Progressed(progress.fraction)))
+        tell(Progressed(progress.fraction))
 
     try:
         counters, part = run_one(place, plan, on_progress)
-        channel.sendall(encode(Finished(counters, part)))
+        tell(Finished(counters, part))
     except TaskFailed as failed:
-        channel.sendall(encode(Failed(failed.report)))
+        tell(Failed(failed.report))
     except Exception as error:  # closing the part file, or an error of ours: told with its traceback
         report = FailureReport(kind="storage", message=one_line(error), engine_traceback=full_traceback(error))
-        channel.sendall(encode(Failed(report)))
+        tell(Failed(report))

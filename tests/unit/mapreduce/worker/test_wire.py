@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from clusterkit.rpc import MAX_MESSAGE_BYTES
+from mapreduce.api.counters import MAX_NAMES, Counters
 from mapreduce.pb import tracker_pb2 as pb
 from mapreduce.worker import wire
 from mapreduce.worker.core import commands as cmd
@@ -23,3 +24,15 @@ def test_an_inventory_of_thousands_of_outputs_can_be_sent() -> None:
     hello = wire.hello_to_pb(cmd.Attend(1, 1, items), pb.WorkerHello(worker_id="w1"))
     assert len(hello.SerializeToString()) < MAX_MESSAGE_BYTES // 8
     assert sum(hello.inventory[0].output.segment_bytes) == 70_000_000
+
+
+def test_the_most_that_a_task_may_count_is_kept_whole_with_the_engines_own() -> None:
+    counters = Counters()
+    for index in range(MAX_NAMES):
+        counters.counter("A group", f"{index:044}").inc((1 << 63) - 1)
+    counters.own("map_input_records").inc(12_000)
+    kept = wire.counters_of(counters.totals())
+    assert len(kept) == MAX_NAMES + 1
+    assert ("job", "map_input_records", 12_000) in kept
+    flood = {"A": {f"{index:044}": 1 for index in range(50_000)}, "job": {"map_input_records": 1}}
+    assert ("job", "map_input_records", 1) in wire.counters_of(flood)
