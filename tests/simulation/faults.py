@@ -1,9 +1,9 @@
 """The fault plan of a seed: made first, as data, then carried out. Each seed draws which kinds of fault exist in it at all (swarm
 testing).
 
-The kinds: a process crashes and starts again; it dies between append and fsync, or after the fsync before it could speak; its fsync
-fails; it stands still; a link is cut in one direction; a process is cut off from all; everything loses power at once; messages are
-lost, doubled, late.
+The kinds: a process crashes and starts again; it dies between append and fsync, or after the fsync before it could speak; its append or
+fsync fails; the disk under its journal fills up for a while; it stands still; a link is cut in one direction; a process is cut off from
+all; everything loses power at once; messages are lost, doubled, late.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from tests.simulation.kernel import MS, SECOND, CoreProcess, Kernel, Process
 
-KINDS = ("crash", "die at append", "die at fsync", "fsync fails", "pause", "cut", "isolate", "power loss")
+KINDS = ("crash", "die at append", "die at fsync", "fsync fails", "append fails", "disk full", "pause", "cut", "isolate", "power loss")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,11 @@ def strike(kernel: Kernel, fault: Fault) -> None:
     elif isinstance(process, CoreProcess) and process.up:
         if fault.kind == "fsync fails":
             process.journal.fail_next_sync = True
+        elif fault.kind == "append fails":
+            process.journal.fail_next_append = True
+        elif fault.kind == "disk full":
+            process.set_full(True)
+            return kernel.after(fault.length_us, lambda: process.set_full(False))
         else:
             process.die_at(fault.kind.removeprefix("die at "))
         kernel.after(fault.length_us + SECOND, process.start)
@@ -93,6 +98,7 @@ def heal(kernel: Kernel) -> None:
         process = kernel.processes[name]
         process.die_at("")
         if isinstance(process, CoreProcess):
-            process.journal.fail_next_sync = False
+            process.journal.fail_next_sync = process.journal.fail_next_append = False
+            process.set_full(False)
         process.resume()
         process.start()

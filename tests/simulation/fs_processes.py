@@ -25,10 +25,13 @@ from minihdfs.namenode.core.namesystem import Namesystem
 from minihdfs.namenode.core.options import Options
 from minihdfs.namenode.edit_codec import CODEC
 from minihdfs.namenode.store_memory import MemoryStore
-from tests.simulation.kernel import MS, SECOND, CoreProcess, Kernel
+from tests.simulation.kernel import MS, SECOND, CoreProcess, DiskJournal, Kernel
 
 NAMENODE = "nn"
 AGENT_CODEC = Codec([Edit, agent_events.EpochSeen, agent_events.ClusterAdopted])
+
+ORDER_LIFE_US = 4 * SECOND
+"""An order that a namenode sent has been carried out, or will never be, after so long: slow messages, slow disks."""
 
 Token = tuple[str, int, int]
 """Who asks: process, incarnation, call. The answer goes back with it and is dropped when the asker has restarted since."""
@@ -62,6 +65,7 @@ class NamenodeProcess(CoreProcess):
         self._flushes = self._rng.random() < 0.7
         self.store = MemoryStore()
         self.epochs = 0
+        self._full = False
         self.core: Namesystem
 
     def boot(self) -> None:
@@ -70,7 +74,21 @@ class NamenodeProcess(CoreProcess):
         self.driver = kind(self.core, self.journal, CODEC, self._deliver, self.clock, durable=self._made_durable)
         self.driver.replay(self.core.txid)
         self.epochs += 1  # the coordinator's: it rises whatever happens here
+        self.journal.is_full = False
         self.turn(events.LeadershipGained(self.epochs))
+        self._tell_of_space()
+
+    def set_full(self, full: bool) -> None:
+        self._full = full
+        if self.up:
+            self.guarded(self._tell_of_space)
+
+    def _tell_of_space(self) -> None:
+        """The core is told, and from then on it decides nothing that has to be written. (Room for a term's first edits is kept.)"""
+        if self._full or self.journal.is_full:
+            self.journal.is_full = False
+            self.turn(events.StoreSpaceChanged("the disk is full" if self._full else ""))
+            self.journal.is_full = self._full
 
     def receive(self, source: str, message: Any) -> None:
         self.turn(message)
@@ -78,6 +96,11 @@ class NamenodeProcess(CoreProcess):
             self._look()
 
     def _deliver(self, send: Send) -> None:
+        for order in getattr(send.message, "orders", ()):
+            if isinstance(order, commands.Invalidate):
+                target = self.kernel.processes[send.to[0]]
+                assert isinstance(target, DatanodeProcess)
+                target.doom(order.blocks, send.to[1])
         self.send(send.to[0], (send.to, send.message))
 
     def _made_durable(self, _edits: list[Edit]) -> None:
@@ -110,6 +133,30 @@ class DatanodeProcess(CoreProcess):
         self._guard = guard
         self._rng = kernel.stream(f"{name}/work")
         self.disk: dict[int, Replica] = {}
+        self._doomed: dict[int, int] = {}
+
+    def doom(self, blocks: tuple[BlockRef, ...], incarnation: int) -> None:
+        """An order to delete these is on its way to this incarnation: until it has been carried out or lost, they count as gone."""
+        if incarnation == self.incarnation:
+            self._doomed |= {block.id: self.kernel.now_us + ORDER_LIFE_US for block in blocks}
+
+    def is_doomed(self, block_id: int) -> bool:
+        return block_id in self._doomed and (self.paused or self.kernel.now_us < self._doomed[block_id])
+
+    def resume(self) -> None:
+        if self.paused:
+            self._doomed = dict.fromkeys(self._doomed, self.kernel.now_us + ORDER_LIFE_US)
+        super().resume()
+
+    def lose_memory(self) -> None:
+        super().lose_memory()
+        self._doomed.clear()
+
+    def lose_disk(self) -> None:
+        """While it is down. Who it is and the epoch it has seen may be lost with the replicas."""
+        self.disk.clear()
+        if self._rng.random() < 0.5:
+            self.journal = DiskJournal(self)
 
     def boot(self) -> None:
         agent = Agent(self._options, random.Random(self._rng.random()))

@@ -16,6 +16,7 @@ from minihdfs.namenode.core.namesystem import Namesystem
 from minihdfs.namenode.core.options import Options
 from minihdfs.namenode.edit_codec import CODEC
 from tests.simulation.fs_clients import Client
+from tests.simulation.fs_disks import Disks
 from tests.simulation.fs_processes import NAMENODE, DatanodeProcess, NamenodeProcess, Replica
 from tests.simulation.kernel import MS, SECOND, Kernel, Violation
 
@@ -39,26 +40,23 @@ class FileSystemWorld:
         self.datanodes = [
             DatanodeProcess(kernel, f"dn{i}", f"/r{i % 2}", full_reports=reports, guard=self._guard) for i in range(1, count + 1)
         ]  # fmt: skip
-        self._rots = rng.random() < 0.4
-        least = 2 if self._rots else 1
-        self.clients = [Client(kernel, f"c{i}", self.winners, least) for i in range(1, rng.randrange(1, 4) + 1)]
+        self._disks = Disks(kernel, self.options, self.namenode, self.datanodes)
+        self.clients = [Client(kernel, f"c{i}", self.winners, self._disks.least_replication) for i in range(1, rng.randrange(1, 4) + 1)]
         self._swallows = rng.choice((0.0, 0.0, 0.02, 0.1))
         self._known_bad: dict[tuple[int, str, int], Replica] = {}
-        self._healing = False
 
     def start(self) -> None:
         for process in (self.namenode, *self.datanodes, *self.clients):
             process.start()
         if self._swallows:
             self._kernel.network.filter = self._swallow
-        if self._rots:
-            self._kernel.after(self._rng.randrange(SECOND, 4 * SECOND), self._rot)
+        self._disks.start()
 
     def targets(self) -> list[str]:
         return [NAMENODE, NAMENODE, *(node.name for node in self.datanodes)]
 
     def heal(self) -> None:
-        self._healing = True
+        self._disks.heal()
         for client in self.clients:
             client.finishing = True
 
@@ -71,31 +69,6 @@ class FileSystemWorld:
             self.namenode.send(source, (message.reply_to, ReportTaken(self.namenode.core.epoch)))
             return None
         return message
-
-    def _rot(self) -> None:
-        """A bit flips in one replica. Only where another good one stays even if the namenode, unaware, trims to the wanted number."""
-        candidates = [
-            (node, block_id)
-            for node in self.datanodes
-            for block_id in sorted(node.disk)
-            if not node.disk[block_id].bad and self._may_rot(block_id) and not self._is_suspect(block_id, node.name)
-        ]
-        if self._healing:
-            return
-        if candidates:
-            node, block_id = self._rng.choice(candidates)
-            self._kernel.note(f"{node.name} rots {block_id}")
-            node.disk[block_id].bad = True
-        self._kernel.after(self._rng.randrange(SECOND, 4 * SECOND), self._rot)
-
-    def _may_rot(self, block_id: int) -> bool:
-        block = self.namenode.core.rooms.blocks.get(block_id)
-        copies = [node.disk[block_id] for node in self.datanodes if block_id in node.disk]
-        return block is not None and block.replication > 1 and len(copies) > 1 and not any(copy.bad for copy in copies)
-
-    def _is_suspect(self, block_id: int, datanode: str) -> bool:
-        """Mended, but the news is under way: the namenode could not tell a second flip from the one it knows of."""
-        return datanode in self.namenode.core.rooms.blocks.bad.get(block_id, ())
 
     # ── promises ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -84,6 +84,7 @@ class Process:
         self.paused = False
         self._held: list[tuple[int, Callable[[], None]]] = []
         self._die_at = ""
+        self._down_until_us = 0
         kernel.processes[name] = self
 
     # what a world writes
@@ -101,7 +102,9 @@ class Process:
     # what faults do
 
     def start(self) -> None:
-        if not self.up:
+        if not self.up and self.kernel.now_us < self._down_until_us:
+            self.kernel.after(self._down_until_us - self.kernel.now_us, self.start)
+        elif not self.up:
             self.up = True
             self.incarnation += 1
             self.kernel.note(f"{self.name} starts")
@@ -114,6 +117,10 @@ class Process:
             self._held.clear()
             self._die_at = ""
             self.lose_memory()
+
+    def keep_down(self, length_us: int) -> None:
+        """What is down stays down at least so long, whoever starts it."""
+        self._down_until_us = max(self._down_until_us, self.kernel.now_us + length_us)
 
     def pause(self) -> None:
         """Stands still: nothing of it happens until `resume`, then everything that came meanwhile, in order."""
@@ -216,11 +223,19 @@ class DiskJournal:
         self.durable: list[JournalRecord] = []
         self._pending: list[JournalRecord] = []
         self.fail_next_sync = False
+        self.fail_next_append = False
+        self.is_full = False
 
     def read(self, after_txid: int = 0) -> Iterator[JournalRecord]:
         yield from [record for record in self.durable if record.txid > after_txid]
 
     def append(self, records: Sequence[JournalRecord]) -> None:
+        if self.is_full:
+            raise Violation(f"{self._owner.name} decided {records[0]} although it was told that its disk has no room")
+        if self.fail_next_append:
+            self.fail_next_append = False
+            self._pending += records[: self._rng.randrange(len(records) + 1)]
+            raise OSError("append failed")
         for record in records:
             if record.txid != self.last_txid() + 1:
                 raise Violation(f"{self._owner.name}: the journal got txid {record.txid} after {self.last_txid()}")
@@ -253,11 +268,16 @@ class DiskJournal:
 
 
 class ProcessClock:
-    """A process's view of time: its monotonic clock starts anywhere, its wall clock is off."""
+    """A process's view of time: its monotonic clock starts anywhere, its wall clock is off by up to a day."""
 
     def __init__(self, kernel: Kernel, rng: random.Random) -> None:
-        self._kernel = kernel
-        self._mono, self._wall = rng.randrange(SECOND, 1_000 * SECOND), rng.randrange(-3600, 3600) * SECOND
+        self._kernel, self._rng = kernel, rng
+        self._mono = rng.randrange(SECOND, 1_000 * SECOND)
+        self.set_wall()
+
+    def set_wall(self) -> None:
+        """Somebody sets the wall clock (or another machine goes on with this one's work)."""
+        self._wall = self._rng.randrange(-86_400, 86_400) * SECOND
 
     def now(self) -> Instant:
         return Instant(self._kernel.now_us + self._mono, EPOCH_WALL_US + self._kernel.now_us + self._wall)
@@ -282,10 +302,15 @@ class CoreProcess(Process):
     def lose_memory(self) -> None:
         self._wakes_at = None
         self.journal.crash()
+        if self.kernel.stream(f"{self.name}/wall/{self.incarnation}").random() < 0.3:
+            self.clock.set_wall()
 
     def turn(self, *events: Event) -> None:
         self.driver.turn(events)
         self._arm()
+
+    def set_full(self, full: bool) -> None:
+        """The disk under the journal has no room any more, or has again. Worlds whose core is told of it override this."""
 
     def _arm(self) -> None:
         deadline = self.driver.core.next_deadline()

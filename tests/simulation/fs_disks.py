@@ -1,0 +1,127 @@
+"""What happens to the datanodes' disks in the simulator: bits rot, and whole disks are lost, under a ledger of what may be lost at all.
+
+A fault may only strike where a file system that makes no mistake keeps every acknowledged byte. So a disk is lost only when each of its
+blocks has another good replica that no deletion under way is about to take (*doomed*), and when the namenode, wrong as its knowledge may
+be for as long as a silent datanode counts as there, cannot rightly decide to delete that one: either more than one replica is wanted, and
+no other disk was lost just before, or every other holder is down and stays down until the namenode must know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from minihdfs.namenode.core.options import Options
+from tests.simulation.fs_processes import DatanodeProcess, NamenodeProcess
+from tests.simulation.kernel import MS, SECOND, Kernel
+
+BETWEEN_LOSSES_US = 8 * SECOND
+
+
+class Disks:
+    def __init__(self, kernel: Kernel, options: Options, namenode: NamenodeProcess, datanodes: list[DatanodeProcess]) -> None:
+        self._kernel, self._options, self._namenode, self._nodes = kernel, options, namenode, datanodes
+        self._rng = kernel.stream("disks")
+        kinds = self._rng.random()
+        self.rots, self.is_lost = kinds < 0.35, 0.3 < kinds < 0.75
+        """Swarm: some seeds rot, some lose disks, a few do both, some have neither."""
+        self._last_loss_us = -BETWEEN_LOSSES_US
+        self._over = False
+
+    @property
+    def least_replication(self) -> int:
+        """What setReplication asks for at least. With bits rotting it is 2: trimming to one replica may keep one whose bad bytes nobody has
+        met yet, and no system could do better."""
+        return 2 if self.rots else 1
+
+    def start(self) -> None:
+        if self.rots:
+            self._again(self._rot, SECOND, 4 * SECOND)
+        if self.is_lost:
+            self._again(self._lose, SECOND, 6 * SECOND)
+
+    def heal(self) -> None:
+        self._over = True
+
+    def _again(self, act: Callable[[], int], least_us: int, most_us: int) -> None:
+        def strike() -> None:
+            if not self._over:
+                soon = act()
+                self._again(act, soon or least_us, soon * 2 or most_us)
+
+        self._kernel.after(self._rng.randrange(least_us, most_us), strike)
+
+    # ── rot ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _rot(self) -> int:
+        """A bit flips in one replica. Only where another good one stays even if the namenode, unaware, trims to the wanted number."""
+        candidates = [
+            (node, block_id)
+            for node in self._nodes
+            for block_id in sorted(node.disk)
+            if not node.disk[block_id].bad and self._may_rot(block_id) and not self._is_suspect(block_id, node.name)
+        ]
+        if candidates and self._kernel.now_us - self._last_loss_us > BETWEEN_LOSSES_US:
+            node, block_id = self._rng.choice(candidates)
+            self._kernel.note(f"{node.name} rots {block_id}")
+            node.disk[block_id].bad = True
+            self._last_loss_us = max(self._last_loss_us, self._kernel.now_us - BETWEEN_LOSSES_US // 2)
+        return 0
+
+    def _may_rot(self, block_id: int) -> bool:
+        block = self._namenode.core.rooms.blocks.get(block_id)
+        copies = [node.disk[block_id] for node in self._nodes if block_id in node.disk and not node.is_doomed(block_id)]
+        anywhere = [node.disk[block_id] for node in self._nodes if block_id in node.disk]
+        return block is not None and block.replication > 1 and len(copies) > 1 and not any(copy.bad for copy in anywhere)
+
+    def _is_suspect(self, block_id: int, datanode: str) -> bool:
+        """Mended, but the news is under way: the namenode could not tell a second flip from the one it knows of."""
+        return datanode in self._namenode.core.rooms.blocks.bad.get(block_id, ())
+
+    # ── loss ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _lose(self) -> int:
+        """A disk is replaced by an empty one: after a while, or (somebody was quick, or a mount is missing) at once."""
+        candidates = [node for node in self._nodes if node.disk and self._may_lose(node)]
+        if not candidates:
+            return 100 * MS
+        node = self._rng.choice(candidates)
+        self._kernel.note(f"{node.name} loses its disk with {sorted(node.disk)}")
+        for other in self._only_down(node):
+            other.keep_down(self._options.dead_after_us + 2 * SECOND)
+        node.crash()
+        node.lose_disk()
+        self._last_loss_us = self._kernel.now_us
+        if self._rng.random() < 0.3 and not self._only_down(node):
+            node.start()
+        else:
+            self._kernel.after(self._rng.randrange(SECOND, 10 * SECOND), node.start)
+        return 0
+
+    def _may_lose(self, node: DatanodeProcess) -> bool:
+        recent = self._kernel.now_us - self._last_loss_us < BETWEEN_LOSSES_US
+        return all(self._may_lose_replica(node, block_id, recent) for block_id in node.disk)
+
+    def _may_lose_replica(self, node: DatanodeProcess, block_id: int, recent: bool) -> bool:
+        block = self._namenode.core.rooms.blocks.get(block_id)
+        if block is None:
+            return True
+        held = node.disk[block_id]
+        others = self._others(node, block_id)
+        safe = [one for one in others if not one.is_doomed(block_id) and not one.disk[block_id].bad and one.disk[block_id].ref == held.ref]
+        if held.bad or not safe:
+            return False
+        if block.replication > 1 and not recent:
+            return not any(one.disk[block_id].bad for one in others)
+        return not any(one.up for one in others)
+
+    def _others(self, node: DatanodeProcess, block_id: int) -> list[DatanodeProcess]:
+        return [one for one in self._nodes if one is not node and block_id in one.disk]
+
+    def _only_down(self, node: DatanodeProcess) -> list[DatanodeProcess]:
+        """Holders whose replicas are all that is left of a block of this node, and which are down."""
+        down: list[DatanodeProcess] = []
+        for block_id in sorted(node.disk):
+            others = self._others(node, block_id)
+            if not any(one.up for one in others):
+                down += [one for one in others if one not in down]
+        return down
