@@ -121,6 +121,7 @@ class FsStats:
     blocks: int = 0
     safe_mode: bool = False
     pending_deletion_blocks: int = 0
+    blocks_in_future: int = 0  # ids or stamps that this namespace never gave: is it an older copy?
 
 
 @dataclass(frozen=True, slots=True)

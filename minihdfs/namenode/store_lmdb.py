@@ -26,6 +26,7 @@ from minihdfs.namenode.core.overlay import Batch
 from minihdfs.namenode.core.records import (
     ANSWERED,
     BLOCK,
+    DATANODE,
     DENTRY,
     DETACHED,
     INODE,
@@ -210,7 +211,7 @@ def _key(table: str, key: Any) -> bytes:
         return _ID.pack(key[0]) + key[1].encode()  # type: ignore[no-any-return]
     if table == RETRY:
         return bytes(key[0]) + _CALL.pack(key[1])
-    return _ID.pack(key)
+    return key.encode() if table == DATANODE else _ID.pack(key)
 
 
 def _unkey(table: str, data: bytes) -> Any:
@@ -218,7 +219,7 @@ def _unkey(table: str, data: bytes) -> Any:
         return _ID.unpack(data[:8])[0], data[8:].decode()
     if table == RETRY:
         return data[:-8], _CALL.unpack(data[-8:])[0]
-    return _ID.unpack(data)[0]
+    return data.decode() if table == DATANODE else _ID.unpack(data)[0]
 
 
 def _value(table: str, record: Any) -> bytes:
@@ -226,7 +227,7 @@ def _value(table: str, record: Any) -> bytes:
         return _ID.pack(record)
     if table == LEASE:
         return record.encode()  # type: ignore[no-any-return]
-    return b"" if table == DETACHED else _encode(record)
+    return b"" if table in (DETACHED, DATANODE) else _encode(record)
 
 
 def _record(table: str, data: bytes) -> Any:

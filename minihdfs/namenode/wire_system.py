@@ -35,7 +35,7 @@ def _stats(stats: FsStats, _request: Any, _facts: Facts) -> Message:
         corrupt_blocks=stats.corrupt_blocks,
         missing_blocks=stats.missing_blocks,
         missing_repl_one_blocks=0,
-        blocks_in_future=0,
+        blocks_in_future=stats.blocks_in_future,
         pending_deletion_blocks=stats.pending_deletion_blocks,
     )
 
@@ -46,7 +46,7 @@ def _replicated_stats(stats: FsStats, _request: Any, _facts: Facts) -> Message:
         corrupt_blocks=stats.corrupt_blocks,
         missing_blocks=stats.missing_blocks,
         missing_repl_one_blocks=0,
-        blocks_in_future=0,
+        blocks_in_future=stats.blocks_in_future,
         pending_deletion_blocks=stats.pending_deletion_blocks,
     )
 

@@ -59,7 +59,7 @@ def block_added(rooms: Rooms, op: edits.BlockAdded, at_us: int) -> None:
     inode = rooms.namespace.require(op.inode_id)
     if inode.blocks:
         rooms.blocks.complete(inode.blocks[-1])
-    rooms.last_block_id, rooms.last_stamp = max(rooms.last_block_id, op.block_id), max(rooms.last_stamp, op.stamp)
+    rooms.given.gave(op.block_id, op.stamp)
     rooms.blocks.add(Block(op.block_id, op.inode_id, op.stamp, 0, BUILDING, inode.replication))
     rooms.namespace.put(inode._replace(blocks=(*inode.blocks, op.block_id)))
 
@@ -75,7 +75,7 @@ def block_length_noted(rooms: Rooms, op: edits.BlockLengthNoted, at_us: int) -> 
 
 
 def pipeline_updated(rooms: Rooms, op: edits.PipelineUpdated, at_us: int) -> None:
-    rooms.last_stamp = max(rooms.last_stamp, op.stamp)
+    rooms.given.gave(0, op.stamp)
     _lengthen(rooms, op.inode_id, op.block_id, max(op.length, rooms.blocks.require(op.block_id).length))
     rooms.blocks.restamp(op.block_id, op.stamp, op.length)
 
@@ -146,7 +146,19 @@ def replication_set(rooms: Rooms, op: edits.ReplicationSet, at_us: int) -> None:
 
 
 def stamp_allocated(rooms: Rooms, op: edits.StampAllocated, at_us: int) -> None:
-    rooms.last_stamp = max(rooms.last_stamp, op.stamp)
+    rooms.given.gave(0, op.stamp)
+
+
+def ids_skipped(rooms: Rooms, op: edits.IdsSkipped, at_us: int) -> None:
+    rooms.given.skip(op.block_id, op.stamp)
+
+
+def datanode_met(rooms: Rooms, op: edits.DatanodeMet, at_us: int) -> None:
+    if op.forgotten:
+        rooms.overlay.datanode.remove(op.forgotten)
+        rooms.datanodes.forget(op.forgotten)
+    rooms.overlay.datanode.put(op.uuid, True)
+    rooms.datanodes.meet(op.uuid)
 
 
 def _lengthen(rooms: Rooms, inode_id: int, block_id: int, length: int) -> None:
@@ -199,4 +211,6 @@ APPLIERS: dict[type, Callable[[Rooms, Any, int], None]] = {
     edits.ReplicationSet: replication_set,
     edits.StampAllocated: stamp_allocated,
     edits.PipelineUpdated: pipeline_updated,
+    edits.IdsSkipped: ids_skipped,
+    edits.DatanodeMet: datanode_met,
 }

@@ -26,6 +26,8 @@ class Blocks:
         self.sound: dict[int, tuple[str, ...]] = {}
         self.building: dict[int, dict[str, BlockRef]] = {}
         self.bad: dict[int, dict[str, BlockRef]] = {}
+        self.future: dict[int, dict[str, BlockRef]] = {}
+        """Replicas with an id or stamp that this namespace never gave, of blocks it does not know: they are left alone."""
         self.pipelines: dict[int, tuple[str, ...]] = {}
         """Where an open block is being written, as last told: the locations a reader of an open file is given."""
         self.held: dict[str, dict[int, None]] = {}
@@ -135,6 +137,14 @@ class Blocks:
         replicas = self.building.get(block_id)
         if replicas is not None and replicas.pop(uuid, None) is not None and not replicas:
             del self.building[block_id]
+        replicas = self.future.get(block_id)
+        if replicas is not None and replicas.pop(uuid, None) is not None and not replicas:
+            del self.future[block_id]
+
+    def held_in_future(self, uuid: str, ref: BlockRef) -> None:
+        self.lost(uuid, ref.id)
+        self.future.setdefault(ref.id, {})[uuid] = ref
+        self.held.setdefault(uuid, {})[ref.id] = None
 
     def held_bad(self, uuid: str, ref: BlockRef) -> str:
         """A datanode says that it holds this replica and that it has wrong bytes. Returns BAD, IS_BUILDING (nothing of it counts before

@@ -70,7 +70,8 @@ class Datanode:
     def uuid(self) -> str:
         return self.address.uuid
 
-    def is_deleting(self, block_id: int, stamp: int) -> bool:
+    def is_deleting(self, block_id: int, stamp: int = 0) -> bool:
+        """The replica with this stamp, or any."""
         deletion = self.wishes.get(block_id) or self.ordered.get(block_id)
         return deletion is not None and deletion.ref.stamp >= stamp
 
@@ -91,9 +92,14 @@ class Datanode:
 
 
 class Datanodes:
-    def __init__(self, options: Options, rng: random.Random) -> None:
+    def __init__(self, options: Options, rng: random.Random, known: Iterable[str] = ()) -> None:
+        """`known`: the uuids of all that have ever registered, as far as is remembered."""
         self._options, self._rng = options, rng
         self.by_uuid: dict[str, Datanode] = {}
+        self.known: dict[str, None] = dict.fromkeys(known)
+        self.awaited: dict[str, None] = dict(self.known)
+        """Those of them that have not reported in full to this namenode."""
+        self.have_reported = False
         self._registrations = 0
 
     def register(self, address: DatanodeAddress, usage: DatanodeUsage, epoch: int, now: Instant) -> Datanode:
@@ -105,6 +111,27 @@ class Datanodes:
             node.sending, node.receiving = old.sending, old.receiving
         self.by_uuid[address.uuid] = node
         return node
+
+    # ── durable: called by `appliers` only ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def meet(self, uuid: str) -> None:
+        self.known[uuid] = self.awaited[uuid] = None
+
+    def forget(self, uuid: str) -> None:
+        self.known.pop(uuid, None)
+        self.awaited.pop(uuid, None)
+
+    # ── soft ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def to_forget(self) -> str | None:
+        """Whom to forget for one more: "" while there is room, None when all that are known are here."""
+        if len(self.known) < self._options.datanodes_max:
+            return ""
+        return next((uuid for uuid in self.known if uuid not in self.by_uuid), None)
+
+    def has_reported(self, node: Datanode) -> None:
+        node.reported = self.have_reported = True
+        self.awaited.pop(node.uuid, None)
 
     def get(self, uuid: str) -> Datanode | None:
         return self.by_uuid.get(uuid)

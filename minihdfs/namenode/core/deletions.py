@@ -1,7 +1,8 @@
 """Which replicas datanodes are to delete. A deletion is a wish until it is ordered, and whether it may be done is asked each time the
 order leaves, the repetitions too: what was true when it was decided (others hold the block) may not be true any more.
 
-A replica of a block that is gone from the namespace may always go: ids never come back. An *excess* replica may go only while as many
+A replica of a block that is gone from the namespace may always go: ids never come back. One that this namespace cannot know, by its id or
+stamp, may never go (`given`). An *excess* replica may go only while as many
 others as the block should have stay, an outdated or unfinished one only while one other stays. To stay is to be a sound replica on a
 datanode that lives, was heard of, has reported in full, and is not to delete it.
 
@@ -23,6 +24,7 @@ from minihdfs.model import BlockRef, DatanodeAddress
 from minihdfs.namenode.core.blocks import Blocks
 from minihdfs.namenode.core.commands import Invalidate, Order, Repair
 from minihdfs.namenode.core.datanodes import Datanode, Datanodes, Deletion
+from minihdfs.namenode.core.given import Given
 from minihdfs.namenode.core.options import Options
 from minihdfs.namenode.core.records import COMPLETE, Block
 
@@ -31,8 +33,8 @@ ORDERED_MAX = 1_000
 
 
 class Deletions:
-    def __init__(self, options: Options, blocks: Blocks, datanodes: Datanodes) -> None:
-        self._options, self._blocks, self._datanodes = options, blocks, datanodes
+    def __init__(self, options: Options, given: Given, blocks: Blocks, datanodes: Datanodes) -> None:
+        self._options, self._given, self._blocks, self._datanodes = options, given, blocks, datanodes
 
     def staying(self, block: Block, now: Instant, *, without: str = "") -> list[Datanode]:
         """Datanodes whose sound replica of it is sure to stay, leaving one of them out of account."""
@@ -40,6 +42,8 @@ class Deletions:
         return [node for node in nodes if self._datanodes.is_sure(node, now) and not node.is_deleting(block.id, block.stamp)]
 
     def may_go(self, node: Datanode, deletion: Deletion, now: Instant) -> bool:
+        if self._given.never(deletion.ref):
+            return False
         block = self._blocks.get(deletion.ref.id)
         if block is None:
             return True

@@ -164,7 +164,24 @@ class PipelineUpdated:
     length: int
 
 
+@dataclass(frozen=True, slots=True)
+class IdsSkipped:
+    """Datanodes hold replicas with ids and stamps up to these, and this namespace did not give them: they are never given."""
+
+    block_id: int
+    stamp: int
+
+
+@dataclass(frozen=True, slots=True)
+class DatanodeMet:
+    """It registered for the first time: a safe mode waits for it. `forgotten` ("" = none) makes room for it."""
+
+    uuid: str
+    forgotten: str
+
+
 OPS: tuple[type, ...] = (
     RootMade, LeadershipTaken, DirectoryMade, FileCreated, BlockAdded, BlockCommitted, BlockDropped, BlockLengthNoted, FileClosed, Renamed,
     RenamedMany, Published, Deleted, Reclaimed, PermissionSet, OwnerSet, TimesSet, ReplicationSet, StampAllocated, PipelineUpdated,
+    IdsSkipped, DatanodeMet,
 )  # fmt: skip

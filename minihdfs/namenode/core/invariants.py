@@ -74,9 +74,9 @@ def check_replicas(rooms: Rooms, blocks: dict[int, Block]) -> None:
     """The map of replicas agrees with itself and with the incremental counts."""
     soft = rooms.blocks
     held: dict[str, set[int]] = {}
-    for kind in (soft.sound, soft.building, soft.bad):
+    for kind in (soft.sound, soft.building, soft.bad, soft.future):
         for block_id, by_datanode in kind.items():
-            assert block_id in blocks, f"a replica of block {block_id} is known, which does not exist"
+            assert (block_id in blocks) != (kind is soft.future), f"a replica of block {block_id} is known, which does not exist"
             assert by_datanode, f"block {block_id} is known to have no replicas"
             for uuid in by_datanode:
                 assert block_id not in held.setdefault(uuid, set()), f"block {block_id} stands twice for {uuid}"

@@ -38,6 +38,9 @@ class Monitor:
         if late > rooms.options.heartbeat_us:
             rooms.datanodes.credit(late)
             rooms.leases.credit(late)
+            rooms.parking.credit(late)
+            rooms.replication.credit(late)
+            rooms.safemode.credit(late)
             self._due_us = rooms.now.mono_us
 
     def run(self) -> None:
@@ -46,10 +49,12 @@ class Monitor:
         self._looked_us = self._rooms.now.mono_us
         self._due_us = self._looked_us + self._interval_us
         self._bury()
-        if not self._rooms.safemode.on:
+        rooms = self._rooms
+        rooms.safemode.look(rooms.now)
+        if not rooms.safemode.on and rooms.now.mono_us - rooms.safemode.left_us >= rooms.options.settle_us:
+            rooms.replication.run(rooms.now)
+        if rooms.safemode.may_edit:
             self._expire_leases()
-            if self._rooms.now.mono_us - self._rooms.safemode.left_us >= self._rooms.options.settle_us:
-                self._rooms.replication.run(self._rooms.now)
             self._reclaim_soon()
 
     def _bury(self) -> None:
@@ -97,14 +102,15 @@ class Burial:
 
 
 class Reclaim:
-    """Frees deleted trees: some children of one detached directory per slice. Stops in safe mode; the monitor starts it again."""
+    """Frees deleted trees: some children of one detached directory per slice. Stops while nothing may be edited; the monitor starts it
+    again."""
 
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
 
     def __call__(self) -> bool:
         rooms = self._rooms
-        if rooms.safemode.on or not rooms.namespace.detached:
+        if not rooms.safemode.may_edit or not rooms.namespace.detached:
             rooms.reclaiming = False
             return True
         directory_id = next(iter(rooms.namespace.detached))

@@ -148,6 +148,8 @@ class Namesystem:
             self.flushed(event.txid)
         elif kind is events.StoreSpaceChanged:
             rooms.safemode.no_space = event.reason
+            if rooms.leading:
+                reports.skip_ids(rooms)
         else:
             raise TypeError(f"the namenode knows no event {kind.__name__}")
         if not rooms.safemode.on and rooms.parking.is_awaited(SAFE_MODE_ENDS):

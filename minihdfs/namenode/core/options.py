@@ -39,6 +39,13 @@ class Options:
     settle_us: int = 3 * _SECOND
     """No re-replication this long after safe mode ends or a block is completed: the reports are on their way."""
 
+    safemode_quiet_us: int = 30 * _SECOND
+    """Safe mode ends although blocks are missing when no datanode has reported anything new for this long."""
+    safemode_longest_us: int = 600 * _SECOND
+    deletions_barred_us: int = 3600 * _SECOND
+    """How long datanodes delete nothing after a safe mode that ended with blocks missing."""
+    datanodes_max: int = 10_000
+
     listing_page: int = 1_000
     step_records: int = 10_000
     """Records one step may touch; longer work continues in later steps."""

@@ -16,7 +16,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from minihdfs.namenode.core.records import ANSWERED, BLOCK, DENTRY, DETACHED, INODE, LEASE, RETRY, TABLES, Block, Counters, Inode
+from minihdfs.namenode.core.records import (
+    ANSWERED,
+    BLOCK,
+    DATANODE,
+    DENTRY,
+    DETACHED,
+    INODE,
+    LEASE,
+    RETRY,
+    TABLES,
+    Block,
+    Counters,
+    Inode,
+)
 
 _MISSING: Any = object()
 
@@ -191,7 +204,7 @@ class Dentries(Table):
 class Overlay:
     """All tables. `counters` lives with the namesystem and joins at `freeze`."""
 
-    __slots__ = ("_in_flight", "answered", "block", "dentry", "detached", "inode", "lease", "retry", "store", "tables")
+    __slots__ = ("_in_flight", "answered", "block", "datanode", "dentry", "detached", "inode", "lease", "retry", "store", "tables")
 
     def __init__(self, store: Store, cached_max: int) -> None:
         self.store = store
@@ -199,7 +212,10 @@ class Overlay:
         self.inode, self.block = Table(INODE, store, cached_max), Table(BLOCK, store, cached_max)
         self.retry, self.answered = Table(RETRY, store, cached_max), Queue(ANSWERED, store, 0)
         self.lease, self.detached = Table(LEASE, store, 0), Table(DETACHED, store, 0)
-        self.tables: tuple[Table, ...] = (self.dentry, self.inode, self.block, self.retry, self.answered, self.lease, self.detached)
+        self.datanode = Table(DATANODE, store, 0)
+        self.tables: tuple[Table, ...] = (
+            self.dentry, self.inode, self.block, self.retry, self.answered, self.lease, self.detached, self.datanode,
+        )  # fmt: skip
         assert tuple(table.name for table in self.tables) == TABLES
         self._in_flight: int | None = None
 

@@ -38,12 +38,19 @@ class Parking:
         self._waiting: dict[int, list[Parked]] = {}
         self._deadlines: list[tuple[int, int, Parked]] = []
         self._number = 0
+        self._credited_us = 0
+        """What this process slept through: deadlines are kept without it."""
+
+    def credit(self, pause_us: int) -> None:
+        """This process was paused: what is waited for could not come meanwhile."""
+        self._credited_us += pause_us
 
     def __len__(self) -> int:
         return sum(len(waiting) for waiting in self._waiting.values())
 
     def add(self, event: Event, waits: Waits, deadline_us: int) -> None:
         self._number += 1
+        deadline_us -= self._credited_us
         parked = Parked(deadline_us, self._number, waits.awaited, event, waits.late)
         self._waiting.setdefault(waits.awaited, []).append(parked)
         heapq.heappush(self._deadlines, (deadline_us, self._number, parked))
@@ -53,12 +60,12 @@ class Parking:
 
     def take(self, awaited: int) -> list[Parked]:
         """Those that wait for this, in the order they came; they no longer wait."""
-        return self._waiting.pop(awaited, [])
+        return [parked._replace(deadline_us=parked.deadline_us + self._credited_us) for parked in self._waiting.pop(awaited, ())]
 
     def overdue(self, now_us: int) -> list[Parked]:
         """Those whose deadline has passed; they no longer wait."""
         found = []
-        while self._deadlines and self._deadlines[0][0] <= now_us:
+        while self._deadlines and self._deadlines[0][0] + self._credited_us <= now_us:
             parked = heapq.heappop(self._deadlines)[2]
             waiting = self._waiting.get(parked.awaited, [])
             if parked in waiting:
@@ -69,4 +76,4 @@ class Parking:
         return found
 
     def next_deadline(self) -> int | None:
-        return self._deadlines[0][0] if self._deadlines else None
+        return self._deadlines[0][0] + self._credited_us if self._deadlines else None

@@ -131,6 +131,7 @@ def get_fs_stats(rooms: Rooms, event: events.GetFsStats) -> FsStats:
         sum(usage.capacity_bytes for usage in usages), sum(usage.used_bytes for usage in usages),
         sum(usage.remaining_bytes for usage in usages), blocks.under_total, len(blocks.bad), blocks.missing,
         rooms.namespace.files, rooms.namespace.directories, blocks.total, rooms.safemode.on, rooms.datanodes.deleting_total(),
+        len(blocks.future),
     )  # fmt: skip
 
 

@@ -2,7 +2,8 @@
 
 Tables: *dentry* (parent id, name) → inode id; *inode* id → Inode; *block* id → Block; *retry* (client id, call id) → Retry;
 *answered* txid → Answered (when and for whom a Retry was made, in the order of their making); *lease* inode id → client name;
-*detached* inode id → True (deleted subtrees that are still to be reclaimed); and one Counters.
+*detached* inode id → True (deleted subtrees that are still to be reclaimed); *datanode* uuid → True (those that have ever registered); and
+one Counters.
 A field is only ever appended, with a default: old stores are read by newer code.
 """
 
@@ -13,7 +14,11 @@ from typing import NamedTuple
 from minihdfs.model import ROOT_INODE_ID
 
 DENTRY, INODE, BLOCK, RETRY, ANSWERED, LEASE, DETACHED = "dentry", "inode", "block", "retry", "answered", "lease", "detached"
-TABLES = (DENTRY, INODE, BLOCK, RETRY, ANSWERED, LEASE, DETACHED)
+DATANODE = "datanode"
+TABLES = (DENTRY, INODE, BLOCK, RETRY, ANSWERED, LEASE, DETACHED, DATANODE)
+
+Ranges = tuple[tuple[int, int], ...]
+"""(first, last) of each, ascending."""
 
 BUILDING, COMMITTED, COMPLETE = 0, 1, 2
 """A block is being written → its writer said its final length → a replica of that length has been reported and the writer went on."""
@@ -61,7 +66,7 @@ class Answered(NamedTuple):
 
 
 class Counters(NamedTuple):
-    """Everything durable that is one number."""
+    """Everything durable that is one number, or a few."""
 
     txid: int = 0
     epoch: int = 0
@@ -75,3 +80,5 @@ class Counters(NamedTuple):
     complete_blocks: int = 0
     log_us: int = 0
     answers: int = 0
+    skipped_ids: Ranges = ()
+    skipped_stamps: Ranges = ()

@@ -45,16 +45,22 @@ class Replication:
         self._deadlines: dict[tuple[int, str], int] = {}
         self._settling: dict[int, int] = {}
         self._repairs: dict[tuple[int, str], RepairState] = {}
+        self._credited_us = 0
+        """What this process slept through: deadlines are kept without it."""
 
     def settle(self, block_id: int, now: Instant) -> None:
         """Its other replicas are about to be reported: no copies yet."""
         self._settling.pop(block_id, None)
-        self._settling[block_id] = now.mono_us + self._options.settle_us
+        self._settling[block_id] = now.mono_us - self._credited_us + self._options.settle_us
 
     def arrived(self, uuid: str, block_id: int) -> None:
         """A sound replica was reported: whatever was under way for it there is done."""
         self._drop(block_id, uuid)
         self._repairs.pop((block_id, uuid), None)
+
+    def credit(self, pause_us: int) -> None:
+        """This process was paused: nothing could be reported meanwhile."""
+        self._credited_us += pause_us
 
     def in_flight(self) -> int:
         return len(self._deadlines)
@@ -67,12 +73,13 @@ class Replication:
         self._copy(now)
 
     def _expire(self, now: Instant) -> None:
+        awake_us = now.mono_us - self._credited_us
         for (block_id, target), deadline in list(self._deadlines.items()):
-            if deadline > now.mono_us:
+            if deadline > awake_us:
                 break
             self._drop(block_id, target)
         for block_id, until in list(self._settling.items()):
-            if until > now.mono_us:
+            if until > awake_us:
                 break
             del self._settling[block_id]
 
@@ -134,7 +141,7 @@ class Replication:
         return state is None or state.attempts < REPAIRS_HOPED_FOR
 
     def _start(self, block: Block, source: Datanode, target: Datanode, now: Instant) -> None:
-        deadline = now.mono_us + self._options.replication_timeout_us
+        deadline = now.mono_us - self._credited_us + self._options.replication_timeout_us
         self.pending.setdefault(block.id, {})[target.uuid] = (source.uuid, deadline)
         self._deadlines[(block.id, target.uuid)] = deadline
         source.sending += 1

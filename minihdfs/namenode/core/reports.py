@@ -1,5 +1,5 @@
-"""What datanodes say: registration, heartbeats, full reports in chunks, changes, bad replicas. Soft state only; nothing here is
-journaled.
+"""What datanodes say: registration, heartbeats, full reports in chunks, changes, bad replicas. Soft state, but for two facts that are
+journaled: which datanodes there are, and which ids were found on them that this namespace never gave.
 
 Order is what makes reports safe. Each registration numbers its change messages, so a repeated or overtaken one is dropped. A full
 report says at which sequence it began to list; whatever a change message said after that is newer than the list and wins over it.
@@ -7,14 +7,17 @@ report says at which sequence it began to list; whatever a change message said a
 
 from __future__ import annotations
 
-from minihdfs.errors import Standby, WrongCluster
+from minihdfs.errors import InvalidArgument, Standby, WrongCluster
 from minihdfs.model import BlockRef
-from minihdfs.namenode.core import events
+from minihdfs.namenode.core import edits, events
 from minihdfs.namenode.core.blocks import BAD, IS_BUILDING, SOUND, UNKNOWN
 from minihdfs.namenode.core.commands import HeartbeatReply, Order, Refusal, Registered, ReportTaken, Reregister
 from minihdfs.namenode.core.datanodes import Datanode, OpenReport
 from minihdfs.namenode.core.parking import DATANODE_COMES
 from minihdfs.namenode.core.rooms import Rooms
+
+TEXT_BYTES_MAX = 255
+"""Of each text that a datanode says about itself."""
 
 
 def registered(rooms: Rooms, event: events.RegisterDatanode) -> Registered | Refusal:
@@ -28,12 +31,43 @@ def registered(rooms: Rooms, event: events.RegisterDatanode) -> Registered | Ref
         if (old.host, old.xfer_port) != (new.host, new.xfer_port):
             twice = f"datanode {new.uuid} at {new.host}:{new.xfer_port} is live at {old.host}:{old.xfer_port}: a copied data directory?"
             return Refusal(WrongCluster, twice)
+    refused = _cannot_join(rooms, event)
+    if refused is not None:
+        return refused
     node = rooms.datanodes.register(address, event.usage, rooms.epoch, rooms.now)
     if known is not None:
         rooms.deletions.register_again(known, node)
+    _met(rooms, node)
+    if node.uuid in rooms.datanodes.awaited:
+        rooms.safemode.news(rooms.now)
     rooms.safemode.look(rooms.now)
     rooms.wake(DATANODE_COMES)
     return Registered(node.registration_id, rooms.options.cluster_id, rooms.epoch, rooms.options.heartbeat_us // 1000)
+
+
+def _cannot_join(rooms: Rooms, event: events.RegisterDatanode) -> Refusal | None:
+    """Names and numbers of datanodes are kept in memory, and the names for ever: both are bounded."""
+    uuid, address, limit = event.address.uuid, event.address, rooms.options.datanodes_max
+    texts = (uuid, address.host, address.hostname, address.rack, address.domain_socket)
+    if not uuid or max(len(text.encode()) for text in texts) > TEXT_BYTES_MAX:
+        return Refusal(InvalidArgument, f"a datanode's uuid, host, rack and socket path have 1 to {TEXT_BYTES_MAX} bytes")
+    if uuid not in rooms.datanodes.by_uuid and len(rooms.datanodes.by_uuid) >= limit:
+        return Refusal(InvalidArgument, f"datanode {uuid} cannot join: {limit} datanodes have registered, which is the most")
+    return None
+
+
+def _met(rooms: Rooms, node: Datanode) -> None:
+    if node.uuid not in rooms.datanodes.known and not rooms.safemode.no_space:
+        forgotten = rooms.datanodes.to_forget()
+        if forgotten is not None:
+            rooms.commit(edits.DatanodeMet(node.uuid, forgotten))
+
+
+def skip_ids(rooms: Rooms) -> None:
+    """Nothing that a datanode holds will be given as a new number."""
+    to = rooms.given.to_skip()
+    if to is not None and not rooms.safemode.no_space:
+        rooms.commit(edits.IdsSkipped(*to))
 
 
 def heartbeat(rooms: Rooms, event: events.Heartbeat) -> HeartbeatReply | Reregister:
@@ -48,7 +82,7 @@ def heartbeat(rooms: Rooms, event: events.Heartbeat) -> HeartbeatReply | Reregis
 def _orders(rooms: Rooms, node: Datanode) -> tuple[Order, ...]:
     """What waits for this datanode, now on its way. Each is asked about again: the reason for it may have gone."""
     orders = rooms.replication.orders(node, rooms.now)
-    if node.reported and not rooms.safemode.on:
+    if node.reported and rooms.safemode.may_delete(rooms.now):
         orders += rooms.deletions.orders(node, rooms.now)
     return tuple(orders)
 
@@ -64,6 +98,8 @@ def full_block_report(rooms: Rooms, event: events.FullBlockReport) -> ReportTake
     if report is None or report.report_id != event.report_id or event.chunk != report.next_chunk:
         return ReportTaken(rooms.epoch)  # repeated, or of a report that has a gap: it never finishes, the next one does
     report.next_chunk += 1
+    if node.uuid in rooms.datanodes.awaited:
+        rooms.safemode.news(rooms.now)
     for ref in event.replicas:
         report.named.add(ref.id)
         newer = max(node.received_at.get(ref.id, 0), node.deleted_at.get(ref.id, 0)) > event.begun_sequence
@@ -75,11 +111,13 @@ def full_block_report(rooms: Rooms, event: events.FullBlockReport) -> ReportTake
             take_bad(rooms, node, ref)
     for ref in event.unfinished:
         report.named.add(ref.id)
+        rooms.given.saw(ref)
         if node.received_at.get(ref.id, 0) <= event.begun_sequence:
             rooms.blocks.lost(node.uuid, ref.id)  # a crash may have undone what it reported before
             rooms.deletions.wish(node, ref, rooms.now)
     if event.last:
         _finish(rooms, node, report, event.begun_sequence)
+    skip_ids(rooms)
     return ReportTaken(rooms.epoch)
 
 
@@ -93,7 +131,9 @@ def _finish(rooms: Rooms, node: Datanode, report: OpenReport, begun_sequence: in
     for block_id in [ordered for ordered in node.ordered if ordered not in report.named]:
         node.cancel(block_id)
     node.finished_report_id, node.report = report.report_id, None
-    node.reported = True
+    rooms.datanodes.has_reported(node)
+    _met(rooms, node)
+    rooms.safemode.look(rooms.now)
 
 
 def blocks_changed(rooms: Rooms, event: events.BlocksChanged) -> ReportTaken | Reregister:
@@ -113,6 +153,7 @@ def blocks_changed(rooms: Rooms, event: events.BlocksChanged) -> ReportTaken | R
         node.deleted_at.pop(ref.id, None)
         node.received_at[ref.id] = event.sequence
         take_replica(rooms, node, ref, now=True)
+    skip_ids(rooms)
     return ReportTaken(rooms.epoch)
 
 
@@ -123,6 +164,7 @@ def replicas_found_bad(rooms: Rooms, event: events.ReplicasFoundBad) -> ReportTa
     _heard(rooms, node)
     for ref in event.blocks:
         take_bad(rooms, node, ref, now=True)
+    skip_ids(rooms)
     return ReportTaken(rooms.epoch)
 
 
@@ -136,9 +178,10 @@ def take_replica(rooms: Rooms, node: Datanode, ref: BlockRef, *, now: bool = Fal
     """One reported replica: known, wrong, or of a block that is gone. `now`: it was just received, not listed."""
     if _is_ordered_away(node, ref, now=now):
         return
+    rooms.given.saw(ref)
     verdict = rooms.blocks.received(node.uuid, ref)
     if verdict == UNKNOWN:
-        rooms.deletions.wish(node, ref, rooms.now)
+        _take_unknown(rooms, node, ref)
     elif verdict == SOUND:
         rooms.replication.arrived(node.uuid, ref.id)
         rooms.safemode.look(rooms.now)
@@ -151,7 +194,16 @@ def take_bad(rooms: Rooms, node: Datanode, ref: BlockRef, *, now: bool = False) 
     """A datanode says that it holds this replica and that its bytes are wrong."""
     if _is_ordered_away(node, ref, now=now):
         return
+    rooms.given.saw(ref)
     if rooms.blocks.held_bad(node.uuid, ref) == UNKNOWN:
+        _take_unknown(rooms, node, ref)
+
+
+def _take_unknown(rooms: Rooms, node: Datanode, ref: BlockRef) -> None:
+    """Of a block that is gone, or that this namespace cannot know."""
+    if rooms.given.never(ref):
+        rooms.blocks.held_in_future(node.uuid, ref)
+    else:
         rooms.deletions.wish(node, ref, rooms.now)
 
 

@@ -17,6 +17,7 @@ from minihdfs.namenode.core.blocks import Blocks
 from minihdfs.namenode.core.datanodes import Datanodes
 from minihdfs.namenode.core.deletions import Deletions
 from minihdfs.namenode.core.events import Caller
+from minihdfs.namenode.core.given import Given
 from minihdfs.namenode.core.leases import Leases
 from minihdfs.namenode.core.namespace import Namespace
 from minihdfs.namenode.core.options import Options
@@ -49,16 +50,17 @@ class Rooms:
         self.blocks = Blocks(self.overlay)
         self.leases = Leases(self.overlay)
         self.retries = Retries(self.overlay, options, counters.answers)
-        self.datanodes = Datanodes(options, rng)
+        self.given = Given(counters)
+        self.datanodes = Datanodes(options, rng, (uuid for uuid, _true in self.overlay.datanode.items()))
         self.placement = Placement(self.datanodes, rng)
-        self.deletions = Deletions(options, self.blocks, self.datanodes)
+        self.deletions = Deletions(options, self.given, self.blocks, self.datanodes)
         self.replication = Replication(options, self.blocks, self.datanodes, self.deletions, self.placement, rng)
-        self.safemode = Safemode(self.blocks)
+        self.safemode = Safemode(options, self.blocks, self.datanodes)
         self.parking = Parking()
         self.work: deque[Slice] = deque()
 
         self.txid, self.epoch, self.tracker_epoch = counters.txid, counters.epoch, counters.tracker_epoch
-        self.last_inode_id, self.last_block_id, self.last_stamp = counters.last_inode_id, counters.last_block_id, counters.last_stamp
+        self.last_inode_id = counters.last_inode_id
         self.namespace.files, self.namespace.directories = counters.files, counters.directories
         self.blocks.total, self.blocks.complete_total = counters.blocks, counters.complete_blocks
 
@@ -82,7 +84,16 @@ class Rooms:
             self.txid, self.epoch, self.tracker_epoch, self.last_inode_id, self.last_block_id, self.last_stamp,
             self.namespace.files, self.namespace.directories, self.blocks.total, self.blocks.complete_total,
             self.log_us, self.retries.count,
+            self.given.skipped_ids, self.given.skipped_stamps,
         )  # fmt: skip
+
+    @property
+    def last_block_id(self) -> int:
+        return self.given.last_block_id
+
+    @property
+    def last_stamp(self) -> int:
+        return self.given.last_stamp
 
     def has_root(self) -> bool:
         return self.namespace.inode(ROOT_INODE_ID) is not None

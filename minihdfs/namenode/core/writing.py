@@ -269,7 +269,7 @@ def close_for_writer(rooms: Rooms, inode: Inode, *, forced: bool = False) -> boo
     last = rooms.blocks.require(inode.blocks[-1]) if inode.blocks else None
     if last is not None and last.state == BUILDING:
         reported = rooms.blocks.building.get(last.id, {}).values()
-        found = [ref for ref in reported if last.stamp <= ref.stamp <= rooms.last_stamp and 0 < ref.length <= inode.block_bytes]
+        found = [ref for ref in reported if last.stamp <= ref.stamp and not rooms.given.never(ref) and 0 < ref.length <= inode.block_bytes]
         if found:
             stamp, length = max((ref.stamp, ref.length) for ref in found)
             rooms.commit(edits.BlockCommitted(inode.id, last.id, stamp, length))

@@ -170,8 +170,15 @@ class Stage(World):
         self.lines.append(
             f"{value.files} files, {value.directories} directories, {value.blocks} blocks: "
             f"{value.under_replicated_blocks} under-replicated, {value.missing_blocks} missing, "
-            f"{value.corrupt_blocks} corrupt, {value.pending_deletion_blocks} to delete" + (", safe mode" if value.safe_mode else "")
+            f"{value.corrupt_blocks} corrupt, {value.pending_deletion_blocks} to delete"
+            + (", safe mode" if value.safe_mode else "")
+            + (f", {value.blocks_in_future} in the future" if value.blocks_in_future else "")
         )
+
+    def do_counters(self) -> None:
+        """The ids and stamps given last, numbered as in everything that is shown."""
+        rooms = self.core.rooms
+        self.lines.append(f"given up to {self.block(BlockRef(rooms.last_block_id, rooms.last_stamp, 0))}")
 
     def do_summary(self, path: str) -> None:
         value = self.ask(events.GetContentSummary(self.caller(), path)).value

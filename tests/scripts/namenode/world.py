@@ -82,6 +82,7 @@ class World:
         self.journal: list[bytes] = []
         self.store = MemoryStore()
         self.options = Options("c1", "root")
+        self.shown_edits = 0
         self.epoch = 0
         self.calls = 0
         self.replies: dict[Any, Any] = {}
@@ -185,6 +186,16 @@ class World:
         after = {table.name: list(table.items()) for table in self.core.rooms.overlay.tables}
         self.lines.append("everything durable is as before" if before == after else "the state differs")
         self.replies.clear()
+
+    def do_space(self, reason: str = "") -> None:
+        """What the shell says about the disk under the journal."""
+        self.step(events.StoreSpaceChanged(reason))
+
+    def do_edits(self) -> None:
+        """The kinds of the edits since this was last asked."""
+        kinds = [type(CODEC.decode(data).op).__name__ for data in self.journal[self.shown_edits :]]
+        self.shown_edits = len(self.journal)
+        self.lines.append(" ".join(kinds) or "no edits")
 
     def do_flush(self) -> None:
         batch = self.core.freeze()
