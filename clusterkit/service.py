@@ -59,6 +59,7 @@ class Identity(msgspec.Struct, frozen=True):
     ports: dict[str, int] = {}
     forming: str = ""  # the cluster that this directory offered to begin; becomes its own when the coordinator takes the offer
     instance: str = ""  # made at random with the directory: two directories with the same one are copies of each other
+    parts: dict[str, str] = {}  # other directories that belong to this one, by path, each with the id it had
 
 
 class DataDirectory:
@@ -159,6 +160,15 @@ class DataDirectory:
     def remember_ports(self, ports: Mapping[str, int]) -> None:
         if dict(ports) != self._identity.ports:
             self._save(msgspec.structs.replace(self._identity, ports=dict(ports)))
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """Other directories that belong to this one, each by the id it had: one that is empty later is not the same."""
+        return dict(self._identity.parts)
+
+    def remember_parts(self, parts: Mapping[str, str]) -> None:
+        if dict(parts) != self._identity.parts:
+            self._save(msgspec.structs.replace(self._identity, parts=dict(parts)))
 
     def highest_epoch(self, service: str) -> int:
         return self._epochs.get(service, 0)

@@ -146,9 +146,11 @@ class Replicate:
 
 @dataclass(frozen=True, slots=True)
 class Invalidate:
-    """Order: take these replicas out of your map, tell, then delete them."""
+    """Order: take these replicas out of your map, tell, then delete them. `unknown`: not because they are too many or their file is gone,
+    but because this namespace has no such blocks; it may be an old one, so they are kept for an hour."""
 
     blocks: tuple[BlockRef, ...]
+    unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True)

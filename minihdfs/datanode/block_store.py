@@ -1,117 +1,68 @@
-"""The replicas of one datanode on its disks: which there are, in which state, and the files behind them.
-
-    (create) → RBW ──finalize──▶ FINALIZED ──invalidate──▶ out of the map, then deleted
-                │ the writer died: kept, readable up to what was acknowledged (deleted when empty)
-                ▼ restart
-               RWR, cut to its last good chunk; not reported as a replica
-    (create temporary) → TEMPORARY ──finalize──▶ FINALIZED;  its writer died, or restart: deleted
+"""The replicas of one datanode on its disks: which there are, in which state (replica.py), and the files behind them.
 
 `finalize` is durable: data and checksums are fsynced, then renamed, then the directory is fsynced; only then may it be told.
-A replica leaves the map before its files go, so that nothing is acknowledged about a replica that is half deleted. The lock guards the map
-and pairs of file operations that a reader must not see between (opening two files, renaming two files); it is never held over an fsync.
+A replica leaves the map before its files go, so that nothing is acknowledged about a replica that is half deleted.
+
+Two kinds of locks. The map's guards dictionaries and is never held over a file operation: whatever a disk does, every other replica can be
+found. A volume's guards pairs of file operations that a reader must not see between (opening two files, renaming two files), never an
+fsync. Who needs both takes the volume's first. A volume that fails takes its replicas out of the map; its files stay.
 """
 
 from __future__ import annotations
 
-import enum
-import os
+import logging
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
 
-from clusterkit.errors import CorruptRecord
 from minihdfs.data_transfer import Checksum
-from minihdfs.datanode.meta_file import read_header
-from minihdfs.datanode.replica_writer import DiskFull, ReplicaWriter, stored_checksum
-from minihdfs.datanode.verify import good_length
-from minihdfs.datanode.volume import FINALIZED, RBW, TMP, Volume
-from minihdfs.errors import FsError
+from minihdfs.datanode.disk_errors import DiskFull
+from minihdfs.datanode.replica import PLACES, OpenReplica, Replica, ReplicaExists, ReplicaNotFound, State
+from minihdfs.datanode.replica_writer import ReplicaWriter, stored_checksum
+from minihdfs.datanode.trash import STRAY, UNKNOWN
+from minihdfs.datanode.volume import FINALIZED, Volume
+from minihdfs.datanode.volume_scan import bring_back, scan
 from minihdfs.model import BlockRef, DatanodeUsage
 
-
-class State(enum.Enum):
-    FINALIZED = 0
-    RBW = 1
-    RWR = 2
-    TEMPORARY = 4
-
-
-PLACES = {State.FINALIZED: FINALIZED, State.RBW: RBW, State.RWR: RBW, State.TEMPORARY: TMP}
-
-
-class ReplicaNotFound(FsError):
-    """This datanode has no such replica, or only one with an older generation stamp."""
-
-    code = "REPLICA_NOT_FOUND"
-
-
-class ReplicaExists(FsError):
-    code = "REPLICA_EXISTS"
-
-
-@dataclass(slots=True)
-class Replica:
-    block_id: int
-    stamp: int
-    length: int
-    state: State
-    volume: Volume
-    writer: ReplicaWriter | None = None
-
-    @property
-    def ref(self) -> BlockRef:
-        return BlockRef(self.block_id, self.stamp, self.length)
-
-
-class OpenReplica:
-    """Two descriptors for reading, which stay good whatever happens to the names. Close it."""
-
-    def __init__(self, ref: BlockRef, state: State, checksum: Checksum, data_fd: int, meta_fd: int) -> None:
-        self.ref, self.state, self.checksum = ref, state, checksum
-        self.data_fd, self.meta_fd = data_fd, meta_fd
-
-    def __enter__(self) -> OpenReplica:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self.data_fd)
-        os.close(self.meta_fd)
+log = logging.getLogger(__name__)
 
 
 class BlockStore:
     def __init__(self, volumes: Sequence[Volume]) -> None:
         """Reads the directories: what it finds is in the map when this returns."""
         self.volumes = tuple(volumes)
+        self.lost: Callable[[tuple[BlockRef, ...]], None] = lambda _blocks: None  # told when a failed volume takes replicas along
         self._lock = threading.Lock()
         self._replicas: dict[int, Replica] = {}
         self._temporary: dict[int, Replica] = {}  # copies under way, beside what may be in the map already (a repair)
         self._used_bytes = 0
         for volume in self.volumes:
+            volume.left = self._volume_failed
             self._load(volume)
 
     def _load(self, volume: Volume) -> None:
-        volume.clear_tmp()
-        volume.finish_renames()
-        for found in volume.scan_finalized():
-            self._put(Replica(found.block_id, found.stamp, found.length, State.FINALIZED, volume))
-        for found in volume.scan_rbw():
-            replica = Replica(found.block_id, found.stamp, found.length, State.RWR, volume)
-            if found.block_id in self._replicas or not self._cut(replica):
-                self._unlink(replica)
-            else:
-                self._put(replica)
+        finalized, unfinished = scan(volume)
+        for found in finalized:
+            self._take_found(Replica(found.block_id, found.stamp, found.length, State.FINALIZED, volume, bad=found.bad))
+        for found in unfinished:
+            replica = Replica(found.block_id, found.stamp, found.length, State.RWR, volume, bad=found.bad)
+            if found.block_id not in self._replicas and not replica.bad:
+                replica.measure()
+            self._take_found(replica)
+        volume.measure()
 
-    def _cut(self, replica: Replica) -> bool:
-        """Truncates what a dead writer left to its last good chunk; False when nothing good is there."""
-        try:
-            with self._opened(replica) as files:
-                replica.length = good_length(files.data_fd, files.meta_fd, replica.length, files.checksum)
-        except (CorruptRecord, OSError):
-            return False
-        os.truncate(self._data(replica), replica.length)
-        return replica.length > 0
+    def _take_found(self, replica: Replica) -> None:
+        """Of two replicas of one block the newer counts; the other is kept aside."""
+        held, volume = self._replicas.get(replica.block_id), replica.volume
+        if volume.failure:
+            return
+        if held is not None and held.stamp >= replica.stamp:
+            log.warning("block %d is here twice: the older replica in %s is kept in the trash", replica.block_id, volume.root)
+            with suppress(OSError):
+                volume.trash.take(STRAY, (replica.data_path, replica.meta_path), time.monotonic())
+            return
+        self._put(replica)
 
     # ── the map ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -122,24 +73,39 @@ class BlockStore:
         self._replicas[replica.block_id] = replica
         self._used_bytes += replica.length
 
+    def _drop(self, replica: Replica) -> None:
+        del self._replicas[replica.block_id]
+        if replica.writer is None:
+            self._used_bytes -= replica.length
+
     def get(self, block_id: int) -> Replica | None:
         return self._replicas.get(block_id)
 
-    def finalized(self) -> list[BlockRef]:
+    def _all(self) -> list[Replica]:
         with self._lock:
-            return [replica.ref for replica in self._replicas.values() if replica.state is State.FINALIZED]
+            return list(self._replicas.values())
+
+    def finalized(self) -> list[BlockRef]:
+        return [replica.ref for replica in self._all() if replica.state is State.FINALIZED]
+
+    def finalized_ids(self) -> list[int]:
+        """In order."""
+        return sorted(replica.block_id for replica in self._all() if replica.state is State.FINALIZED)
+
+    def bad(self) -> list[BlockRef]:
+        """Of the finalized ones, those whose bytes are not to be trusted."""
+        return [replica.ref for replica in self._all() if replica.bad and replica.state is State.FINALIZED]
 
     def unfinished(self) -> list[BlockRef]:
         """What writers that are gone have left."""
-        with self._lock:
-            return [replica.ref for replica in self._replicas.values() if replica.state is not State.FINALIZED and replica.writer is None]
+        return [replica.ref for replica in self._all() if replica.state is not State.FINALIZED and replica.writer is None]
 
     def visible_length(self, block_id: int, stamp: int) -> int:
         """How much of a replica a reader may see. Raises ReplicaNotFound."""
-        with self._lock:
-            return self._visible(self._found(block_id, stamp))
+        return self._found(block_id, stamp).visible
 
     def usage(self, transfers: int) -> DatanodeUsage:
+        """Waits for no disk."""
         rooms = [volume.room() for volume in self.volumes]
         capacity, remaining = sum(room[0] for room in rooms), sum(room[1] for room in rooms)
         return DatanodeUsage(capacity, self._used_bytes, remaining, transfers, len(self._replicas))
@@ -150,44 +116,33 @@ class BlockStore:
             raise ReplicaNotFound(f"block {block_id} is not on this datanode")
         if replica.stamp < stamp:
             raise ReplicaNotFound(f"block {block_id} is here with generation stamp {replica.stamp}, older than {stamp}")
+        if replica.state is State.RWR and replica.bad:
+            raise ReplicaNotFound(f"what was written of block {block_id} cannot be read: {replica.bad}")
         return replica
 
-    @staticmethod
-    def _visible(replica: Replica) -> int:
-        return replica.length if replica.writer is None else replica.writer.visible
+    def _volume_failed(self, volume: Volume) -> None:
+        with self._lock:
+            gone = [replica for replica in self._replicas.values() if replica.volume is volume]
+            for replica in gone:
+                self._drop(replica)
+            self._temporary = {one: replica for one, replica in self._temporary.items() if replica.volume is not volume}
+        self.lost(tuple(replica.ref for replica in gone))
 
     # ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def open_replica(self, block_id: int, stamp: int) -> OpenReplica:
-        """`ref.length` is what may be read now. Raises ReplicaNotFound, CorruptRecord (a bad meta file), OSError (files are gone)."""
-        with self._lock:
-            return self._opened(self._found(block_id, stamp))
-
-    def _opened(self, replica: Replica) -> OpenReplica:
-        data_fd = os.open(self._data(replica), os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            meta_fd = os.open(self._meta(replica), os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                header = read_header(meta_fd, replica.block_id, replica.stamp)
-            except BaseException:
-                os.close(meta_fd)
-                raise
-        except BaseException:
-            os.close(data_fd)
-            raise
-        ref = BlockRef(replica.block_id, replica.stamp, self._visible(replica))
-        return OpenReplica(ref, replica.state, header.checksum, data_fd, meta_fd)
-
-    def _data(self, replica: Replica) -> Path:
-        return replica.volume.data_path(PLACES[replica.state], replica.block_id)
-
-    def _meta(self, replica: Replica) -> Path:
-        return replica.volume.meta_path(PLACES[replica.state], replica.block_id, replica.stamp)
+        """`ref.length` is what may be read now. Raises ReplicaNotFound, CorruptRecord (a bad meta file), FileNotFoundError,
+        ReplicaUnreadable."""
+        while True:
+            replica = self._found(block_id, stamp)
+            with replica.volume.lock:
+                if self._replicas.get(block_id) is replica:
+                    return replica.open()
 
     # ── writing ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def create(self, block_id: int, stamp: int, requested: Checksum) -> ReplicaWriter:
-        """A client's new replica. Raises ReplicaExists, DiskFull."""
+        """A client's new replica. Raises ReplicaExists, DiskFull, OSError."""
         return self._create(block_id, stamp, requested, State.RBW, replace=False)
 
     def create_temporary(self, block_id: int, stamp: int, requested: Checksum, *, replace: bool = False) -> ReplicaWriter:
@@ -196,80 +151,114 @@ class BlockStore:
 
     def _create(self, block_id: int, stamp: int, requested: Checksum, state: State, *, replace: bool) -> ReplicaWriter:
         temporary = state is State.TEMPORARY
+        places = self._temporary if temporary else self._replicas
         with self._lock:
             held = self._replicas.get(block_id)
-            if held is not None and not replace and (held.stamp >= stamp or not temporary):
+            if held is not None and (held.writer is not None or (not replace and (held.stamp >= stamp or not temporary))):
                 raise ReplicaExists(f"block {block_id} is here already, {held.state.name} with generation stamp {held.stamp}")
             if block_id in self._temporary:
                 raise ReplicaExists(f"a copy of block {block_id} is under way here already")
-            volume = held.volume if held is not None else self._roomiest()
-            if volume.room()[1] <= 0:
-                raise DiskFull(f"block {block_id}: no space left above the reserve in {volume.root}")
+            volume = held.volume if held is not None else self._roomiest(block_id)
             replica = Replica(block_id, stamp, 0, state, volume)
-            paths = self._data(replica), self._meta(replica)
-            writer = ReplicaWriter(replica.ref, stored_checksum(requested), paths, lambda: volume.room()[1], temporary=temporary)
-            replica.writer = writer
-            if temporary:
-                self._temporary[block_id] = replica
-            else:
-                self._replicas[block_id] = replica
-            return writer
+            paths = replica.data_path, replica.meta_path
+            writer = replica.writer = ReplicaWriter(replica.ref, stored_checksum(requested), paths, volume, temporary=temporary)
+            places[block_id] = replica
+        try:
+            volume.make_room(f"block {block_id}")
+            with volume.lock:
+                writer.open()
+                if self._of_writer(writer) is not replica:
+                    replica.unlink()
+                    raise self._deleted(writer)
+        except BaseException:
+            with self._lock:
+                if places.get(block_id) is replica:
+                    del places[block_id]
+            writer.close()
+            raise
+        return writer
 
-    def _roomiest(self) -> Volume:
-        return self.volumes[0] if len(self.volumes) == 1 else max(self.volumes, key=lambda volume: volume.room()[1])
+    def _roomiest(self, block_id: int) -> Volume:
+        volumes = [volume for volume in self.volumes if not volume.failure]
+        if not volumes:
+            failed = ", ".join(f"{volume.root} ({volume.failure})" for volume in self.volumes)
+            raise DiskFull(f"block {block_id}: no disk of this datanode works: {failed}")
+        return volumes[0] if len(volumes) == 1 else max(volumes, key=lambda volume: volume.room()[1])
 
     def finalize(self, writer: ReplicaWriter, *, durable: bool = True) -> BlockRef:
         """The replica is complete, readable and, when this returns, durable. Closes the writer. Raises OSError."""
         replica = self._of(writer)
         if durable:
             writer.sync()
-        volume = replica.volume
-        data, meta = volume.data_path(FINALIZED, replica.block_id), volume.meta_path(FINALIZED, replica.block_id, replica.stamp)
+        volume, what = replica.volume, f"block {replica.block_id}"
+        with volume.watched(what):
+            volume.make_finalized_directory(replica.block_id)
+            with volume.lock:
+                held = self._replaced_by(replica, writer)
+                meta = volume.meta_path(FINALIZED, replica.block_id, replica.stamp)
+                data = volume.data_path(FINALIZED, replica.block_id)
+                writer.meta_path.rename(meta)
+                writer.data_path.rename(data)
+                if held is not None and (held.stamp, held.state) != (replica.stamp, State.FINALIZED):
+                    held.unlink(keep_data=held.state is State.FINALIZED)
+                (held or replica).remove_mark()
+                if not self._becomes_finalized(replica, writer):
+                    if not volume.failure:
+                        data.unlink(missing_ok=True)
+                        meta.unlink(missing_ok=True)
+                    raise self._deleted(writer)
+            writer.close()
+            if durable:
+                volume.directory_sync.sync(data.parent)
+        return replica.ref
+
+    def _replaced_by(self, replica: Replica, writer: ReplicaWriter) -> Replica | None:
+        """The finalized replica whose place this one takes."""
         with self._lock:
             if self._of_writer(writer) is not replica:
-                raise ReplicaNotFound(f"block {replica.block_id} was deleted while it was written")
+                raise self._deleted(writer)
             held = self._replicas.get(replica.block_id)
-            if held is not None and held is not replica and held.stamp > replica.stamp:
-                raise ReplicaExists(f"block {replica.block_id} is here with the newer generation stamp {held.stamp}")
-            writer.meta_path.rename(meta)
-            writer.data_path.rename(data)
-            if held is not None and held.stamp != replica.stamp:
-                self._meta(held).unlink(missing_ok=True)
+            if held is replica or held is None:
+                return None
+            if held.stamp > replica.stamp or held.volume is not replica.volume:
+                raise ReplicaExists(f"block {replica.block_id} is here with generation stamp {held.stamp} in {held.volume.root}")
+            return held
+
+    def _becomes_finalized(self, replica: Replica, writer: ReplicaWriter) -> bool:
+        with self._lock:
+            if self._of_writer(writer) is not replica:
+                return False
             if writer.temporary:
                 del self._temporary[replica.block_id]
             replica.state, replica.length, replica.writer = State.FINALIZED, writer.length, None
             self._put(replica)
-        writer.close()
-        if durable:
-            volume.directory_sync.sync(data.parent)
-        return replica.ref
+            return True
 
     def abandon(self, writer: ReplicaWriter) -> BlockRef | None:
         """Its writer is gone: a copy and an empty replica are deleted, what a client sent stays as it is, readable where acknowledged.
         Returns what stays unfinished."""
         with self._lock:
             replica = self._of_writer(writer)
-            if replica is None:  # finalized, or deleted meanwhile
-                writer.close()
-                return None
-            if writer.temporary:
-                del self._temporary[writer.block_id]
-            elif writer.visible == 0:
-                del self._replicas[writer.block_id]
-            else:
+            if replica is not None and (writer.temporary or writer.visible == 0):
+                del (self._temporary if writer.temporary else self._replicas)[writer.block_id]
+            elif replica is not None:
                 replica.length, replica.writer = writer.visible, None
                 self._used_bytes += replica.length
-                writer.close()
-                return replica.ref
         writer.close()
-        self._unlink(replica)
+        if replica is None:  # finalized, or deleted meanwhile
+            return None
+        if replica.writer is None:
+            return replica.ref
+        with replica.volume.lock:
+            replica.unlink()
         return None
 
     def sync(self, writer: ReplicaWriter) -> BlockRef:
         """What has been written, and that there is such a replica, survives a power cut."""
         replica = self._of(writer)
         writer.sync()
-        replica.volume.directory_sync.sync(writer.data_path.parent)
+        with replica.volume.watched(f"block {replica.block_id}"):
+            replica.volume.directory_sync.sync(writer.data_path.parent)
         return replica.ref
 
     def leave_rbw(self, writer: ReplicaWriter) -> BlockRef:
@@ -281,15 +270,57 @@ class BlockStore:
         return replica.ref
 
     def _of(self, writer: ReplicaWriter) -> Replica:
-        with self._lock:
-            replica = self._of_writer(writer)
+        replica = self._of_writer(writer)
         if replica is None:
-            raise ReplicaNotFound(f"block {writer.block_id} was deleted while it was written")
+            raise self._deleted(writer)
         return replica
 
     def _of_writer(self, writer: ReplicaWriter) -> Replica | None:
         replica = (self._temporary if writer.temporary else self._replicas).get(writer.block_id)
         return replica if replica is not None and replica.writer is writer else None
+
+    @staticmethod
+    def _deleted(writer: ReplicaWriter) -> ReplicaNotFound:
+        return ReplicaNotFound(f"block {writer.block_id} was deleted while it was written")
+
+    # ── good and bad ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def examine(self, block_id: int) -> BlockRef | None:
+        """Looks again at what a dead writer left and could not be read; what is readable now, None when nothing has changed."""
+        replica = self._replicas.get(block_id)
+        if replica is None or replica.state is not State.RWR or not replica.bad:
+            return None
+        again = Replica(block_id, replica.stamp, replica.length, State.RWR, replica.volume)
+        again.length = max(1, again.length)
+        again.measure()
+        with self._lock:
+            if again.bad or self._replicas.get(block_id) is not replica:
+                return None
+            self._put(again)
+            return again.ref
+
+    def mark_bad(self, block: BlockRef, reason: str) -> None:
+        """Remembered over restarts, as far as the disk takes it."""
+        replica = self._replicas.get(block.id)
+        if replica is None or replica.stamp != block.stamp or replica.state is not State.FINALIZED:
+            return
+        replica.bad = reason or "wrong bytes"
+        try:
+            replica.write_mark()
+        except OSError as error:
+            log.warning("that block %d is bad could not be written down: %s", block.id, error)
+
+    def mark_sound(self, block: BlockRef) -> bool:
+        """Every byte was read and agreed; True when it was taken for bad before."""
+        replica = self._replicas.get(block.id)
+        if replica is None or replica.stamp != block.stamp or not replica.bad:
+            return False
+        replica.bad = ""
+        try:
+            replica.remove_mark()
+        except OSError as error:
+            log.warning("the mark of block %d could not be removed: %s", block.id, error)
+        return True
 
     # ── deleting ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -299,36 +330,53 @@ class BlockStore:
             replica = self._replicas.get(block.id)
             if replica is None or replica.stamp > block.stamp:
                 return None
-            del self._replicas[block.id]
-            if replica.writer is None:
-                self._used_bytes -= replica.length
+            self._drop(replica)
             return replica
 
     def drop_if_gone(self, block: BlockRef) -> bool:
         """True when no such replica is here: none in the map, or one whose block file has vanished, which leaves the map."""
-        with self._lock:
-            replica = self._replicas.get(block.id)
-            if replica is not None and (replica.writer is not None or self._data(replica).exists()):
-                return False
-            if replica is not None:
-                del self._replicas[block.id]
-                self._used_bytes -= replica.length
+        replica = self._replicas.get(block.id)
+        if replica is None:
+            return True
+        with replica.volume.lock:
+            try:
+                if replica.writer is not None or replica.data_path.exists():
+                    return False
+            except OSError:
+                return False  # it cannot be said
+            with self._lock:
+                if self._replicas.get(block.id) is replica:
+                    self._drop(replica)
             return True
 
-    def unlink(self, replica: Replica) -> None:
-        """Deletes the files of a replica that `invalidate` returned, unless the same block was created anew meanwhile."""
-        with self._lock:
+    def unlink(self, replica: Replica, *, keep: bool = False) -> None:
+        """Deletes the files of a replica that `invalidate` returned, unless the same block was created anew meanwhile. With `keep` they
+        go to the trash, from where the block can come back. Raises OSError."""
+        with replica.volume.watched(f"block {replica.block_id}"), replica.volume.lock:
             again = self._replicas.get(replica.block_id)
-            if again is None or again.stamp != replica.stamp:
-                self._unlink(replica, keep_data=again is not None and PLACES[again.state] == PLACES[replica.state])
+            if again is not None and (again.volume is not replica.volume or PLACES[again.state] != PLACES[replica.state]):
+                again = None
+            if keep and replica.state is State.FINALIZED and replica.writer is None and again is None:
+                mark = replica.volume.mark_path(replica.block_id, replica.stamp)
+                replica.volume.trash.take(UNKNOWN, (replica.data_path, replica.meta_path, mark), time.monotonic())
+            elif again is None or again.stamp != replica.stamp:
+                replica.unlink(keep_data=again is not None)
 
-    def _unlink(self, replica: Replica, *, keep_data: bool = False) -> None:
-        with suppress(FileNotFoundError):
-            self._meta(replica).unlink()
-        if not keep_data:
-            with suppress(FileNotFoundError):
-                self._data(replica).unlink()
+    def bring_back(self) -> list[BlockRef]:
+        """What namenodes did not know and is still in the trash counts again: now it is asked about anew."""
+        back = []
+        for volume in self.volumes:
+            if volume.failure or not volume.trash.unknown():
+                continue
+            with volume.lock:
+                for found in bring_back(volume, self._replicas.__contains__):
+                    replica = Replica(found.block_id, found.stamp, found.length, State.FINALIZED, volume, bad=found.bad)
+                    with self._lock:
+                        self._put(replica)
+                    back.append(replica.ref)
+        return back
 
     def adopt(self, node_id: str, cluster_id: str) -> None:
         for volume in self.volumes:
-            volume.adopt(node_id, cluster_id)
+            if not volume.failure:
+                volume.adopt(node_id, cluster_id)

@@ -31,7 +31,8 @@ class NamenodeLink:
         self._find_namenode, self._usage, self._post, self._timeout_s = find_namenode, usage, post, timeout_s
         self._lock = threading.Lock()
         self._channel: Channel | None = None
-        self._answering = False  # whether the last call was answered: only changes are logged
+        self._answering = False  # whether the last call was answered
+        self._bug = ""  # the last error that was none of ours
         self._lanes: tuple[queue.SimpleQueue[e.Request | None], ...] = (queue.SimpleQueue(), queue.SimpleQueue())
         self._threads = [
             threading.Thread(target=self._run, args=(lane,), name=f"namenode-{name}", daemon=True)
@@ -61,16 +62,22 @@ class NamenodeLink:
                 channel = self._connected()
                 stub = datanode_pb2_grpc.NamenodeForDatanodesStub(channel)  # type: ignore[no-untyped-call]
                 answer = self._call(stub, request)
-            except ClusterError as error:
+            except Exception as error:  # whatever it is: a lane that ends would leave a datanode that lives and is silent for ever
                 self._drop(channel)
-                self._note(False, error.message)
-                if isinstance(request, e.Register) and isinstance(error, WrongCluster):
-                    self._post(e.RegistrationRefused(request.call, error.message))
-                else:
-                    self._post(e.CallFailed(request.call, error.message))
+                self._failed(request, error)
                 continue
             self._note(True, channel.address)
             self._post(answer)
+
+    def _failed(self, request: e.Request, error: Exception) -> None:
+        """Told to the agent, which backs off with jitter and asks again."""
+        known = isinstance(error, ClusterError)
+        text = error.message if isinstance(error, ClusterError) else f"{type(error).__name__}: {error}"
+        self._note(False, text, trace=None if known else error)
+        if isinstance(request, e.Register) and isinstance(error, WrongCluster):
+            self._post(e.RegistrationRefused(request.call, text))
+        else:
+            self._post(e.CallFailed(request.call, text))
 
     def _connected(self) -> Channel:
         with self._lock:
@@ -89,13 +96,14 @@ class NamenodeLink:
             self._channel = None
         channel.close()
 
-    def _note(self, answering: bool, text: str) -> None:
-        if answering != self._answering:
-            self._answering = answering
-            if answering:
-                log.info("the namenode at %s answers", text)
-            else:
-                log.warning("no answer from the namenode: %s", text)
+    def _note(self, answering: bool, text: str, trace: Exception | None = None) -> None:
+        """Only changes are logged: whether somebody answers, and for a bug which one."""
+        if answering and not self._answering:
+            log.info("the namenode at %s answers", text)
+        elif not answering and (self._answering or (trace is not None and text != self._bug)):
+            log.warning("no answer from the namenode: %s", text, exc_info=trace)
+        self._answering = answering
+        self._bug = text if trace is not None else ""
 
     def _call(self, stub: Any, request: e.Request) -> Any:
         call = request.call
@@ -184,5 +192,5 @@ def _order(message: pb.Order) -> Order:
     if kind == "replicate":
         return Replicate(_block_from(message.replicate.block), tuple(map(_address_from, message.replicate.targets)))
     if kind == "invalidate":
-        return Invalidate(tuple(map(_block_from, message.invalidate.blocks)))
+        return Invalidate(tuple(map(_block_from, message.invalidate.blocks)), message.invalidate.unknown)
     return Repair(_block_from(message.repair.block), tuple(map(_address_from, message.repair.sources)))

@@ -7,28 +7,23 @@ the end of what is stored (a client resends a partial chunk after a flush) but n
 
 from __future__ import annotations
 
-import errno
 import os
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from minihdfs.checksum import crc_function
 from minihdfs.data_transfer import Checksum, ChecksumType
+from minihdfs.datanode.disk_errors import FULL
 from minihdfs.datanode.meta_file import MetaHeader, crc_offset, encode_header
+from minihdfs.datanode.volume import Volume
 from minihdfs.datanode.writeback import begin_writeback
 from minihdfs.errors import FsError
 from minihdfs.model import BlockRef
 
 WRITEBACK_BYTES = 8 << 20
 ROOM_CHECK_BYTES = 16 << 20
-
-
-class DiskFull(FsError):
-    """No room for this replica on this datanode; another one may have some."""
-
-    code = "DISK_FULL"
 
 
 class ReplicaGap(FsError):
@@ -40,24 +35,26 @@ class ReplicaGap(FsError):
 class ReplicaWriter:
     """Made by the BlockStore. One thread writes; any may read `length` and `visible`."""
 
-    def __init__(
-        self, block: BlockRef, checksum: Checksum, paths: tuple[Path, Path], remaining: Callable[[], int], *, temporary: bool
-    ) -> None:
-        """`paths` are those of the block file and of its checksum file."""
+    def __init__(self, block: BlockRef, checksum: Checksum, paths: tuple[Path, Path], volume: Volume, *, temporary: bool) -> None:
+        """`paths` are those of the block file and of its checksum file; `open` makes them."""
         self.block_id, self.stamp, self.checksum, self.temporary = block.id, block.stamp, checksum, temporary
         self.data_path, self.meta_path = paths
         self.length = 0
         self.visible = 0  # acknowledged by every datanode behind this one: what a reader of an open file may see
-        self._remaining = remaining
+        self._volume = volume
         self._room_checked = 0
         self._writeback_from = 0
-        flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
         self.data_fd = self.meta_fd = -1
+
+    def open(self) -> None:
+        """The meta file first: a block file without one is then always half of a finalize. Raises DiskFull, OSError (also when a file
+        of this name is there that no replica in the map has: it is not ours to truncate)."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | (os.O_TRUNC if self.temporary else os.O_EXCL)
         try:
-            with _disk_full(f"block {block.id}"):
-                self.data_fd = os.open(self.data_path, flags, 0o600)
+            with self._disk():
                 self.meta_fd = os.open(self.meta_path, flags, 0o600)
-                os.pwrite(self.meta_fd, encode_header(MetaHeader(block.id, block.stamp, checksum)), 0)
+                self.data_fd = os.open(self.data_path, flags, 0o600)
+                os.pwrite(self.meta_fd, encode_header(MetaHeader(self.block_id, self.stamp, self.checksum)), 0)
         except BaseException:
             self.close()
             raise
@@ -74,7 +71,7 @@ class ReplicaWriter:
         if end <= self.length:
             return  # all of it is stored; its last checksum may be of a shorter chunk than the stored one
         self._check_room(end)
-        with _disk_full(f"block {self.block_id}"):
+        with self._disk():
             if self.takes_checksums_of(offset, sender):
                 _pwrite_all(self.data_fd, data, offset)
                 _pwrite_all(self.meta_fd, checksums, crc_offset(offset // self.checksum.bytes_per_checksum))
@@ -104,13 +101,26 @@ class ReplicaWriter:
         """The reserve is kept by looking now and then; a disk that fills faster answers ENOSPC, with the same outcome."""
         if end - self._room_checked >= ROOM_CHECK_BYTES or not self._room_checked:
             self._room_checked = end
-            if self._remaining() <= 0:
-                raise DiskFull(f"block {self.block_id}: no space left above the reserve in {self.data_path.parent}")
+            with self._disk():
+                self._volume.make_room(f"block {self.block_id}")
 
     def sync(self) -> None:
         """Everything written is on disk when this returns; the name may not be yet."""
-        os.fdatasync(self.data_fd)
-        os.fdatasync(self.meta_fd)
+        with self._disk():
+            os.fdatasync(self.data_fd)
+            os.fdatasync(self.meta_fd)
+
+    @contextmanager
+    def _disk(self) -> Iterator[None]:
+        """Around file operations: a full disk is called one, with its path; one that fails is told to the volume."""
+        what = f"block {self.block_id}"
+        try:
+            with self._volume.watched(what):
+                yield
+        except OSError as error:
+            if error.errno in FULL:
+                raise self._volume.full(what, str(error.strerror)) from error
+            raise
 
     def close(self) -> None:
         """May be called again."""
@@ -129,14 +139,3 @@ def _pwrite_all(fd: int, data: memoryview, offset: int) -> None:
     while data:
         count = os.pwrite(fd, data, offset)
         data, offset = data[count:], offset + count
-
-
-@contextmanager
-def _disk_full(what: str) -> Iterator[None]:
-    """Turns ENOSPC and EDQUOT into DiskFull."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFull(f"{what}: {error.strerror}") from error
-        raise

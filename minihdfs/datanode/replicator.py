@@ -16,8 +16,10 @@ from contextlib import suppress
 from clusterkit.errors import CorruptRecord
 from minihdfs import data_transfer as dt
 from minihdfs.checksum import chunk_count, first_bad_chunk
-from minihdfs.datanode.block_store import BlockStore, OpenReplica, ReplicaNotFound, State
+from minihdfs.datanode.block_store import BlockStore
+from minihdfs.datanode.disk_errors import ReplicaUnreadable
 from minihdfs.datanode.meta_file import CRC_BYTES, crc_offset
+from minihdfs.datanode.replica import OpenReplica, ReplicaNotFound, State
 from minihdfs.datanode.transfer.context import TransferContext
 from minihdfs.datanode.transfer.mirror import MirrorRefused, connect, link_of, open_mirror
 from minihdfs.datanode.transfer.packets import PacketReceiver, set_timeouts
@@ -45,12 +47,14 @@ class Replicator:
             try:
                 with self._context.stream(), self._context.store.open_replica(block.id, block.stamp) as files:
                     self._push_one(files, target, client_name)
-            except ChecksumMismatch as error:
-                self._context.found_bad(block)
+            except (ChecksumMismatch, CorruptRecord) as error:
+                self._context.found_bad(block, error.message)
                 return tuple((other.uuid, error.message) for other in targets)
-            except (CorruptRecord, ReplicaNotFound, FileNotFoundError) as error:
-                note = self._context.found_bad if isinstance(error, CorruptRecord) else self._context.gone
-                note(block)
+            except ReplicaUnreadable as error:  # our disk's fault, not the target's
+                self._context.suspected(block)
+                return tuple((other.uuid, error.message) for other in targets)
+            except (ReplicaNotFound, FileNotFoundError) as error:
+                self._context.gone(block)
                 return tuple((other.uuid, str(error)) for other in targets)
             except (FsError, OSError) as error:
                 log.warning("no copy of block %d to %s: %s", block.id, link_of(target), error)
@@ -79,8 +83,11 @@ class Replicator:
     # ── mending ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def repair(self, block: BlockRef, sources: tuple[DatanodeAddress, ...]) -> str:
-        """ "" when our replica is sound, or has been replaced by a sound copy; else why not."""
-        if is_sound(self._context.store, block):
+        """ "" when our replica is sound, or has been replaced by a sound copy; else why not. Raises ReplicaUnreadable while that cannot
+        be said: a passing shortage here is no fault of the replica's."""
+        wrong = fault_of(self._context.store, block)
+        if not wrong:
+            self._context.store.mark_sound(block)
             return ""
         reasons = []
         for source in sources:
@@ -92,6 +99,7 @@ class Replicator:
             except (FsError, OSError) as error:
                 reasons.append(f"{link_of(source)}: {error}")
         log.warning("block %d cannot be mended: %s", block.id, "; ".join(reasons) or "nobody has a sound copy")
+        self._context.store.mark_bad(block, wrong)
         return "; ".join(reasons) or "the namenode knows no other replica"
 
     def _fetch(self, block: BlockRef, source: DatanodeAddress) -> None:
@@ -120,17 +128,31 @@ class Replicator:
                 store.abandon(writer)
 
 
-def is_sound(store: BlockStore, block: BlockRef, pause: Callable[[int], None] = lambda _bytes: None) -> bool:
-    """Reads all of our replica and compares. False also when it cannot be read or is shorter than `block` says. `pause` as in verify."""
+def fault_of(store: BlockStore, block: BlockRef, pause: Callable[[int], None] = lambda _bytes: None) -> str:
+    """Reads all of our replica and compares: what is wrong with it, "" when it is sound. Wrong is also what cannot be read or is shorter
+    than `block` says. `pause` as in verify. Raises ReplicaUnreadable for a shortage that passes: then nothing is known."""
     try:
-        with store.open_replica(block.id, block.stamp) as files:
-            length = files.ref.length
+        with store.open_replica(block.id, block.stamp) as files, files.reading():
+            length, size = files.ref.length, os.fstat(files.data_fd).st_size
             sums_end = crc_offset(chunk_count(length, files.checksum.bytes_per_checksum))
-            if length < block.length or os.fstat(files.data_fd).st_size != length or os.fstat(files.meta_fd).st_size != sums_end:
-                return False
-            return good_length(files.data_fd, files.meta_fd, length, files.checksum, pause) == length
-    except (CorruptRecord, ReplicaNotFound, OSError):
-        return False
+            if length < block.length or size != length:
+                return f"its file has {size} bytes, the replica {length} and the block {block.length}"
+            if os.fstat(files.meta_fd).st_size != sums_end:
+                return "its checksum file has another length"
+            good = good_length(files.data_fd, files.meta_fd, length, files.checksum, pause)
+            return "" if good == length else f"the chunk at byte {good} does not match its checksum"
+    except ReplicaUnreadable as error:
+        if error.passing:
+            raise
+        return error.message
+    except (CorruptRecord, ReplicaNotFound) as error:
+        return error.message
+    except OSError as error:
+        return str(error)
+
+
+def is_sound(store: BlockStore, block: BlockRef) -> bool:
+    return not fault_of(store, block)
 
 
 def _send_verified(sock: socket.socket, files: OpenReplica, packet_bytes: int) -> int:
@@ -141,8 +163,10 @@ def _send_verified(sock: socket.socket, files: OpenReplica, packet_bytes: int) -
     seqno = at = 0
     while at < length:
         piece = buffer[: min(packet, length - at)]
-        sums = os.pread(files.meta_fd, CRC_BYTES * chunk_count(len(piece), per_chunk), crc_offset(at // per_chunk))
-        if read_fully(files.data_fd, piece, at) < len(piece) or first_bad_chunk(piece, sums, per_chunk, files.checksum.type) is not None:
+        with files.reading():
+            sums = os.pread(files.meta_fd, CRC_BYTES * chunk_count(len(piece), per_chunk), crc_offset(at // per_chunk))
+            count = read_fully(files.data_fd, piece, at)
+        if count < len(piece) or first_bad_chunk(piece, sums, per_chunk, files.checksum.type) is not None:
             raise ChecksumMismatch(f"our replica of block {files.ref.id} is bad at or after byte {at}")
         send_buffers(sock, [dt.encode_packet_header(at, seqno, len(piece), len(sums)), sums, piece])
         at += len(piece)

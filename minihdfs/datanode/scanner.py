@@ -14,9 +14,11 @@ import msgspec
 
 from clusterkit.clock import Clock
 from clusterkit.durable_file import write_durably
-from minihdfs.datanode.block_store import BlockStore, State
+from minihdfs.datanode.block_store import BlockStore
 from minihdfs.datanode.core.scan_plan import Position, ScanOptions, ScanPlan
-from minihdfs.datanode.replicator import is_sound
+from minihdfs.datanode.disk_errors import ReplicaUnreadable
+from minihdfs.datanode.replica import State
+from minihdfs.datanode.replicator import fault_of
 from minihdfs.datanode.transfer.context import TransferContext
 from minihdfs.model import BlockRef
 
@@ -25,6 +27,8 @@ log = logging.getLogger(__name__)
 _MAGIC = "mrcluster scan position"
 _SAVE_EVERY_US = 60_000_000
 _SUSPECTS_MAX = 10_000
+_AGAIN_S, _TRIES = 1.0, 3
+"""A suspect that could not be looked at for a shortage of ours is tried again so often; then its turn comes with the rest."""
 
 
 class _SavedPosition(msgspec.Struct, frozen=True):
@@ -61,34 +65,57 @@ class Scanner:
             self._suspects.put(block)
 
     def _run(self) -> None:
+        ids: list[int] = []
         while not self._stopping.is_set():
-            ids = sorted(block.id for block in self._context.store.finalized())
-            pause_us = self._plan.pause_us(ids, self._clock.now().wall_us)
-            try:
-                suspect = self._suspects.get(timeout=pause_us / 1e6) if pause_us else self._suspects.get_nowait()
-            except queue.Empty:
-                self._scan_next(ids)
-                continue
+            suspect = self._next_suspect(0)
+            if suspect is None:
+                if self._plan.begins_anew(ids):
+                    ids = self._context.store.finalized_ids()  # once a pass: what comes meanwhile was verified by its writer
+                suspect = self._next_suspect(self._plan.pause_us(ids, self._clock.now().wall_us))
             if suspect is not None:
                 self._waiting.discard(suspect.id)
-                self._verify(suspect.id)
+                self._look_at(suspect.id)
+            elif not self._stopping.is_set():
+                self._scan_next(ids)
+
+    def _next_suspect(self, wait_us: int) -> BlockRef | None:
+        try:
+            return self._suspects.get(timeout=wait_us / 1e6) if wait_us else self._suspects.get_nowait()
+        except queue.Empty:
+            return None
 
     def _scan_next(self, ids: list[int]) -> None:
         block_id = self._plan.next(ids, self._clock.now().wall_us)
         if block_id is not None:
-            self._verify(block_id)
+            self._look_at(block_id, tries=1)
             self._plan.verified(block_id)
         if self._clock.now().mono_us - self._saved_us > _SAVE_EVERY_US:
             self._save()
 
+    def _look_at(self, block_id: int, tries: int = _TRIES) -> None:
+        for _ in range(tries):
+            try:
+                return self._verify(block_id)
+            except ReplicaUnreadable as error:
+                log.warning("block %d could not be verified now: %s", block_id, error.message)
+            if tries > 1 and self._stopping.wait(_AGAIN_S):
+                return
+
     def _verify(self, block_id: int) -> None:
         store = self._context.store
         block = _finalized(store, block_id)
-        if block is None or is_sound(store, block, self._pace):
+        if block is None:
+            left = store.examine(block_id)
+            if left is not None:
+                self._context.left(left)
             return
-        if not self._stopping.is_set() and _finalized(store, block_id) == block:  # not deleted or replaced meanwhile
-            log.warning("block %d has wrong bytes here", block_id)
-            self._context.found_bad(block)
+        wrong = fault_of(store, block, self._pace)
+        if self._stopping.is_set() or _finalized(store, block_id) != block:  # deleted or replaced meanwhile
+            return
+        if wrong:
+            self._context.found_bad(block, wrong)
+        else:
+            self._context.found_sound(block)
 
     def _pace(self, count: int) -> None:
         """Reading waits so that the scrub takes no more than its rate; a stop cuts the waiting short."""

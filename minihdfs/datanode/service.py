@@ -35,7 +35,7 @@ from minihdfs.datanode.scanner import Scanner
 from minihdfs.datanode.transfer.context import TransferContext, TransferOptions
 from minihdfs.datanode.transfer.fd_server import DescriptorServer
 from minihdfs.datanode.transfer.server import TransferServer
-from minihdfs.datanode.volume import Volume
+from minihdfs.datanode.volumes import open_volumes, tend_volumes
 from minihdfs.datanode.work import Work
 from minihdfs.errors import WrongCluster
 from minihdfs.model import BlockRef, DatanodeAddress, DatanodeUsage
@@ -124,8 +124,8 @@ class DatanodeService:
         options = self._options
         directory = DataDirectory.open(options.data_dir, ROLE, options.node_id)
         self._stoppers.append(directory.close)
-        roots = (options.data_dir / "blocks", *options.more_volumes)
-        store = BlockStore([Volume.open(root, options.node_id, directory.cluster_id, options.reserve_bytes) for root in roots])
+        volumes = open_volumes(directory, (options.data_dir / "blocks", *options.more_volumes), options.reserve_bytes)
+        store = BlockStore(volumes)
         context = TransferContext(store, options.transfer)
         replicator = Replicator(context)
         domain_socket = self._listen(directory, context, replicator)
@@ -141,10 +141,12 @@ class DatanodeService:
         self._connect(context, driver, scanner)
         self._link = NamenodeLink(self._find_namenode, self._usage(context), driver.post, options.call_timeout_s * 0.9)
         self._work = Work(store, replicator, driver.post, options.copies_max + 2)
-        self._stoppers += [scanner.stop, self._work.stop, self._link.stop]
-        replicas, unfinished = tuple(store.finalized()), tuple(store.unfinished())
-        log.info("%d replicas in %s", len(replicas), ", ".join(map(str, roots)))
-        driver.post(e.ReplicasListed(replicas, unfinished))
+        self._stoppers += [scanner.stop, self._work.stop, self._link.stop, tend_volumes(volumes)]
+        replicas, unfinished, bad = tuple(store.finalized()), tuple(store.unfinished()), tuple(store.bad())
+        log.info("%d replicas in %s", len(replicas), ", ".join(str(volume.root) for volume in volumes))
+        driver.post(e.ReplicasListed(replicas, unfinished, bad))
+        for block in (*bad, *unfinished):
+            scanner.suspect(block)  # what was wrong at the last look may have passed
         self._link.start()
         scanner.start()
         self._thread = threading.Thread(target=self._run, args=(driver,), name="agent", daemon=True)
@@ -200,7 +202,8 @@ class DatanodeService:
 
         context.finalized = lambda block: driver.post(e.ReplicaFinalized(block))
         context.left = lambda block: driver.post(e.ReplicaLeft(block))
-        context.found_bad = lambda block: driver.post(e.ReplicaFoundBad(block))
+        context.tell_bad = lambda block: driver.post(e.ReplicaFoundBad(block))
+        context.store.lost = lambda blocks: driver.post(e.ReplicasDeleted(blocks))
         context.suspected = scanner.suspect
         context.gone = gone
 

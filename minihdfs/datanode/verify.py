@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from minihdfs.checksum import chunk_count, first_bad_chunk
+from minihdfs.checksum import chunk_count, crc_function, first_bad_chunk
 from minihdfs.data_transfer import Checksum
 from minihdfs.datanode.meta_file import CRC_BYTES, crc_offset
 
@@ -30,6 +30,20 @@ def good_length(data_fd: int, meta_fd: int, length: int, checksum: Checksum, pau
         pause(count)
         at += count
     return length
+
+
+def torn_prefix(data_fd: int, meta_fd: int, at: int, checksum: Checksum) -> int:
+    """How many bytes of the bad chunk at `at` its checksum is of: a power cut may keep the longer data and the checksum of before."""
+    sums = os.pread(meta_fd, CRC_BYTES, crc_offset(at // checksum.bytes_per_checksum))
+    data = memoryview(os.pread(data_fd, checksum.bytes_per_checksum, at))
+    if len(sums) < CRC_BYTES:
+        return 0
+    wanted, crc, running = int.from_bytes(sums, "big"), crc_function(checksum.type), 0
+    for count in range(len(data)):
+        running = crc(data[count : count + 1], running)
+        if running == wanted:
+            return count + 1
+    return 0
 
 
 def read_fully(fd: int, view: memoryview, offset: int) -> int:

@@ -150,6 +150,6 @@ def order_to_pb(order: Order) -> pb.Order:
         targets = [address_to_pb(target) for target in order.targets]
         return pb.Order(replicate=pb.Replicate(block=block_to_pb(order.block), targets=targets))
     if isinstance(order, Invalidate):
-        return pb.Order(invalidate=pb.Invalidate(blocks=[block_to_pb(block) for block in order.blocks]))
+        return pb.Order(invalidate=pb.Invalidate(blocks=[block_to_pb(block) for block in order.blocks], unknown=order.unknown))
     sources = [address_to_pb(source) for source in order.sources]
     return pb.Order(repair=pb.Repair(block=block_to_pb(order.block), sources=sources))

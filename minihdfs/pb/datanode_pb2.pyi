@@ -91,10 +91,12 @@ class Replicate(_message.Message):
     def __init__(self, block: _Optional[_Union[Block, _Mapping]] = ..., targets: _Optional[_Iterable[_Union[Address, _Mapping]]] = ...) -> None: ...
 
 class Invalidate(_message.Message):
-    __slots__ = ("blocks",)
+    __slots__ = ("blocks", "unknown")
     BLOCKS_FIELD_NUMBER: _ClassVar[int]
+    UNKNOWN_FIELD_NUMBER: _ClassVar[int]
     blocks: _containers.RepeatedCompositeFieldContainer[Block]
-    def __init__(self, blocks: _Optional[_Iterable[_Union[Block, _Mapping]]] = ...) -> None: ...
+    unknown: bool
+    def __init__(self, blocks: _Optional[_Iterable[_Union[Block, _Mapping]]] = ..., unknown: bool = ...) -> None: ...
 
 class Repair(_message.Message):
     __slots__ = ("block", "sources")

@@ -247,7 +247,7 @@ class DatanodeProcess(CoreProcess):
             self.later(2 * delay, lambda: self._delete(order))
         elif isinstance(order, agent_events.RepairReplica):
             self.later(delay, lambda: self._repair(order))
-        else:
+        elif not isinstance(order, agent_events.BringBack):  # simulated disks keep nothing aside
             raise AssertionError(f"{self.name} was told to halt: {order.message}")
 
     def _copy(self, order: agent_events.CopyReplica) -> None:

@@ -128,6 +128,8 @@ class Agent:
         self._done(event.call)
         if not self.cluster_id:
             self._edit(e.ClusterAdopted(event.cluster_id), now, effects)
+        if self.registration_id and event.epoch > self.epoch:
+            effects.sends.append(Send(e.SHELL, e.BringBack()))
         self._saw_epoch(event.epoch, now, effects)
         self.registered, self.registration_id = True, event.registration_id
         self._failures = 0
@@ -195,7 +197,7 @@ class Agent:
         self.orders.repair_finished(event.block)
         if event.sound:
             self.reports.received(event.block)
-        else:
+        elif event.known:
             self.reports.found_bad(event.block)
 
     # ── what leaves ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────

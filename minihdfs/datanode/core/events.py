@@ -90,7 +90,7 @@ class ReplicaFinalized:
 
 @dataclass(frozen=True, slots=True)
 class ReplicasDeleted:
-    """Replicas are out of the store's map: asked for by DeleteReplicas, or their files were found to be gone."""
+    """Replicas are out of the store's map: asked for by DeleteReplicas, or their files were found to be gone, or their disk has failed."""
 
     blocks: tuple[BlockRef, ...]
 
@@ -113,11 +113,12 @@ class CopyFinished:
 
 @dataclass(frozen=True, slots=True)
 class RepairFinished:
-    """`sound`: verification found nothing wrong, or a sound copy was renamed over it."""
+    """`sound`: verification found nothing wrong, or a sound copy was renamed over it. Not `known`: neither, the replica is as it was."""
 
     block: BlockRef
     sound: bool
     reason: str = ""
+    known: bool = True
 
 
 # ── requests to the namenode ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -191,9 +192,16 @@ class CopyReplica:
 
 @dataclass(frozen=True, slots=True)
 class DeleteReplicas:
-    """Take them out of the store's map, post ReplicasDeleted, then unlink the files."""
+    """Take them out of the store's map, post ReplicasDeleted, then unlink the files. Those that the namenode does not know are kept for
+    an hour instead."""
 
     blocks: tuple[BlockRef, ...]
+    unknown: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BringBack:
+    """A namenode begins a term: what earlier ones did not know and is still kept counts again; post ReplicaFinalized for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +219,7 @@ class Halt:
     message: str
 
 
-ShellOrder = CopyReplica | DeleteReplicas | RepairReplica | Halt
+ShellOrder = CopyReplica | DeleteReplicas | RepairReplica | BringBack | Halt
 
 # ── durable edits ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -22,14 +22,14 @@ class Orders:
         self._copies_max, self._repairs_max = copies_max, repairs_max
         self._copies: deque[CopyReplica] = deque()
         self._repairs: deque[RepairReplica] = deque()
-        self._deletions: dict[int, BlockRef] = {}
+        self._deletions: dict[int, tuple[BlockRef, bool]] = {}  # block id -> (which, unknown to the namenode)
         self._copying: list[CopyReplica] = []
         self._repairing: set[int] = set()
 
     def take(self, order: Order, reports: Reports) -> None:
         if isinstance(order, Invalidate):
             for block in order.blocks:
-                self._deletions[block.id] = block
+                self._deletions[block.id] = block, order.unknown
             return
         held = reports.replicas.get(order.block.id)
         if held is None:
@@ -63,11 +63,13 @@ class Orders:
         """Work that begins now."""
         begun: list[ShellOrder] = []
         if self._deletions and reports.complete:
-            blocks = tuple(self._deletions.values())
-            self._deletions = {}
-            for block in blocks:
-                reports.forget(block)
-            begun.append(DeleteReplicas(blocks))
+            deletions, self._deletions = self._deletions, {}
+            for unknown in (False, True):
+                blocks = tuple(block for block, kept in deletions.values() if kept is unknown)
+                for block in blocks:
+                    reports.forget(block)
+                if blocks:
+                    begun.append(DeleteReplicas(blocks, unknown))
         while self._copies and len(self._copying) < self._copies_max:
             copy = self._copies.popleft()
             if reports.replicas.get(copy.block.id) == copy.block and copy.block.id not in reports.bad:

@@ -29,6 +29,10 @@ class ScanPlan:
     def __init__(self, options: ScanOptions, position: Position) -> None:
         self._options, self.position = options, position
 
+    def begins_anew(self, ids: list[int]) -> bool:
+        """Have these ids been walked through: time to list what is held now?"""
+        return not ids or self.position.block_id < ids[0] or self.position.block_id >= ids[-1]
+
     def next(self, ids: list[int], wall_us: int) -> int | None:
         """The replica to verify after the present position, of those held now in order of their ids; None when there is nothing to do."""
         begun, period = self.position.begun_wall_us, self._options.period_us

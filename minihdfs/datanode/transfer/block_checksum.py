@@ -12,8 +12,9 @@ import socket
 
 from minihdfs import data_transfer as dt
 from minihdfs.checksum import checksums_of, chunk_count
-from minihdfs.datanode.block_store import OpenReplica
+from minihdfs.datanode.disk_errors import ReplicaUnreadable
 from minihdfs.datanode.meta_file import CRC_BYTES, crc_offset
+from minihdfs.datanode.replica import OpenReplica
 from minihdfs.datanode.transfer.context import TransferContext
 from minihdfs.datanode.transfer.reader_side import open_for_peer
 
@@ -26,7 +27,13 @@ def serve_block_checksum(sock: socket.socket, request: dt.BlockChecksum, context
     with files:
         length = min(request.block.length, files.ref.length) or files.ref.length
         per_chunk, crcs = files.checksum.bytes_per_checksum, chunk_count(length, files.checksum.bytes_per_checksum)
-        digest = digest_of(files, length)
+        try:
+            with files.reading():
+                digest = digest_of(files, length)
+        except ReplicaUnreadable as error:
+            context.suspected(request.block)
+            sock.sendall(dt.encode_reply(dt.OpReply(dt.Status.ERROR, error.message)))
+            return False
     sock.sendall(dt.encode_reply(dt.OpReply(dt.Status.SUCCESS, block_checksum=(per_chunk, crcs, digest))))
     return True
 

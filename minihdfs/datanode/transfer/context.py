@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,6 +10,8 @@ from dataclasses import dataclass, field
 
 from minihdfs.datanode.block_store import BlockStore
 from minihdfs.model import BlockRef
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +39,22 @@ class TransferContext:
     options: TransferOptions = field(default_factory=TransferOptions)
     finalized: Callable[[BlockRef], None] = _nothing  # durable now, and not yet acknowledged
     left: Callable[[BlockRef], None] = _nothing  # its writer is gone, what it wrote stays
-    found_bad: Callable[[BlockRef], None] = _nothing  # wrong bytes in a replica of ours
+    tell_bad: Callable[[BlockRef], None] = _nothing  # wrong bytes in a replica of ours
     suspected: Callable[[BlockRef], None] = _nothing  # a reader says so: to be verified
     gone: Callable[[BlockRef], None] = _nothing  # in the map, but its files are not there
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _streams: int = 0
+
+    def found_bad(self, block: BlockRef, reason: str) -> None:
+        """Wrong or unreadable bytes in a replica of ours: marked on disk, and told."""
+        log.warning("block %d is bad here: %s", block.id, reason)
+        self.store.mark_bad(block, reason)
+        self.tell_bad(block)
+
+    def found_sound(self, block: BlockRef) -> None:
+        """Every byte was verified: one that was taken for bad is told as received again."""
+        if self.store.mark_sound(block):
+            self.finalized(block)
 
     @property
     def streams(self) -> int:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from minihdfs import data_transfer as dt
 from minihdfs import local_fd
-from minihdfs.datanode.block_store import State
 from minihdfs.datanode.meta_file import HEADER_BYTES
+from minihdfs.datanode.replica import State
 from minihdfs.datanode.transfer.context import TransferContext
 from minihdfs.datanode.transfer.packets import receive_exactly, set_timeouts
 from minihdfs.datanode.transfer.reader_side import open_for_peer

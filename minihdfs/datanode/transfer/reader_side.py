@@ -14,8 +14,9 @@ import socket
 from clusterkit.errors import CorruptRecord
 from minihdfs import data_transfer as dt
 from minihdfs.checksum import checksums_of, chunk_count
-from minihdfs.datanode.block_store import OpenReplica, ReplicaNotFound, State
+from minihdfs.datanode.disk_errors import ReplicaUnreadable
 from minihdfs.datanode.meta_file import CRC_BYTES, crc_offset
+from minihdfs.datanode.replica import OpenReplica, ReplicaNotFound, State
 from minihdfs.datanode.transfer.context import TransferContext
 from minihdfs.datanode.verify import read_fully
 from minihdfs.model import BlockRef
@@ -45,16 +46,15 @@ def open_for_peer(context: TransferContext, block: BlockRef) -> OpenReplica | dt
     except ReplicaNotFound as error:
         return dt.OpReply(dt.Status.ERROR, error.message)
     except CorruptRecord as error:
-        log.warning("block %d: %s", block.id, error.message)
-        context.found_bad(block)
+        context.found_bad(block, error.message)
         return dt.OpReply(dt.Status.ERROR, error.message)
     except FileNotFoundError as error:
         log.warning("block %d is in the map, but %s is gone", block.id, error.filename)
         context.gone(block)
         return dt.OpReply(dt.Status.ERROR, f"the files of block {block.id} are gone")
-    except OSError as error:
+    except ReplicaUnreadable as error:
         context.suspected(block)
-        return dt.OpReply(dt.Status.ERROR, f"block {block.id}: {error.strerror}")
+        return dt.OpReply(dt.Status.ERROR, error.message)
 
 
 def serve_read(sock: socket.socket, read: dt.ReadBlock, context: TransferContext, buffer: ReadBuffer) -> bool:
@@ -82,7 +82,7 @@ def serve_read(sock: socket.socket, read: dt.ReadBlock, context: TransferContext
 def _send_range(
     sock: socket.socket, files: OpenReplica, start: int, end: int, sums_too: bool, context: TransferContext, buffer: ReadBuffer
 ) -> bool:
-    """False when the files are shorter than the replica should be: the stream then ends in the middle, and the peer knows."""
+    """False when the files cannot be read or are shorter than the replica should be: the stream then ends in the middle, which tells."""
     per_chunk = files.checksum.bytes_per_checksum
     packet = max(per_chunk, context.options.packet_bytes - context.options.packet_bytes % per_chunk)
     data = buffer.of(min(packet, end - start))
@@ -92,9 +92,16 @@ def _send_range(
     while at < end:
         size = min(packet, end - at)
         piece = data[:size]
-        sums = os.pread(files.meta_fd, CRC_BYTES * chunk_count(size, per_chunk), crc_offset(at // per_chunk)) if sums_too else b""
-        if read_fully(files.data_fd, piece, at) < size or (sums_too and len(sums) < CRC_BYTES * chunk_count(size, per_chunk)):
-            log.warning("the files of block %d are shorter than its %d bytes", files.ref.id, files.ref.length)
+        wanted = CRC_BYTES * chunk_count(size, per_chunk) if sums_too else 0
+        try:
+            with files.reading():
+                sums = os.pread(files.meta_fd, wanted, crc_offset(at // per_chunk)) if wanted else b""
+                whole = read_fully(files.data_fd, piece, at) == size and len(sums) == wanted
+            wrong = "" if whole else f"its files are shorter than its {files.ref.length} bytes"
+        except ReplicaUnreadable as error:
+            wrong = error.message
+        if wrong:
+            log.warning("block %d, at byte %d for a reader: %s", files.ref.id, at, wrong)
             context.suspected(files.ref)
             return False
         if sums_too and size % per_chunk and files.state is not State.FINALIZED:

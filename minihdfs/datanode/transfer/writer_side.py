@@ -17,8 +17,8 @@ from contextlib import suppress
 
 from minihdfs import data_transfer as dt
 from minihdfs.checksum import first_bad_chunk
-from minihdfs.datanode.block_store import ReplicaExists
 from minihdfs.datanode.core.pipeline import Ack, Pipeline, Place, admit
+from minihdfs.datanode.replica import ReplicaExists
 from minihdfs.datanode.replica_writer import ReplicaGap, ReplicaWriter
 from minihdfs.datanode.transfer.context import TransferContext
 from minihdfs.datanode.transfer.mirror import MirrorRefused, link_of, open_mirror

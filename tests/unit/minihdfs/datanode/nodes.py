@@ -31,7 +31,7 @@ class Node:
             self.store,
             TransferOptions(**{"packet_s": 10} | options),  # type: ignore[arg-type]
             finalized=lambda block: self.heard.append(("finalized", block)),
-            found_bad=lambda block: self.heard.append(("bad", block)),
+            tell_bad=lambda block: self.heard.append(("bad", block)),
             suspected=lambda block: self.heard.append(("suspected", block)),
             gone=lambda block: self.heard.append(("gone", block)),
         )

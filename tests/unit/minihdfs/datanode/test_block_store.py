@@ -13,9 +13,11 @@ import pytest
 from clusterkit.errors import ClusterError, CorruptRecord
 from minihdfs.checksum import checksums_of
 from minihdfs.data_transfer import Checksum, ChecksumType
-from minihdfs.datanode.block_store import BlockStore, ReplicaExists, ReplicaNotFound, State
+from minihdfs.datanode.block_store import BlockStore
+from minihdfs.datanode.disk_errors import DiskFull
 from minihdfs.datanode.meta_file import MetaHeader, encode_header, read_header
-from minihdfs.datanode.replica_writer import DiskFull, ReplicaGap, ReplicaWriter
+from minihdfs.datanode.replica import ReplicaExists, ReplicaNotFound, State
+from minihdfs.datanode.replica_writer import ReplicaGap, ReplicaWriter
 from minihdfs.datanode.verify import good_length
 from minihdfs.datanode.volume import Volume
 from minihdfs.errors import WrongCluster
@@ -118,9 +120,12 @@ def test_a_restart_keeps_a_torn_write_up_to_its_last_good_chunk(tmp_path: Path) 
     again = store_at(tmp_path)
     replica = again.get(1)
     assert replica is not None and (replica.state, replica.length) == (State.RWR, 1024)
-    assert again.get(2) is None and not files_of(tmp_path, 2)
+    assert len(files_of(tmp_path, 2)) == 2  # the namenode says what becomes of it
+    with pytest.raises(ReplicaNotFound, match="first chunk"):
+        again.open_replica(2, 1)
     assert again.finalized() == [] and read(again, 1) == (b"a" * 1024, True)
-    assert again.unfinished() == [BlockRef(1, 1, 1024)]
+    assert again.unfinished() == [BlockRef(1, 1, 1024), BlockRef(2, 1, 0)]
+    assert (tmp_path / "blocks/rbw/blk_1").stat().st_size == 1300
 
 
 def test_a_restart_deletes_copies_that_were_under_way(tmp_path: Path) -> None:
@@ -293,3 +298,16 @@ def test_a_process_killed_between_write_and_finalise_loses_only_that_replica(tmp
     assert store.finalized() == [BlockRef(1, 1, 1200)]
     torn = store.get(2)
     assert torn is not None and torn.state is State.RWR and store.get(3) is None
+
+
+def test_synced_bytes_survive_a_power_cut_that_keeps_longer_data_and_the_checksum_of_before(tmp_path: Path) -> None:
+    store = store_at(tmp_path)
+    writer = store.create(1, 1, SMALL)
+    data = os.urandom(700)
+    put(writer, data[:600])
+    store.sync(writer)
+    meta = (tmp_path / "blocks/rbw/blk_1_1.meta").read_bytes()
+    put(writer, data[512:], offset=512)
+    (tmp_path / "blocks/rbw/blk_1_1.meta").write_bytes(meta)
+    again = store_at(tmp_path)
+    assert again.unfinished() == [BlockRef(1, 1, 600)] and read(again, 1)[0] == data[:600]

@@ -294,3 +294,24 @@ def test_replayed_edits_give_the_durable_state() -> None:
     for edit in scene.edits:
         fresh.apply(edit)
     assert (fresh.cluster_id, fresh.epoch) == ("c1", 9)
+
+
+def test_a_repair_that_could_not_look_says_nothing_of_the_replica() -> None:
+    scene = serving(block(1))
+    scene.beat(Repair(block(1), (PEER,)))
+    assert scene.tell(e.RepairFinished(block(1), False, "no descriptors", known=False)) == []
+    assert not scene.agent.reports.bad
+    assert [m for m in scene.beat(Repair(block(1), (PEER,))) if isinstance(m, e.RepairReplica)]
+
+
+def test_unknown_replicas_are_kept_and_come_back_when_another_term_begins() -> None:
+    scene = serving(block(1), block(2))
+    orders = scene.beat(Invalidate((block(1),)), Invalidate((block(2),), unknown=True))
+    deletions = [message for message in orders if isinstance(message, e.DeleteReplicas)]
+    assert deletions == [e.DeleteReplicas((block(1),)), e.DeleteReplicas((block(2),), unknown=True)]
+    scene.advance(1)
+    scene.tell(e.ReregisterAsked(scene.last(e.Heartbeat).call, 1))
+    assert e.BringBack() not in scene.register(epoch=1)
+    scene.advance(1)
+    scene.tell(e.ReregisterAsked(scene.last(e.Heartbeat).call, 1))
+    assert e.BringBack() in scene.register(epoch=2)

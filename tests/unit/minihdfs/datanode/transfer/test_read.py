@@ -191,7 +191,7 @@ def test_a_sound_replica_is_left_alone_and_a_bad_one_kept_when_nobody_has_better
         flip(other, 5)
         assert "bad as well" in victim.replicator.repair(BLOCK, (other.address,))
         assert victim.replicator.repair(BLOCK, ()) == "the namenode knows no other replica"
-        assert len(victim.files(7)) == 2 and victim.block_file(7).stat().st_ino == inode
+        assert len(victim.files(7)) == 3 and victim.block_file(7).stat().st_ino == inode  # with the mark that it is bad
 
 
 def ask_descriptors(node: Node, block_id: int, stamp: int) -> tuple[local_fd.FdReply, list[int]]:

@@ -13,7 +13,7 @@ import pytest
 
 from minihdfs import data_transfer as dt
 from minihdfs.checksum import checksums_of
-from minihdfs.datanode.block_store import State
+from minihdfs.datanode.replica import State
 from minihdfs.datanode.replicator import is_sound
 from minihdfs.model import BlockRef, DatanodeAddress
 from minihdfs.stream_io import receive_bytes, receive_delimited
