@@ -7,7 +7,7 @@ words are IN… OUT.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -15,7 +15,8 @@ import click
 from click.core import ParameterSource
 
 from clusterkit.errors import UsageError
-from mapreduce.plan.describe import SETTINGS, JobClassFacts
+from mapreduce.plan.describe import SETTINGS, JobClassFacts, Parameter
+from mapreduce.plan.parameters import shown
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -66,15 +67,20 @@ def command_again(*flags: str, target: str = "") -> str:
 
 
 def parse_job_arguments(facts: JobClassFacts, words: Sequence[str], usage: str) -> JobArguments:
-    """What stands behind FILE. `usage` is the command so far ("mrc submit wc.py"). Raises click's usage errors (exit 2)."""
-    given: dict[str, Any] = {}
+    """What stands behind FILE. `usage` is the command so far ("mrc submit wc.py"). Raises click's usage errors (exit 2).
+
+    Parameters go by their number in here, so that one may be called whatever Python allows; an option of the job's own named `--help`
+    takes the place of the one that shows them."""
+    spelt = {parameter.option for parameter in facts.parameters}
+    taken: dict[str, Any] = {}
 
     def take(**values: Any) -> None:
-        given.update(values)
+        taken.update(values)
 
-    params: list[click.Parameter] = [_option(parameter) for parameter in facts.parameters]
+    params: list[click.Parameter] = [_option(parameter, f"p{number}", spelt) for number, parameter in enumerate(facts.parameters)]
     params.append(click.Argument(["paths"], nargs=-1, metavar="IN… OUT"))
-    command = click.Command(usage, params=params, callback=take, help=facts.summary, context_settings={"help_option_names": ["--help"]})
+    helps = [] if "--help" in spelt else ["--help"]
+    command = click.Command(usage, params=params, callback=take, help=facts.summary, context_settings={"help_option_names": helps})
     try:
         command.main(args=list(words), prog_name=usage, standalone_mode=False)
     except click.NoSuchOption as error:
@@ -83,18 +89,22 @@ def parse_job_arguments(facts: JobClassFacts, words: Sequence[str], usage: str) 
             said = f"{error.option_name} stands behind FILE, where the job's own options are; it goes before FILE"
             raise UsageError(said, next_command=f"{ours.command_path} --help") from None
         raise
-    if "paths" not in given:
+    if "paths" not in taken:
         raise click.exceptions.Exit(0)  # --help was asked for and shown
-    paths = given.pop("paths")
+    paths = taken["paths"]
     if len(paths) < 2:
         raise click.UsageError(f"{facts.module_file} needs an input and an output: {usage} IN… OUT")
-    parameters = {name: value for name, value in given.items() if value is not None}
-    return JobArguments(parameters, tuple(paths[:-1]), paths[-1])
+    found = {parameter.name: taken[f"p{number}"] for number, parameter in enumerate(facts.parameters)}
+    return JobArguments({name: value for name, value in found.items() if value is not None}, tuple(paths[:-1]), paths[-1])
 
 
-def _option(parameter: Any) -> click.Option:
+def _option(parameter: Parameter, key: str, spelt: Collection[str]) -> click.Option:
+    default = "" if parameter.required else f"[default: {shown(parameter.default)}]"
     if parameter.type is bool:
-        spelling = f"{parameter.option}/--no-{parameter.option.removeprefix('--')}"
-        return click.Option([spelling, parameter.name], default=None, required=parameter.required, help=f"[default: {parameter.default}]")
-    shown = "" if parameter.required else f"[default: {parameter.default}]"
-    return click.Option([parameter.option, parameter.name], type=parameter.type, default=None, required=parameter.required, help=shown)
+        negative = f"--no-{parameter.option.removeprefix('--')}"
+        if negative in spelt:
+            raise UsageError(f"the parameters {parameter.name} and no_{parameter.name} would both be {negative}; one needs another name")
+        return click.Option([f"{parameter.option}/{negative}", key], default=None, required=parameter.required, help=default)
+    metavar = "TEXT" if parameter.type is str else "INTEGER" if parameter.type is int else "FLOAT"
+    kind = click.UNPROCESSED if parameter.type is str else parameter.type
+    return click.Option([parameter.option, key], type=kind, metavar=metavar, default=None, required=parameter.required, help=default)

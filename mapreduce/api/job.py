@@ -22,7 +22,8 @@ reaches another key, record or task. Time in the job's methods counts as progres
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import inspect
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from mapreduce.api.context import Context
@@ -33,7 +34,8 @@ PARAMETER_TYPES: tuple[type, ...] = (str, int, float, bool)
 
 class Job:
     """Base of all jobs. The class attributes below are settings; every other annotated attribute of a subclass whose type is str, int,
-    float or bool is a parameter of the command line. A parameter without a default must be given."""
+    float or bool is a parameter of the command line. A parameter without a default must be given. Parameters are set before `__init__`
+    runs, and what was given is not changed by it; a dataclass's `__init__` is handed them."""
 
     reducers: ClassVar[int] = 2
     """Output partitions; 0 writes what `map` yields, unsorted, one part per split."""
@@ -78,11 +80,36 @@ def defines(job: type[Job], method: str) -> bool:
     return getattr(job, method, None) is not None and getattr(job, method) is not getattr(Job, method, None)
 
 
-def start(job: type[Job], parameters: Mapping[str, Any], context: Context, counters: Counters) -> Job:
-    """An instance for one task attempt, with its parameters set; `setup` is still to be called."""
+def start(job: type[Job], parameters: Mapping[str, Any], context: Context, counters: Counters, *, given: Collection[str] = ()) -> Job:
+    """An instance for one task attempt, with its parameters set; `setup` is still to be called.
+
+    They are there before `__init__` runs, so that it can use them; a generated `__init__` (a dataclass's) is handed them; and those that
+    were `given` on the command line are set once more behind it, because what the caller says goes before what the class does."""
     instance = job.__new__(job)
-    instance.context, instance._counters = context, counters
-    for name, value in parameters.items():
-        setattr(instance, name, value)
-    instance.__init__()  # type: ignore[misc]
+    for name, value in {"context": context, "_counters": counters, **parameters}.items():
+        _put(instance, name, value)
+    instance.__init__(**_arguments(job, parameters))  # type: ignore[misc]
+    for name in given:
+        _put(instance, name, parameters[name])
     return instance
+
+
+def is_generated(job: type[Job]) -> bool:
+    """Whether a decorator wrote the class's `__init__` from its annotations: a dataclass, or one of attrs."""
+    return hasattr(job, "__dataclass_fields__") or hasattr(job, "__attrs_attrs__")
+
+
+def _arguments(job: type[Job], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """What `__init__` takes by the name of a parameter: all of it when it is generated, else what it cannot do without."""
+    if job.__init__ is object.__init__:
+        return {}
+    wanted = inspect.signature(job.__init__).parameters.values()
+    named = [one for one in wanted if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY) and one.name in parameters]
+    return {one.name: parameters[one.name] for one in named if one.default is one.empty or is_generated(job)}
+
+
+def _put(instance: Job, name: str, value: Any) -> None:
+    try:
+        setattr(instance, name, value)
+    except (AttributeError, TypeError):  # a frozen one; with slots, CPython 3.11 says it by a TypeError
+        object.__setattr__(instance, name, value)

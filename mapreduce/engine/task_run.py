@@ -37,6 +37,7 @@ from mapreduce.formats import text_output
 from mapreduce.formats.errors import BadInput, BadRecord
 from mapreduce.formats.pairs import BadPair
 from mapreduce.formats.text_output import CannotWrite
+from mapreduce.plan.parameters import all_decoded
 from mapreduce.plan.spec import FailureReport, JobSpec
 
 REPORT_EVERY_S = 0.2
@@ -74,14 +75,15 @@ class TaskRun:
         self._counters = Counters()
         self._context = Context(attempt_id=task.attempt_id, partition=task.index, input_path=input_path)
         self._context.attach(offset=lambda: self.position().offset, on_status=lambda _text: self.report())
-        self._class, self._parameters = job, spec.parameters
+        self._class, self._spec = job, spec
         self.moves = Moves()
         self._ticks = 0
         self.calls = UserCalls(None)
 
     def begin(self) -> None:
         """Makes the instance and calls its setup; inside `boundary`."""
-        self.calls = UserCalls(start(self._class, self._parameters, self._context, self._counters))
+        parameters = all_decoded(self._spec.parameters)
+        self.calls = UserCalls(start(self._class, parameters, self._context, self._counters, given=self._spec.given))
         self.calls.refuse_yields("teardown")
         self.calls.once("setup")
         self.tick()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import inspect
 import sys
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any, get_type_hints
 from clusterkit.errors import UsageError
 from mapreduce.api.job import PARAMETER_TYPES, Job, defines
 from mapreduce.plan.loading import CodeSource, choose_job, load_module
+from mapreduce.plan.parameters import shown
 
 SETTINGS: dict[str, type] = {
     "reducers": int,
@@ -82,6 +84,7 @@ def describe(target: str) -> JobClassFacts:
 
 
 def class_facts(job: type[Job], module_file: str, origin: str) -> JobClassFacts:
+    _check_methods(job)
     hints = _hints(job)
     settings = {name: _setting(job, name, kind) for name, kind in SETTINGS.items()}
     return JobClassFacts(
@@ -118,17 +121,50 @@ def _hints(job: type[Job]) -> dict[str, Any]:
     return found
 
 
+_METHODS = ("map", "reduce", "combine", "setup", "teardown", "counter")
+
+
+def _check_methods(job: type[Job]) -> None:
+    """A value where the engine calls a method would fail far from its cause."""
+    for name in _METHODS:
+        value = getattr(job, name, None)
+        if value is not None and not callable(value):
+            raise UsageError(f"{job.__name__}.{name} is {shown(repr(value))}, where every job has a method of that name")
+
+
+_NOTHING = object()
+
+
+def _default(job: type[Job], name: str) -> Any:
+    """A parameter's default, wherever the class or the decorator that made it keeps it; _NOTHING when there is none."""
+    found = inspect.getattr_static(job, name, _NOTHING)
+    if found is not _NOTHING and not inspect.ismemberdescriptor(found):
+        return found
+    field = getattr(job, "__dataclass_fields__", {}).get(name)
+    if field is not None:
+        if field.default_factory is not dataclasses.MISSING:
+            return field.default_factory()
+        return _NOTHING if field.default is dataclasses.MISSING else field.default
+    for attribute in getattr(job, "__attrs_attrs__", ()):
+        if attribute.name == name:
+            factory = getattr(attribute.default, "factory", None)
+            if factory is not None and not attribute.default.takes_self:
+                return factory()
+            return _NOTHING if type(attribute.default).__name__ in ("_Nothing", "NothingType") else attribute.default
+    return _NOTHING
+
+
 def _parameter(job: type[Job], name: str, hint: Any) -> Parameter:
     if hint not in PARAMETER_TYPES:
-        shown = getattr(hint, "__name__", str(hint))
-        raise UsageError(f"{job.__name__}.{name}: a parameter is str, int, float or bool, not {shown}")
-    if not hasattr(job, name):
+        said = getattr(hint, "__name__", str(hint))
+        raise UsageError(f"{job.__name__}.{name}: a parameter is str, int, float or bool, not {said}")
+    default = _default(job, name)
+    if default is _NOTHING:
         return Parameter(name, hint, None, True)
-    default = getattr(job, name)
     if hint is float and type(default) is int:
         default = float(default)
     if type(default) is not hint:
-        raise UsageError(f"{job.__name__}.{name} is annotated {hint.__name__}, but its default is {default!r}")
+        raise UsageError(f"{job.__name__}.{name} is annotated {hint.__name__}, but its default is {shown(repr(default))}")
     return Parameter(name, hint, default, False)
 
 

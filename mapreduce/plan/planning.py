@@ -13,6 +13,7 @@ from mapreduce.errors import InputRefused, OutputExists
 from mapreduce.plan.describe import SETTINGS, JobClassFacts
 from mapreduce.plan.earlier import check_replaceable
 from mapreduce.plan.inputs import input_files
+from mapreduce.plan.parameters import all_encoded, shown
 from mapreduce.plan.spec import CodeRef, JobSpec
 from mapreduce.plan.splits import make_splits, uncut
 from mapreduce.storage.api import Storage
@@ -52,9 +53,9 @@ def plan_job(
     splits = uncut(storage, files, make_splits(storage, files, split_bytes=chosen["split_bytes"], least=least_maps))
     passed = {setting: chosen[setting] for setting in SETTINGS if setting != "split_bytes"}
     return JobSpec(
-        name=name or facts.class_name, code=code, parameters=given, inputs=list(inputs), output=output, overwrite=overwrite,
-        replaced_inode_id=replaced, replaced_job_id=replaced_job, has_combine=facts.has_combine, record_type=facts.record_type,
-        splits=splits, python=f"{sys.version_info.major}.{sys.version_info.minor}", **passed,
+        name=name or facts.class_name, code=code, parameters=all_encoded(given), given=sorted(parameters or {}), inputs=list(inputs),
+        output=output, overwrite=overwrite, replaced_inode_id=replaced, replaced_job_id=replaced_job, has_combine=facts.has_combine,
+        record_type=facts.record_type, splits=splits, python=f"{sys.version_info.major}.{sys.version_info.minor}", **passed,
     )  # fmt: skip
 
 
@@ -81,7 +82,7 @@ def checked_parameters(facts: JobClassFacts, given: Mapping[str, Any]) -> dict[s
         if parameter not in known:
             raise UsageError(f"{facts.class_name} has no parameter {parameter}")
         if type(given[parameter]) is not known[parameter].type:
-            raise UsageError(f"{facts.class_name}.{parameter} is {known[parameter].type.__name__}, not {given[parameter]!r}")
+            raise UsageError(f"{facts.class_name}.{parameter} is {known[parameter].type.__name__}, not {shown(given[parameter])}")
     missing = [parameter.option for parameter in facts.parameters if parameter.required and parameter.name not in given]
     if missing:
         raise UsageError(f"{facts.class_name} needs {', '.join(missing)}", next_command=f"mrc run {facts.module_file} --help")
