@@ -196,6 +196,11 @@ class NamenodeClient:
             request.last.CopyFrom(to.block_to_pb(last))
         return self._ask("complete", request, nn.CompleteResponse).result
 
+    def abandon_file(self, inode_id: int, client_name: str) -> bool:
+        """Takes the file away if this client still writes it. False: it does not, and nothing happened."""
+        request = own.AbandonFileRequest(inode_id=inode_id, client_name=client_name)
+        return self._caller.call(OWN_PROTOCOL, "abandonFile", request, own.AbandonFileResponse).removed
+
     def fsync(self, path: str, client_name: str, inode_id: int = 0, last_block_length: int = -1) -> None:
         request = nn.FsyncRequest(src=path, client=client_name, lastBlockLength=last_block_length, fileId=inode_id)
         self._ask("fsync", request, nn.FsyncResponse)

@@ -1,7 +1,7 @@
 """Files opened for writing: raw binary streams that append, each block through a pipeline to all of its replicas.
 
 `close` is durable: every datanode has synced and finalized its replica, and the namenode has the file complete, when it returns. Left by an
-exception, a `with` block aborts instead: the path is removed.
+exception, a `with` block aborts instead: the file is removed, unless another client has taken it over meanwhile.
 
 A pipeline that cannot be set up is tried again without the datanode that is to blame; one sound datanode suffices. One that breaks later is
 begun again from the block's first byte, on a new block, as long as all bytes of the block are still kept (`resend_bytes`); beyond that the
@@ -96,7 +96,7 @@ class FileWriter(io.RawIOBase):
             return len(view)
 
     def close(self) -> None:
-        """Durable and complete when it returns; a close that fails removes the path. Closing twice is no error."""
+        """Durable and complete when it returns; a close that fails gives the file up as `abort` does. Closing twice is no error."""
         with self._lock:
             if self.closed:
                 return
@@ -111,16 +111,14 @@ class FileWriter(io.RawIOBase):
             self._leave()
 
     def abort(self) -> None:
-        """Gives the file up: the path is removed, if it is still this file's. Raises nothing."""
+        """Gives the file up: it is removed, if this client still writes it. Raises nothing."""
         with self._lock:
             if self.closed:
                 return
             if self._session is not None:
                 self._session.close()
             with contextlib.suppress(ClusterError, OSError):
-                status = self._calls.get_file_info(self.path)
-                if status is not None and status.inode_id == self.inode_id:
-                    self._calls.delete(self.path, recursive=False)
+                self._calls.abandon_file(self.inode_id, self._client_name)
             self._leave()
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:

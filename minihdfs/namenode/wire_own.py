@@ -49,6 +49,12 @@ OWN: dict[str, Method] = {
         own.PublishRequest, (_publish,), lambda inode_id, _request, _facts: own.PublishResponse(inode_id=inode_id), changes=True
     ),
     "renameMany": Method(own.RenameManyRequest, (_rename_many,), lambda _value, _request, _facts: own.RenameManyResponse(), changes=True),
+    "abandonFile": Method(
+        own.AbandonFileRequest,
+        (lambda caller, request: ev.AbandonFile(caller, request.inode_id, request.client_name),),
+        lambda removed, _request, _facts: own.AbandonFileResponse(removed=bool(removed)),
+        changes=True,
+    ),
     "getStatus": Method(
         own.GetStatusRequest,
         (lambda caller, _request: ev.GetFsStats(caller), lambda caller, _request: ev.GetDatanodeReport(caller, "all")),

@@ -910,6 +910,36 @@ class GetEZForPathResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
+class EncryptionZone(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListEncryptionZonesRequest(_message.Message):
+    __slots__ = ("id",)
+    ID_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    def __init__(self, id: _Optional[int] = ...) -> None: ...
+
+class ListEncryptionZonesResponse(_message.Message):
+    __slots__ = ("zones", "hasMore")
+    ZONES_FIELD_NUMBER: _ClassVar[int]
+    HASMORE_FIELD_NUMBER: _ClassVar[int]
+    zones: _containers.RepeatedCompositeFieldContainer[EncryptionZone]
+    hasMore: bool
+    def __init__(self, zones: _Optional[_Iterable[_Union[EncryptionZone, _Mapping]]] = ..., hasMore: bool = ...) -> None: ...
+
+class GetEnclosingRootRequest(_message.Message):
+    __slots__ = ("filename",)
+    FILENAME_FIELD_NUMBER: _ClassVar[int]
+    filename: str
+    def __init__(self, filename: _Optional[str] = ...) -> None: ...
+
+class GetEnclosingRootResponse(_message.Message):
+    __slots__ = ("enclosingRootPath",)
+    ENCLOSINGROOTPATH_FIELD_NUMBER: _ClassVar[int]
+    enclosingRootPath: str
+    def __init__(self, enclosingRootPath: _Optional[str] = ...) -> None: ...
+
 class GetAclStatusRequest(_message.Message):
     __slots__ = ("src",)
     SRC_FIELD_NUMBER: _ClassVar[int]

@@ -43,6 +43,20 @@ class PublishResponse(_message.Message):
     inode_id: int
     def __init__(self, inode_id: _Optional[int] = ...) -> None: ...
 
+class AbandonFileRequest(_message.Message):
+    __slots__ = ("inode_id", "client_name")
+    INODE_ID_FIELD_NUMBER: _ClassVar[int]
+    CLIENT_NAME_FIELD_NUMBER: _ClassVar[int]
+    inode_id: int
+    client_name: str
+    def __init__(self, inode_id: _Optional[int] = ..., client_name: _Optional[str] = ...) -> None: ...
+
+class AbandonFileResponse(_message.Message):
+    __slots__ = ("removed",)
+    REMOVED_FIELD_NUMBER: _ClassVar[int]
+    removed: bool
+    def __init__(self, removed: bool = ...) -> None: ...
+
 class GetStatusRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...

@@ -69,11 +69,11 @@ class Blocks:
 
     def note_length(self, block_id: int, length: int) -> None:
         old = self.require(block_id)
-        self._change(old, old._replace(length=length))
+        self._change(old, old._replace(length=length, flushed=True))
 
     def restamp(self, block_id: int, stamp: int, length: int) -> None:
         old = self.require(block_id)
-        self._change(old, old._replace(stamp=stamp, length=max(old.length, length)))
+        self._change(old, old._replace(stamp=stamp, length=max(old.length, length), flushed=old.flushed or length > 0))
 
     def set_replication(self, block_id: int, replication: int) -> None:
         old = self.require(block_id)

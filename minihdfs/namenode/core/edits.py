@@ -75,7 +75,7 @@ class BlockDropped:
 
 @dataclass(frozen=True, slots=True)
 class BlockLengthNoted:
-    """The writer made this many bytes of the block visible (hflush, hsync)."""
+    """The writer made bytes of the block visible (hflush, hsync): this many, or (0) some that nobody counted."""
 
     inode_id: int
     block_id: int

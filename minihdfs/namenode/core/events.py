@@ -152,6 +152,15 @@ class Fsync:
 
 
 @dataclass(frozen=True, slots=True)
+class AbandonFile:
+    """Ours: takes away a file that this client is writing. Answer: bool, False when it is not (any more)."""
+
+    caller: Caller
+    inode_id: int
+    client_name: str
+
+
+@dataclass(frozen=True, slots=True)
 class RenewLease:
     caller: Caller
     client_name: str

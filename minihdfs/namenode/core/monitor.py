@@ -9,11 +9,8 @@ from __future__ import annotations
 
 from minihdfs.namenode.core import edits
 from minihdfs.namenode.core.datanodes import Datanode
+from minihdfs.namenode.core.lease_recovery import take_over_silent
 from minihdfs.namenode.core.rooms import Rooms
-from minihdfs.namenode.core.writing import close_for_writer
-
-FILES_CLOSED_MAX = 100
-"""Files of expired leases closed in one tick."""
 
 
 class Monitor:
@@ -54,7 +51,7 @@ class Monitor:
         if not rooms.safemode.on and rooms.now.mono_us - rooms.safemode.left_us >= rooms.options.settle_us:
             rooms.replication.run(rooms.now)
         if rooms.safemode.may_edit:
-            self._expire_leases()
+            take_over_silent(rooms)
             self._reclaim_soon()
 
     def _bury(self) -> None:
@@ -66,17 +63,6 @@ class Monitor:
             node.ordered.clear()
             node.report = None
             self._rooms.work.append(Burial(self._rooms, node))
-
-    def _expire_leases(self) -> None:
-        rooms, left = self._rooms, FILES_CLOSED_MAX
-        for _client_name, files in rooms.leases.older_than(rooms.options.lease_hard_us, rooms.now.mono_us):
-            for inode_id in files[:left]:
-                left -= 1
-                inode = rooms.namespace.require(inode_id)
-                if rooms.namespace.is_attached(inode):
-                    close_for_writer(rooms, inode, forced=True)
-            if left <= 0:
-                return
 
     def _reclaim_soon(self) -> None:
         rooms = self._rooms

@@ -14,7 +14,7 @@ from typing import Any
 
 from clusterkit.effects import Edit, Effects, Event, Instant, Send, Tick
 from minihdfs.errors import FsError
-from minihdfs.namenode.core import changes, edits, events, reads, reports, writing
+from minihdfs.namenode.core import changes, edits, events, lease_recovery, reads, reports, writing
 from minihdfs.namenode.core.appliers import APPLIERS
 from minihdfs.namenode.core.commands import Answer, Refusal
 from minihdfs.namenode.core.invariants import check_all
@@ -44,7 +44,8 @@ REQUESTS: dict[type, Handler] = {
     events.Complete: writing.complete,
     events.Fsync: writing.fsync,
     events.RenewLease: writing.renew_lease,
-    events.RecoverLease: writing.recover_lease,
+    events.RecoverLease: lease_recovery.recover_lease,
+    events.AbandonFile: writing.abandon_file,
     events.Rename: changes.rename,
     events.Rename2: changes.rename2,
     events.RenameMany: changes.rename_many,
@@ -84,6 +85,7 @@ AT_MOST_ONCE: dict[type, Again] = {
     events.SetTimes: _void,
     events.SetReplication: _itself,
     events.UpdatePipeline: _void,
+    events.AbandonFile: _itself,
     # Those below never have an entry in the table: what their edits changed answers for them, or nothing durable was changed.
     events.AddBlock: _itself,
     events.AbandonBlock: _itself,
@@ -263,4 +265,5 @@ class Namesystem:
             rooms.commit(edits.RootMade(rooms.options.superuser, rooms.options.supergroup))
         rooms.led_us = rooms.now.mono_us
         rooms.safemode.start(rooms.now)
+        rooms.leases.start(rooms.now.mono_us)
         self._monitor.start()

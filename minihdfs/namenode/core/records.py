@@ -50,6 +50,7 @@ class Block(NamedTuple):
     length: int
     state: int
     replication: int
+    flushed: bool = False  # its writer was told that bytes of it are visible, `length` of them or a number nobody said
 
 
 class Retry(NamedTuple):

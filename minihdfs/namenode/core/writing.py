@@ -1,4 +1,4 @@
-"""The write path of one file: create, its blocks one after the other, close; and taking a file over from a writer who went silent.
+"""The write path of one file: create, its blocks one after the other, close. (Who takes it from a silent writer: `lease_recovery`.)
 
 One writer per file, by lease. Before a block is added or the file is closed, the block before has its final length and at least one
 reported replica; the request is parked until then. A repeated request finds what the first one did and is told the same.
@@ -23,10 +23,11 @@ from minihdfs.model import MAX_BLOCK_BYTES, MIN_BLOCK_BYTES, BlockRef, FileStatu
 from minihdfs.namenode.core import edits, events
 from minihdfs.namenode.core.changes import place_for
 from minihdfs.namenode.core.commands import Answer, Refusal
+from minihdfs.namenode.core.lease_recovery import close_file, close_for_writer, why_open
 from minihdfs.namenode.core.parking import DATANODE_COMES, Waits
 from minihdfs.namenode.core.permissions import WRITE
 from minihdfs.namenode.core.reads import locate
-from minihdfs.namenode.core.records import BUILDING, COMPLETE, Block, Inode
+from minihdfs.namenode.core.records import BUILDING, Block, Inode
 from minihdfs.namenode.core.rooms import Rooms
 
 
@@ -84,11 +85,12 @@ def _taken(rooms: Rooms, event: events.Create, found: Inode) -> FsError:
     being = f"{event.path} is already being created by {found.client_name}"
     if found.client_name == event.client_name:
         return AlreadyBeingCreated(f"{being}, which is the same client")
-    if rooms.leases.age_us(found.client_name, rooms.now.mono_us) < rooms.options.lease_soft_us:
+    silent = rooms.leases.age_us(found.client_name, rooms.now.mono_us) >= rooms.options.lease_soft_us
+    if not silent and not rooms.leases.is_taken_over(found.id):
         return AlreadyBeingCreated(being)
     if close_for_writer(rooms, found):
         return FileAlreadyExists(f"{event.path} already exists: its writer {found.client_name} went silent and the file was closed")
-    return AlreadyBeingCreated(f"{being}; its lease is being recovered")
+    return AlreadyBeingCreated(f"{being}, and is being recovered: {why_open(rooms, found)}")
 
 
 def check_replication(rooms: Rooms, replication: int, path: str) -> int:
@@ -200,9 +202,13 @@ def complete(rooms: Rooms, event: events.Complete) -> bool:
     rooms.safemode.require_off(f"complete file {event.path}")
     closed = rooms.namespace.inode(event.inode_id) if event.inode_id else rooms.namespace.find(event.caller, event.path)
     if closed is not None and not closed.is_directory and closed.client_name == "" and rooms.namespace.is_attached(closed):
-        last_id = closed.blocks[-1] if closed.blocks else 0
-        if event.last is None or event.last.id == last_id or (event.last.length == 0 and event.last.id > last_id):
+        if _ends_as_said(rooms, closed, event.last):
             return True
+        end = event.last
+        said = f"block {end.id} (stamp {end.stamp}, {end.length} bytes)" if end is not None else "no block at all"
+        raise LeaseExpired(
+            f"No lease on {event.path} (inode {closed.id}) for {event.client_name}: it is closed, and does not end with {said}"
+        )
     inode = _open_file(rooms, event.path, event.inode_id, event.client_name, event.caller)
     inode = _without_stray(rooms, inode, event.last)
     last_id = inode.blocks[-1] if inode.blocks else 0
@@ -214,8 +220,20 @@ def complete(rooms: Rooms, event: events.Complete) -> bool:
     if inode.blocks and rooms.blocks.require(inode.blocks[-1]).state == BUILDING:
         raise InvalidArgument(f"{event.path} cannot be closed: the final length of block {inode.blocks[-1]} was not said")
     _await_replica(rooms, inode, Answer(False))
-    _close(rooms, inode)
+    close_file(rooms, inode)
     return True
+
+
+def _ends_as_said(rooms: Rooms, closed: Inode, last: BlockRef | None) -> bool:
+    """Does a closed file end with the block that its writer says? Whoever closed it, all bytes are there then. Another stamp or length is
+    what a recovery made of it."""
+    last_id = closed.blocks[-1] if closed.blocks else 0
+    if last is None:
+        return not last_id
+    if last.id == last_id:
+        block = rooms.blocks.require(last_id)
+        return (block.stamp, block.length) == (last.stamp, last.length)
+    return last.length == 0 and last.id > last_id  # an empty last block was dropped
 
 
 def _without_stray(rooms: Rooms, inode: Inode, last: BlockRef | None) -> Inode:
@@ -231,54 +249,33 @@ def _without_stray(rooms: Rooms, inode: Inode, last: BlockRef | None) -> Inode:
     return rooms.namespace.require(inode.id)
 
 
-def _close(rooms: Rooms, inode: Inode) -> None:
-    if inode.blocks:
-        rooms.replication.settle(inode.blocks[-1], rooms.now)
-    rooms.commit(edits.FileClosed(inode.id))
-
-
 def fsync(rooms: Rooms, event: events.Fsync) -> None:
     rooms.safemode.require_off(f"fsync file {event.path}")
     inode = _open_file(rooms, event.path, event.inode_id, event.client_name, event.caller)
-    if inode.blocks and event.last_block_length > 0:
+    if inode.blocks:
         block = rooms.blocks.require(inode.blocks[-1])
-        _check_length(inode, BlockRef(block.id, block.stamp, event.last_block_length))
-        if block.state == BUILDING and event.last_block_length > block.length:
-            rooms.commit(edits.BlockLengthNoted(inode.id, block.id, event.last_block_length))
+        length = max(event.last_block_length, block.length)  # -1: Java's hflush, which says that there are bytes and not how many
+        _check_length(inode, BlockRef(block.id, block.stamp, length))
+        if block.state == BUILDING and (length > block.length or not block.flushed):
+            rooms.commit(edits.BlockLengthNoted(inode.id, block.id, length))
+
+
+def abandon_file(rooms: Rooms, event: events.AbandonFile) -> bool:
+    """False, and nothing happens, unless the file is still this client's to write: who lost it, or never knew that close succeeded, takes
+    nothing away."""
+    rooms.safemode.require_off(f"abandon file {event.inode_id}")
+    inode = rooms.namespace.inode(event.inode_id)
+    if inode is None or not event.client_name or inode.client_name != event.client_name or not rooms.namespace.is_attached(inode):
+        return False
+    if event.caller.user != inode.owner:
+        path, directory = rooms.namespace.path_of(inode), rooms.namespace.require(inode.parent_id)
+        rooms.permissions.check_names(event.caller, directory, path, inode)
+    rooms.commit(edits.Deleted(inode.id), event.caller, True)
+    return True
 
 
 def renew_lease(rooms: Rooms, event: events.RenewLease) -> None:
     rooms.leases.renew(event.client_name, rooms.now.mono_us)
-
-
-def recover_lease(rooms: Rooms, event: events.RecoverLease) -> bool:
-    """Answer: the file is closed now."""
-    rooms.safemode.require_off(f"recover the lease of {event.path}")
-    inode = rooms.namespace.existing(event.caller, event.path)
-    if inode.is_directory:
-        raise IsADirectory(f"{event.path} is a directory")
-    rooms.permissions.check(event.caller, inode, WRITE, event.path)
-    return inode.client_name == "" or close_for_writer(rooms, inode)
-
-
-def close_for_writer(rooms: Rooms, inode: Inode, *, forced: bool = False) -> bool:
-    """Closes a file whose writer is gone, with what its replicas say. False while a committed block waits for its first report.
-
-    An open last block ends at the longest finalized replica of its newest stamp; of one that nobody has reported nothing is left.
-    """
-    last = rooms.blocks.require(inode.blocks[-1]) if inode.blocks else None
-    if last is not None and last.state == BUILDING:
-        reported = rooms.blocks.building.get(last.id, {}).values()
-        found = [ref for ref in reported if last.stamp <= ref.stamp and not rooms.given.never(ref) and 0 < ref.length <= inode.block_bytes]
-        if found:
-            stamp, length = max((ref.stamp, ref.length) for ref in found)
-            rooms.commit(edits.BlockCommitted(inode.id, last.id, stamp, length))
-        else:
-            rooms.commit(edits.BlockDropped(inode.id, last.id))
-    elif last is not None and last.state != COMPLETE and not rooms.blocks.holders(last.id) and not forced:
-        return False
-    _close(rooms, rooms.namespace.require(inode.id))
-    return True
 
 
 # ── recovery of a broken pipeline ───────────────────────────────────────────────────────────────────────────────────────────────────

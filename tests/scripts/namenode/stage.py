@@ -66,6 +66,20 @@ class Stage(World):
     def do_fsync(self, path: str, length: str, client: str = "w1") -> None:
         self.say(events.Fsync(self.caller(client=client), path, client, self.inodes.get(path, 0), int(length)))
 
+    def do_stuck(self, count: str, client: str = "w1") -> None:
+        """Files whose last block has flushed bytes and no finished replica."""
+        for number in range(int(count)):
+            path = f"/stuck/{number:03}"
+            for event in (
+                events.Create(self.caller(client=client), path, client, 0o644, False, True, 0, 0),
+                events.AddBlock(self.caller(client=client), path, client, 0, None),
+                events.Fsync(self.caller(client=client), path, client, 0, 5),
+            ):
+                assert isinstance(self.ask(event), Answer)
+
+    def do_abandonfile(self, path: str, client: str = "w1", user: str = "root") -> None:
+        self.say(events.AbandonFile(self.caller(client=client, user=user), self.inodes[path], client))
+
     def do_renew(self, client: str) -> None:
         self.say(events.RenewLease(self.caller(), client))
 

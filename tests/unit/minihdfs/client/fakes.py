@@ -309,6 +309,10 @@ class FakeNamenode:
         self.open_files.discard(path)
         return True
 
+    def abandon_file(self, inode_id: int, client_name: str) -> bool:
+        path = next((path for path, known in self._inodes.items() if known == inode_id and path in self.open_files), None)
+        return path is not None and self.files.pop(path, None) is not None
+
     def renew_lease(self, client_name: str) -> None:
         self.renewed.set()
 

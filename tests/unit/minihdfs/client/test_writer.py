@@ -173,6 +173,15 @@ def test_abort_leaves_a_file_alone_that_took_the_path_since(cluster: Cluster) ->
     assert "/f" in cluster.namenode.files
 
 
+def test_a_writer_whose_file_was_taken_over_takes_nothing_away(cluster: Cluster) -> None:
+    """The lease is gone, the inode is still the same: what recovery closed (and others may have gone on with) is not this writer's."""
+    file = cluster.create()
+    file.write(DATA[:BLOCK])
+    cluster.namenode.open_files.discard("/f")
+    file.abort()
+    assert "/f" in cluster.namenode.files and file.closed
+
+
 def test_complete_is_asked_until_it_is_true_or_time_is_up(cluster: Cluster) -> None:
     cluster.namenode.completes_to_refuse = 3
     with cluster.create() as file:
