@@ -7,9 +7,10 @@ import msgspec
 
 from mrc.home import Home
 from mrc.settings import read_settings
+from mrc.verb import Verb
 
 
-@click.command()
+@click.command(cls=Verb)
 @click.option("-o", "output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option("--set", "flags", multiple=True, metavar="SECTION.KEY=VALUE", help="Check what a flag would change.")
 @click.pass_obj

@@ -7,11 +7,12 @@ import socket
 import click
 
 from mrc.home import Home
+from mrc.verb import Verb
 
 ROLES = ("coordinator", "namenode", "datanode", "tracker", "worker")
 
 
-@click.command()
+@click.command(cls=Verb)
 @click.argument("role", type=click.Choice(ROLES))
 @click.option("--id", "node_id", help="The node's name, kept in its data directory [default: this host's name].")
 @click.option("--set", "flags", multiple=True, metavar="SECTION.KEY=VALUE", help="A setting for this daemon.")

@@ -19,6 +19,7 @@ import click
 
 from clusterkit.errors import ClusterError
 from mrc.home import Home
+from mrc.verb import Verb
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -40,7 +41,7 @@ SPLIT_BYTES = 4 << 20
 REPAIR_LIMIT_S = 60.0
 
 
-@click.command()
+@click.command(cls=Verb)
 @click.option("--input", "given", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Count the files of this directory.")
 @click.option("--keep", is_flag=True, help="Leave the temporary home (stopped) for a look.")
 def demo(given: Path | None, keep: bool) -> None:

@@ -11,12 +11,13 @@ import time
 import click
 
 from mrc.home import Home
+from mrc.verb import Verb
 
 WAVES = (("worker", "tracker", "console"), ("datanode",), ("namenode",), ("coordinator",))
 GRACE_S = 10.0
 
 
-@click.command()
+@click.command(cls=Verb)
 @click.pass_obj
 def down(obj: dict[str, str | None]) -> None:
     """End every process of this machine's cluster; nothing is lost, and `mrc up` finds everything again."""

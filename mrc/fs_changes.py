@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from shlex import quote
 
 from clusterkit.errors import UsageError
+from minihdfs import paths
 from minihdfs.errors import AccessDenied, DirectoryNotEmpty, FileAlreadyExists, FileNotFound, InvalidArgument, IsADirectory, NotADirectory
 from mrc.fs_modes import changed
 from mrc.fs_targets import Found, Verb, show
@@ -15,8 +16,8 @@ from mrc.fs_text import echo
 POLL_S = 0.1
 
 
-def mkdir(verb: Verb, paths: Sequence[str], *, parents: bool) -> int:
-    for text in paths:
+def mkdir(verb: Verb, texts: Sequence[str], *, parents: bool) -> int:
+    for text in texts:
         with verb.trying():
             target = verb.target(text)
             status = target.fs.find(target.path)
@@ -26,7 +27,7 @@ def mkdir(verb: Verb, paths: Sequence[str], *, parents: bool) -> int:
                 )
             above = target.path.rstrip("/").rpartition("/")[0] or "/"
             if not parents and not target.fs.exists(above):
-                raise FileNotFound(f"{target.shown(above)}: no such directory", next_command=f"mrc fs mkdir -p {text}")
+                raise FileNotFound(f"{target.shown(above)}: no such directory", next_command=f"mrc fs mkdir -p {quote(text)}")
             target.fs.mkdirs(target.path, create_parents=parents)
     return verb.exit_code
 
@@ -48,9 +49,10 @@ def rm(verb: Verb, paths: Sequence[str], *, recursive: bool, force: bool) -> int
 
 def _remove(found: Found, *, recursive: bool) -> None:
     if found.path == "/":
-        raise AccessDenied("/ cannot be removed", next_command="mrc fs rm -r '/*'")
+        raise AccessDenied("/ cannot be removed", next_command="mrc fs ls /")
     if found.is_directory and not recursive:
-        raise IsADirectory(f"{found.shown} is a directory", next_command=f"mrc fs rm -r {found.shown}")
+        said = f"{found.shown} is a directory: -r removes it with everything in it"
+        raise IsADirectory(said, next_command=f"mrc fs ls {quote(found.shown)}")
     found.fs.delete(found.path, recursive=recursive)
     echo(f"Deleted {show(found.shown)}")
 
@@ -64,7 +66,7 @@ def rmdir(verb: Verb, paths: Sequence[str], *, ignore_non_empty: bool) -> int:
                 found.fs.delete(found.path, recursive=False)
             except DirectoryNotEmpty as error:
                 if not ignore_non_empty:
-                    raise DirectoryNotEmpty(error.message, next_command=f"mrc fs rm -r {quote(found.shown)}") from None
+                    raise DirectoryNotEmpty(error.message, next_command=f"mrc fs ls {quote(found.shown)}") from None
     return verb.exit_code
 
 
@@ -72,17 +74,24 @@ def mv(verb: Verb, sources: Sequence[str], destination: str) -> int:
     target = verb.target(destination)
     into = target.fs.find(target.path)
     if len(sources) > 1 and (into is None or not into.is_directory):
-        raise NotADirectory(f"{destination} is not a directory, and several sources are given", next_command=f"mrc fs mkdir {destination}")
+        said = f"{destination} is not a directory, and several sources are given"
+        raise NotADirectory(said, next_command=f"mrc fs mkdir -p {quote(destination)}")
     for found in verb.each(sources):
         with verb.trying():
             if found.fs is not target.fs:
-                raise InvalidArgument(f"{found.shown} is in another file system", next_command=f"mrc fs cp {found.shown} {destination}")
-            path = f"{target.path.rstrip('/')}/{found.entry.name}" if into is not None and into.is_directory else target.path
-            above = path.rpartition("/")[0] or "/"
+                by_copy = f"mrc fs cp {quote(found.shown)} {quote(destination)}"
+                raise InvalidArgument(f"{found.shown} is in another file system", next_command=by_copy)
+            path = paths.join(*paths.components(target.path), found.entry.name) if into is not None and into.is_directory else target.path
+            if path == found.path:
+                raise InvalidArgument(f"{found.shown} and {target.shown(path)} are the same file")
+            above = paths.parent(path)
+            if into is None and target.directory_meant and not found.is_directory:
+                above = path  # `mv FILE /none/`
             if not target.fs.exists(above):
-                raise FileNotFound(f"{target.shown(above)}: no such directory", next_command=f"mrc fs mkdir -p {target.shown(above)}")
+                shown = target.shown(above)
+                raise FileNotFound(f"{shown}: no such directory", next_command=f"mrc fs mkdir -p {quote(shown)}")
             if target.fs.exists(path):
-                raise FileAlreadyExists(f"{target.shown(path)} exists", next_command=f"mrc fs rm {target.shown(path)}")
+                raise FileAlreadyExists(f"{target.shown(path)} exists", next_command=f"mrc fs ls -d {quote(target.shown(path))}")
             target.fs.rename2(found.path, path)
     return verb.exit_code
 

@@ -11,13 +11,14 @@ from typing import Any, TypeVar
 import click
 
 from clusterkit.errors import UsageError
+from mrc.verb import VerbGroup, unknown_command
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-ALIASES = {"copyFromLocal": "put", "copyToLocal": "get", "text": "cat"}
+ALIASES = {"copyFromLocal": "put", "copyToLocal": "get"}
 
 
-class FsGroup(click.Group):
+class FsGroup(VerbGroup):
     """Takes `-ls` for `ls`, and `-help ls` for `ls --help`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -25,7 +26,7 @@ class FsGroup(click.Group):
             args = [*(verb.removeprefix("-") for verb in args[1:2]), "--help"]
         elif args and args[0].startswith("-") and not args[0].startswith("--"):
             if not self._known(args[0][1:]):
-                ctx.fail(f"No such command '{args[0]}'.")
+                raise unknown_command(ctx, args[0][1:], self.commands, self.elsewhere, args[0])
             args = [args[0][1:], *args[1:]]
         return super().parse_args(ctx, args)
 
@@ -40,9 +41,9 @@ class FsGroup(click.Group):
 def fs() -> None:
     """Work with files in the cluster.
 
-    Paths are the cluster's; hdfs://HOST:PORT/… names another cluster, file://… this machine. Patterns (* ? [a-z] {a,b}) are expanded
-    here, so quote them from your shell; a path that exists as it is written is never a pattern. Exit codes: 0 done, 1 failed, 2 wrong
-    usage, 69 no cluster answers, 75 try again, 77 not permitted.
+    Paths are the cluster's, as hdfs:///PATH are; hdfs://HOST:PORT/… names another cluster, file:///… this machine. Nothing in a URI is
+    decoded. Patterns (* ? [a-z] {a,b}) are expanded here, so quote them from your shell; a path that exists as it is written is never a
+    pattern. Exit codes: 0 done, 1 failed, 2 wrong usage, 69 no cluster answers, 75 try again, 77 not permitted.
     """
 
 
@@ -186,8 +187,9 @@ def put(obj: object, /, words: tuple[str, ...], force: bool, preserve: bool, dir
 @click.pass_obj
 def get(obj: object, words: tuple[str, ...], force: bool, preserve: bool) -> int:
     """Copy files and directories out of the cluster; `-` is standard output. Without LOCAL: into the current directory."""
+    from mrc.fs_get import get
     from mrc.fs_targets import Verb
-    from mrc.fs_transfer import CopyOptions, get
+    from mrc.fs_transfer import CopyOptions
 
     return get(Verb(obj), *_last_is_destination(words), CopyOptions(force, preserve))
 
@@ -224,8 +226,8 @@ def mv(obj: object, sources: tuple[str, ...], destination: str) -> int:
 @click.pass_obj
 def cat(obj: object, paths: tuple[str, ...]) -> int:
     """Files to standard output."""
+    from mrc.fs_show import cat
     from mrc.fs_targets import Verb
-    from mrc.fs_transfer import cat
 
     return cat(Verb(obj), paths)
 
@@ -235,8 +237,8 @@ def cat(obj: object, paths: tuple[str, ...]) -> int:
 @click.pass_obj
 def head(obj: object, path: str) -> int:
     """The first KiB of a file."""
+    from mrc.fs_show import head
     from mrc.fs_targets import Verb
-    from mrc.fs_transfer import head
 
     return head(Verb(obj), path, 1024)
 
@@ -248,8 +250,8 @@ def head(obj: object, path: str) -> int:
 @click.pass_obj
 def tail(obj: object, path: str, follow: bool, pause_ms: int) -> int:
     """The last KiB of a file."""
+    from mrc.fs_show import tail
     from mrc.fs_targets import Verb
-    from mrc.fs_transfer import tail
 
     return tail(Verb(obj), path, count=1024, follow=follow, pause_s=pause_ms / 1000)
 

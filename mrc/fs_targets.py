@@ -13,12 +13,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from clusterkit.errors import ClusterError, Unavailable, UsageError
-from minihdfs.client.filesystem import Entry, FileSystem, parse_uri
+from minihdfs.client.filesystem import Entry, FileSystem
 from minihdfs.errors import FileNotFound, FsError
 from mrc.context import Context
+from mrc.locations import absolute, endpoints, location
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Target:
     fs: FileSystem
     path: str
     prefix: str = ""
+    directory_meant: bool = False  # a slash at its end
 
     def shown(self, path: str | None = None) -> str:
         return self.prefix + (self.path if path is None else path)
@@ -88,16 +90,11 @@ class Verb:
 
     def target(self, text: str) -> Target:
         """Raises UsageError for a path that cannot be one."""
-        if text.startswith("file:"):
-            raise UsageError(f"{text} is a path of this machine; here one of the cluster is wanted", next_command=f"ls {text[7:] or '/'}")
-        if "://" in text:
-            authority, path = parse_uri(text)
-            fs = self._filesystem(authority)
-            return Target(fs, path or "/", text[: len(text) - len(path)])
-        fs = self._filesystem("")
-        if text.startswith("/"):
-            return Target(fs, text)
-        return Target(fs, fs.home if text in ("", ".") else f"{fs.home}/{text.removeprefix('./')}")
+        place = location(text)
+        if place.is_local:
+            raise UsageError(f"{text} is a path of this machine; here one of the cluster is wanted", next_command=f"ls {quote(place.path)}")
+        fs = self._filesystem(place.authority)
+        return Target(fs, absolute(place.path, fs.home), place.prefix, place.directory_meant)
 
     def matches(self, text: str) -> list[Found]:
         """Everything that an argument names, at least one. Raises FileNotFound."""
@@ -122,18 +119,27 @@ class Verb:
                 yield found.at(entry)
 
     def _filesystem(self, authority: str) -> FileSystem:
+        """One object for one file system, however it is spelt: what is compared by identity is compared rightly."""
         if authority not in self._filesystems:
-            self._filesystems[authority] = self._context.filesystem(authority)
+            fs = self._context.filesystem(authority)
+            others = {id(other): other for other in self._filesystems.values()}
+            here = endpoints(",".join(fs.addresses)) if others else frozenset()
+            same = [other for other in others.values() if here & endpoints(",".join(other.addresses))]
+            self._filesystems[authority] = same[0] if same else fs
         return self._filesystems[authority]
 
 
 def local_path(text: str) -> Path:
-    """A path of this machine, bare or file://. Raises UsageError for another scheme."""
-    if text.startswith("file:"):
-        return Path(unquote(urlsplit(text).path))
-    if "://" in text and not os.path.lexists(text):
-        raise UsageError(f"{text} is a path of a cluster; here one of this machine is wanted")
-    return Path(text)
+    """A path of this machine, bare or file://. Raises UsageError for another scheme, and for an empty one."""
+    if text and os.path.lexists(text):
+        return Path(text)
+    place = location(text)
+    if place.scheme == "hdfs":
+        raise UsageError(f"{text} is a path of a cluster; here one of this machine is wanted", next_command="mrc fs --help")
+    decoded = unquote(place.path, errors="surrogateescape")
+    if place.is_local and not os.path.lexists(place.path) and os.path.lexists(decoded):
+        return Path(decoded)  # as other programs write URIs; what exists as it is written wins
+    return Path(place.path)
 
 
 def local_matches(text: str) -> list[Path]:

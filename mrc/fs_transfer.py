@@ -1,34 +1,37 @@
-"""The verbs of `mrc fs` that carry bytes: put, get, cp, cat, head, tail, touchz.
+"""The verbs of `mrc fs` that carry bytes into the cluster and within it: put, cp, touchz.
 
-What arrives appears under its name only when it is whole: it is written to `NAME._COPYING_` and renamed, and removed when the copy fails.
-A pipeline that breaks beyond repair starts the file again, as long as its source can be read twice.
+What arrives appears under its name only when it is whole: it is written under a name of its own and renamed, and removed when the copy
+fails or is interrupted. A pipeline that breaks beyond repair starts the file again, as long as its source can be read twice.
 """
 
 from __future__ import annotations
 
 import contextlib
+import io
 import os
-import signal
+import select
+import stat
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 from typing import BinaryIO
 
-from clusterkit.errors import ClusterError, UsageError
+from clusterkit.errors import ClusterError
+from minihdfs import paths
 from minihdfs.client.filesystem import FileSystem
-from minihdfs.client.reader import FileReader
 from minihdfs.client.writer import FileWriter
 from minihdfs.errors import BrokenPipeline, FileAlreadyExists, FileNotFound, FsError, IsADirectory, NoDatanodes, NotADirectory
 from minihdfs.model import FileStatus
 from mrc.fs_progress import Progress
-from mrc.fs_targets import Found, Target, Verb, local_error, local_matches, local_path
+from mrc.fs_targets import Found, Target, Verb, local_error, local_matches
+from mrc.fs_temporary import temporary_name
+from mrc.interruption import held, interruptible
 
-COPYING = "._COPYING_"
 BUFFER_BYTES = 4 << 20
+HEARING_S = 0.5
 ATTEMPTS = 4
 """Times one file is written from its beginning before put and cp give it up."""
 
@@ -42,27 +45,10 @@ class CopyOptions:
     direct: bool = False  # no `._COPYING_`
 
 
-@contextlib.contextmanager
-def unwinding_when_terminated() -> Iterator[None]:
-    """SIGTERM unwinds as an interrupt does, so that nothing half copied stays behind."""
-
-    def leave(number: int, _frame: object) -> None:
-        sys.exit(128 + number)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
 # ── into the cluster ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@unwinding_when_terminated()
+@interruptible()
 def put(verb: Verb, sources: Sequence[str], destination: str, options: CopyOptions) -> int:
     target = verb.target(destination)
     status = _destination(target, several=len(sources) > 1)
@@ -77,78 +63,116 @@ def put(verb: Verb, sources: Sequence[str], destination: str, options: CopyOptio
                 continue
             for source in local_matches(text):
                 with verb.trying():
-                    path = _inside(target.path, source.absolute().name) if status is not None and status.is_directory else target.path
-                    _put_one(verb, target.fs, source, path, options, progress)
+                    path = target.path
+                    if status is not None and status.is_directory and os.path.realpath(source) != "/":
+                        path = _inside(path, source.name if source.name not in ("", "..") else source.resolve().name)
+                    _put_one(verb, target.fs, source, path, options, progress, ())
     progress.end()
     return verb.exit_code
 
 
-def _put_one(verb: Verb, fs: FileSystem, source: Path, path: str, options: CopyOptions, progress: Progress) -> None:
+Trail = tuple[tuple[int, int], ...]
+"""Device and inode of the directories that are being walked, from the top: one that comes again is a link that leads back."""
+
+
+def _put_one(verb: Verb, fs: FileSystem, source: Path, path: str, options: CopyOptions, progress: Progress, trail: Trail) -> None:
     status = fs.find(path)
     if source.is_dir():
         if status is not None and not status.is_directory:
             raise NotADirectory(f"{path} is a file: a directory cannot be put over it")
+        facts = source.stat()
+        if (facts.st_dev, facts.st_ino) in trail:
+            raise FsError(f"{source} is a link that leads back to a directory above it: left out")
+        names = sorted(source.iterdir(), key=lambda p: os.fsencode(p.name))  # before anything is made: it may be closed to us
         fs.mkdirs(path)
-        for inner in sorted(source.iterdir(), key=lambda p: os.fsencode(p.name)):
+        for inner in names:
             with verb.trying():
-                _put_one(verb, fs, inner, _inside(path, inner.name), options, progress)
-    else:
-        if not source.is_file() and not source.is_fifo():
-            raise FileNotFound(f"{source}: no such file on this machine") if not source.exists() else FsError(f"{source} is no file")
-        _must_be_free(Target(fs, path), status, options, f"put -f {quote(str(source))}")
-        with source.open("rb", buffering=0) as file:
-            _write(fs, path, file, os.fstat(file.fileno()), options, progress)
-    if options.preserve:
-        _preserve(fs, path, source.stat())
+                _put_one(verb, fs, inner, _inside(path, inner.name), options, progress, (*trail, (facts.st_dev, facts.st_ino)))
+        if options.preserve:
+            _preserve(fs, path, source.stat())
+        return
+    if not source.is_file() and (trail or not source.is_fifo()):  # a pipe may be named; met in a directory, nobody might ever write to it
+        raise FileNotFound(f"{source}: no such file on this machine") if not source.exists() else FsError(f"{source} is no file")
+    _must_be_free(Target(fs, path), status, options, f"put -f {quote(str(source))}")
+    with source.open("rb", buffering=0) as file:
+        _write(fs, path, file, os.fstat(file.fileno()), options, progress)
 
 
 def _write(fs: FileSystem, path: str, source: BinaryIO, facts: os.stat_result | None, options: CopyOptions, progress: Progress) -> None:
     """Copies a local stream to a new file; begins again when the pipeline breaks and the source can go back."""
     replayable = facts is not None and source.seekable()
-    progress.file(path, facts.st_size if facts is not None else 0)
+    size = facts.st_size if facts is not None else 0
+
+    def finish(temporary: str) -> None:
+        if options.preserve and facts is not None:
+            _preserve(fs, temporary, facts)
+
+    progress.file(path, size)
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            _written(fs, path, options, lambda writer: _pump(source, writer, progress), keep=not replayable)
+            _written(fs, path, options, lambda writer: _pump(source, writer, progress), finish, keep=not replayable)
             return
         except (BrokenPipeline, NoDatanodes):
             if not replayable or attempt == ATTEMPTS:
                 raise
             source.seek(0)
-            progress.file(path, facts.st_size if facts is not None else 0)
+            progress.file(path, size)
 
 
-def _written(fs: FileSystem, path: str, options: CopyOptions, fill: Callable[[FileWriter], None], *, keep: bool) -> None:
-    """A new file at `path` with what `fill` writes, whole or not at all. `keep`: the writer must be able to resend by itself."""
-    temporary = path if options.direct else path + COPYING
-    writer = fs.create(
-        temporary,
-        overwrite=options.overwrite or not options.direct,
-        replication=options.replication,
-        block_bytes=options.block_bytes,
-        create_parents=False,
-        resend_bytes=None if keep else 0,
-    )
-    with writer:
+Filled = Callable[[FileWriter], None]
+Finished = Callable[[str], None]
+
+
+def _written(fs: FileSystem, path: str, options: CopyOptions, fill: Filled, finish: Finished, *, keep: bool) -> None:
+    """A new file at `path` with what `fill` writes, whole or not at all. `finish` is told the name that it still has when it is whole.
+    `keep`: the writer must be able to resend by itself."""
+    directory, _, name = path.rpartition("/")
+    temporary = path if options.direct else f"{directory}/{temporary_name(name)}"
+    writer: FileWriter | None = None
+    try:
+        with held():
+            writer = fs.create(
+                temporary,
+                overwrite=options.overwrite and options.direct,
+                replication=options.replication,
+                block_bytes=options.block_bytes,
+                create_parents=False,
+                resend_bytes=None if keep else 0,
+            )
         fill(writer)
-    if temporary != path:
-        try:
-            fs.rename2(temporary, path, overwrite=options.overwrite)
-        except BaseException:
-            with contextlib.suppress(ClusterError, OSError):
+        with held():
+            writer.close()
+            finish(temporary)
+            if temporary != path:
+                fs.rename2(temporary, path, overwrite=options.overwrite)
+    except BaseException:
+        with held(), contextlib.suppress(ClusterError, OSError):
+            if writer is not None:
+                writer.abort()
+            if temporary != path:  # also when nobody knows whether it was made: the name is nobody else's
                 fs.delete(temporary)
-            raise
+        raise
 
 
 def _pump(source: BinaryIO, writer: FileWriter, progress: Progress) -> None:
+    """Interruptible while it waits for the source, and between two pieces."""
     buffer = memoryview(bytearray(BUFFER_BYTES))
+    try:
+        regular = not isinstance(source, io.FileIO) or stat.S_ISREG(os.fstat(source.fileno()).st_mode)
+    except OSError as error:
+        raise local_error(error) from error
     while True:
         try:
+            if not regular:
+                while not select.select([source], [], [], HEARING_S)[0]:
+                    pass  # a signal that came just before a read would be heard only when it returns
             count = source.readinto(buffer)  # type: ignore[attr-defined]  # every stream that comes here has it
         except OSError as error:
             raise local_error(error) from error
         if not count:
             return
-        writer.write(buffer[:count])
+        with held():
+            writer.write(buffer[:count])
         progress.add(count)
 
 
@@ -165,15 +189,19 @@ def touchz(verb: Verb, paths: Sequence[str]) -> int:
             if status is not None and status.is_directory:
                 raise IsADirectory(f"{text} is a directory")
             if status is not None and status.length:
-                raise FileAlreadyExists(f"{text} is not a zero-length file", next_command=f"mrc fs rm {text}")
-            target.fs.create(target.path, overwrite=status is not None, create_parents=False).close()
+                raise FileAlreadyExists(f"{text} is not a zero-length file", next_command=f"mrc fs ls {quote(text)}")
+            if status is not None:
+                target.fs.set_times(target.path, modified_us=time.time_ns() // 1000)  # never made again: it may be written to by now
+                continue
+            _destination(target, several=False)
+            target.fs.create(target.path, create_parents=False).close()
     return verb.exit_code
 
 
 # ── within the cluster ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@unwinding_when_terminated()
+@interruptible()
 def cp(verb: Verb, sources: Sequence[str], destination: str, options: CopyOptions) -> int:
     target = verb.target(destination)
     status = _destination(target, several=len(sources) > 1)
@@ -181,7 +209,7 @@ def cp(verb: Verb, sources: Sequence[str], destination: str, options: CopyOption
     for found in verb.each(sources):
         with verb.trying():
             path = _inside(target.path, found.entry.name) if status is not None and status.is_directory else target.path
-            if found.is_directory and (path + "/").startswith(found.path.rstrip("/") + "/"):
+            if found.is_directory and found.fs is target.fs and paths.is_under(path, found.path):
                 raise FsError(f"{found.shown} cannot be copied into itself: {path}")
             _copy_one(verb, found, target.fs, path, options, progress)
     progress.end()
@@ -193,140 +221,37 @@ def _copy_one(verb: Verb, found: Found, fs: FileSystem, path: str, options: Copy
     if found.is_directory:
         if status is not None and not status.is_directory:
             raise NotADirectory(f"{path} is a file: a directory cannot be copied over it")
+        entries = found.fs.list(found.path)  # as it was before anything was made
         fs.mkdirs(path)
-        for entry in found.fs.scan(found.path):
+        for entry in entries:
             with verb.trying():
                 _copy_one(verb, found.at(entry), fs, _inside(path, entry.name), options, progress)
-    else:
-        _must_be_free(Target(fs, path), status, options, f"cp -f {quote(found.shown)}")
-        with found.fs.open(found.path) as source:
-            progress.file(path, source.length)
-            for attempt in range(1, ATTEMPTS + 1):
-                try:
-                    source.seek(0)
-                    _written(fs, path, options, lambda writer: _pump(source, writer, progress), keep=False)  # type: ignore[arg-type]
-                    break
-                except (BrokenPipeline, NoDatanodes):
-                    if attempt == ATTEMPTS:
-                        raise
-    if options.preserve:
-        facts = found.entry.status
-        fs.set_permission(path, facts.permission)
-        fs.set_times(path, facts.modified_us, facts.accessed_us)
+        if options.preserve:
+            _preserve_copy(fs, path, found.entry.status)
+        return
+    if status is not None and found.fs is fs and status.inode_id == found.entry.status.inode_id:
+        raise FsError(f"{found.shown} and {path} are the same file")
+    _must_be_free(Target(fs, path), status, options, f"cp -f {quote(found.shown)}")
 
+    def finish(temporary: str) -> None:
+        if options.preserve:
+            _preserve_copy(fs, temporary, found.entry.status)
 
-# ── out of the cluster ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@unwinding_when_terminated()
-def get(verb: Verb, sources: Sequence[str], destination: str, options: CopyOptions) -> int:
-    if destination == "-":
-        return cat(verb, sources)
-    target = local_path(destination)
-    if len(sources) > 1 and not target.is_dir():
-        raise UsageError(f"{target} is not a directory of this machine, and {len(sources)} sources are given")
-    if not target.is_dir() and not target.absolute().parent.is_dir():
-        raise FileNotFound(f"{target.parent}: no such directory on this machine", next_command=f"mkdir -p {target.parent}")
-    progress = Progress("get")
-    into = target.is_dir()
-    for found in verb.each(sources):
-        with verb.trying():
-            _get_one(verb, found, target / (found.entry.name or "root") if into else target, options, progress)
-    progress.end()
-    return verb.exit_code
-
-
-def _get_one(verb: Verb, found: Found, target: Path, options: CopyOptions, progress: Progress) -> None:
-    if found.is_directory:
-        if target.exists() and not target.is_dir():
-            raise NotADirectory(f"{target} is a file: a directory cannot be put over it")
-        target.mkdir(exist_ok=True)
-        for entry in found.fs.scan(found.path):
-            with verb.trying():
-                _get_one(verb, found.at(entry), target / entry.name, options, progress)
-    else:
-        if target.is_dir():
-            raise IsADirectory(f"{target} is a directory: a file cannot be put over it")
-        if os.path.lexists(target) and not options.overwrite:
-            by_force = f"mrc fs get -f {quote(found.shown)} {quote(str(target))}"
-            raise FileAlreadyExists(f"{target} exists on this machine", next_command=by_force)
-        _get_file(found, target, progress)
-    if options.preserve:
-        status = found.entry.status
-        target.chmod(status.permission & 0o777)
-        os.utime(target, ns=(status.accessed_us * 1000, status.modified_us * 1000))
-
-
-def _get_file(found: Found, target: Path, progress: Progress) -> None:
-    temporary = target.with_name(target.name + COPYING) if len(os.fsencode(target.name)) <= 245 else target
     with found.fs.open(found.path) as source:
-        progress.file(found.path, source.length)
-        try:
-            with temporary.open("wb", buffering=0) as file:
-                _pour(source, file.write, progress)
-            if temporary != target:
-                temporary.replace(target)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            raise
+        progress.file(path, source.length)
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                source.seek(0)
+                _written(fs, path, options, lambda writer: _pump(source, writer, progress), finish, keep=False)  # type: ignore[arg-type]
+                break
+            except (BrokenPipeline, NoDatanodes):
+                if attempt == ATTEMPTS:
+                    raise
 
 
-def cat(verb: Verb, paths: Sequence[str]) -> int:
-    out = sys.stdout.buffer
-    for found in verb.each(paths):
-        with verb.trying(), _open_file(found) as source:
-            _pour(source, out.write, None)
-    out.flush()
-    return verb.exit_code
-
-
-def head(verb: Verb, path: str, count: int) -> int:
-    out = sys.stdout.buffer
-    for found in verb.each([path]):
-        with verb.trying(), _open_file(found) as source:
-            out.write(source.read(count))
-    out.flush()
-    return verb.exit_code
-
-
-def tail(verb: Verb, path: str, *, count: int, follow: bool, pause_s: float) -> int:
-    """With `follow`, goes on until it is interrupted, as bytes become known."""
-    out = sys.stdout.buffer
-    for found in verb.each([path]):
-        with verb.trying():
-            with _open_file(found) as source:
-                position = max(0, source.length - count)
-            while True:
-                with _open_file(found) as source:
-                    source.seek(position)
-                    position += _pour(source, out.write, None)
-                out.flush()
-                if not follow:
-                    break
-                time.sleep(pause_s)
-    return verb.exit_code
-
-
-def _pour(source: FileReader, write: Callable[[memoryview], object], progress: Progress | None) -> int:
-    """Everything from the source's position on; returns how many bytes."""
-    buffer = memoryview(bytearray(min(BUFFER_BYTES, max(1, source.length - source.tell()))))
-    total = 0
-    while count := source.readinto(buffer):
-        left = buffer[:count]
-        while left:
-            written = write(left)
-            left = left[written if isinstance(written, int) else len(left) :]
-        total += count
-        if progress is not None:
-            progress.add(count)
-    return total
-
-
-def _open_file(found: Found) -> FileReader:
-    if found.is_directory:
-        raise IsADirectory(f"{found.shown} is a directory", next_command=f"mrc fs ls {found.shown}")
-    return found.fs.open(found.path)
+def _preserve_copy(fs: FileSystem, path: str, facts: FileStatus) -> None:
+    fs.set_permission(path, facts.permission)
+    fs.set_times(path, facts.modified_us, facts.accessed_us)
 
 
 # ── destinations ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -335,16 +260,18 @@ def _open_file(found: Found) -> FileReader:
 def _destination(target: Target, *, several: bool) -> FileStatus | None:
     """What is at the destination now. Raises when nothing could ever be put there."""
     status = target.fs.find(target.path)
-    if several and (status is None or not status.is_directory):
-        raise NotADirectory(
-            f"{target.shown()} is not a directory, and several sources are given", next_command=f"mrc fs mkdir {target.shown()}"
-        )
+    shown = target.shown()
+    if (several or target.directory_meant) and status is not None and not status.is_directory:
+        raise NotADirectory(f"{shown} is a file" + (", and several sources are given" if several else ""))
+    if (several or target.directory_meant) and status is None:
+        why = f"{shown}: no such directory" + (", and several sources are given" if several else "")
+        raise (NotADirectory if several else FileNotFound)(why, next_command=f"mrc fs mkdir -p {quote(shown)}")
     if status is None:
-        parent = target.path.rstrip("/").rpartition("/")[0] or "/"
+        parent = paths.parent(target.path)
         above = target.fs.find(parent)
         if above is None:
             shown = target.shown(parent)
-            raise FileNotFound(f"{shown}: no such directory", next_command=f"mrc fs mkdir -p {shown}")
+            raise FileNotFound(f"{shown}: no such directory", next_command=f"mrc fs mkdir -p {quote(shown)}")
         if not above.is_directory:
             raise NotADirectory(f"{target.shown(parent)} is a file")
     return status

@@ -9,11 +9,12 @@ import click
 from clusterkit.errors import ClusterError
 from mrc.context import Context
 from mrc.job_waiting import conclude, open_client, output_option, print_json, wait_for
+from mrc.verb import Verb, VerbGroup
 
 REF = "ID is a job's id, the unambiguous beginning of one, or @ for the newest."
 
 
-@click.command()
+@click.command(cls=Verb)
 @output_option
 @click.option("--running", is_flag=True, help="Only jobs that have not finished.")
 @click.option("-n", "limit", default=50, show_default=True, help="At most this many, newest first.")
@@ -30,7 +31,7 @@ def jobs(obj: dict[str, str | None], output_format: str, running: bool, limit: i
         click.echo("\n".join(job_table(found)))
 
 
-@click.group(epilog=REF)
+@click.group(cls=VerbGroup, epilog=REF)
 def job() -> None:
     """Look at one job, stop it, wait for it."""
 

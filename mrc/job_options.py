@@ -94,6 +94,8 @@ def parse_job_arguments(facts: JobClassFacts, words: Sequence[str], usage: str) 
     paths = taken["paths"]
     if len(paths) < 2:
         raise click.UsageError(f"{facts.module_file} needs an input and an output: {usage} IN… OUT")
+    if "" in paths:
+        raise UsageError("an empty word is no input or output", next_command=f"{usage} --help")
     found = {parameter.name: taken[f"p{number}"] for number, parameter in enumerate(facts.parameters)}
     return JobArguments({name: value for name, value in found.items() if value is not None}, tuple(paths[:-1]), paths[-1])
 

@@ -17,6 +17,7 @@ from typing import Any
 import click
 
 from clusterkit.errors import EXIT_FAILED, EXIT_INTERRUPTED, ClusterError, NotPermitted, UsageError
+from mrc.verb import VerbGroup
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "up": ("mrc.up_command:up", "Start what is missing of this machine's cluster."),
@@ -35,11 +36,24 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
+ELSEWHERE = {
+    **dict.fromkeys(("start",), "mrc up"),
+    **dict.fromkeys(("stop", "shutdown"), "mrc down"),
+    **{
+        verb: f"mrc fs {verb}"
+        for verb in ("ls", "put", "get", "cat", "cp", "mv", "rm", "mkdir", "du", "df", "stat", "tail", "head", "text")
+    },
+    **{verb: f"mrc job {verb}" for verb in ("kill", "logs", "counters", "wait")},
+}
+"""What people type first and what it is called here."""
+
 _chosen: ContextVar[tuple[str, ...]] = ContextVar("chosen", default=())  # --home, --cluster as they were given
 
 
-class Verbs(click.Group):
+class Verbs(VerbGroup):
     """A click group whose commands are imported when they are used and listed from the table above."""
+
+    elsewhere = ELSEWHERE
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)

@@ -13,13 +13,14 @@ import click
 from clusterkit.errors import EXIT_INTERRUPTED, UsageError
 from mrc.job_options import command_again, given_settings, parse_job_arguments, setting_options
 from mrc.job_waiting import output_option, print_json
+from mrc.verb import JobVerb
 
 if TYPE_CHECKING:
     from mapreduce.plan.describe import JobClassFacts
     from mapreduce.runners.api import Runner, Status, Submission
 
 
-@click.command(context_settings={"allow_interspersed_args": False})
+@click.command(cls=JobVerb, context_settings={"allow_interspersed_args": False})
 @output_option
 @click.option("--name", default="", help="The job's name [default: its class's].")
 @click.option("--overwrite", is_flag=True, help="Replace an existing output, in one step, when the job has succeeded.")

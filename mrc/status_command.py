@@ -7,11 +7,12 @@ import msgspec
 
 from mrc.context import Context
 from mrc.facts import Facts, gather, gather_remote
+from mrc.verb import Verb
 
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
-@click.command()
+@click.command(cls=Verb)
 @click.option("-o", "output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.pass_obj
 def status(obj: dict[str, str | None], output: str) -> None:

@@ -9,9 +9,10 @@ import click
 from mrc.context import Context
 from mrc.job_options import setting_options
 from mrc.job_waiting import conclude, open_client, output_option, print_json, wait_for
+from mrc.verb import JobVerb
 
 
-@click.command(context_settings={"allow_interspersed_args": False})
+@click.command(cls=JobVerb, context_settings={"allow_interspersed_args": False})
 @click.option("-d", "--detach", is_flag=True, help="Do not wait: print the job's id.")
 @output_option
 @click.option("--name", default="", help="The job's name [default: its class's].")

@@ -14,12 +14,13 @@ from clusterkit.durable_file import write_durably
 from clusterkit.errors import ClusterError, UsageError
 from mrc.home import Home
 from mrc.settings import read_settings
+from mrc.verb import Verb
 
 DEFAULT_SIZE = 3
 READY_LIMIT_S = 60.0
 
 
-@click.command()
+@click.command(cls=Verb)
 @click.option("-n", "size", type=click.IntRange(1, 64), help="Datanodes, and as many workers [default: what the home has, else 3].")
 @click.option("--set", "flags", multiple=True, metavar="SECTION.KEY=VALUE", help="A setting for the daemons started now.")
 @click.pass_obj

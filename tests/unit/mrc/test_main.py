@@ -12,7 +12,13 @@ from mrc.main import run
 @pytest.mark.parametrize(
     ("words", "error", "then"),
     [
-        (["nosuch"], "no such command 'nosuch'", "mrc --help"),
+        (["frobnicate"], "no such command 'frobnicate'", "mrc --help"),
+        (["sumbit", "x"], "no such command 'sumbit'; did you mean `mrc submit`?", "mrc submit --help"),
+        (["ls", "/"], "no such command 'ls'; did you mean `mrc fs ls`?", "mrc fs ls --help"),
+        (["kill", "@"], "no such command 'kill'; did you mean `mrc job kill`?", "mrc job kill --help"),
+        (["fs", "-lss"], "no such command '-lss'; did you mean `mrc fs ls`?", "mrc fs ls --help"),
+        (["fs", "mkdri", "/x"], "no such command 'mkdri'; did you mean `mrc fs mkdir`?", "mrc fs mkdir --help"),
+        (["job", "kil"], "no such command 'kil'; did you mean `mrc job kill`?", "mrc job kill --help"),
         (["status", "extra"], "got unexpected extra argument (extra)", "mrc status --help"),
         (["job", "wait"], "missing argument 'ID'", "mrc job wait --help"),
         (["fs", "ls", "--bogus"], "no such option '--bogus'", "mrc fs ls --help"),
