@@ -16,6 +16,7 @@ from clusterkit.service import DataDirectory, identity_of
 from coordinator.api import Coordinator
 from mrc.home import Home
 from mrc.settings import read_settings
+from mrc.verb import VerbGroup
 
 LOSS = {
     "namenode": (
@@ -27,12 +28,12 @@ LOSS = {
 }
 
 
-@click.group()
+@click.group(cls=VerbGroup)
 def namenode() -> None:
     """Look after a namenode's data directory."""
 
 
-@click.group()
+@click.group(cls=VerbGroup)
 def tracker() -> None:
     """Look after a tracker's data directory."""
 
