@@ -8,7 +8,7 @@ of the loop, and the root exits: memory is discarded, never undone.
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 from clusterkit.clock import Clock
@@ -17,7 +17,23 @@ from clusterkit.errors import CorruptRecord, Fenced
 from clusterkit.journal import Journal, JournalRecord
 
 MAX_BATCH = 512
-"""Events taken in one turn: bounds how long the first reply of a batch waits for the last step of it."""
+TURN_US = 20_000
+"""One turn takes so many events, or as many as were stepped in so long: bounds how long the first reply waits for the last step."""
+STUCK_US = 1_000_000
+"""A turn that lasts longer does not count as life: the lease is not renewed meanwhile. (Half of the shortest session that makes sense; a
+disk that stalls for less than the rest of the lease costs nothing.)"""
+
+
+def within_a_turn(take: Callable[[], Event | None], clock: Clock) -> Iterator[Event]:
+    """What one turn may take from a source that gives None when it is empty. The clock is asked after each step."""
+    began_us = clock.now().mono_us
+    for _ in range(MAX_BATCH):
+        event = take()
+        if event is None:
+            return
+        yield event
+        if clock.now().mono_us - began_us >= TURN_US:
+            return
 
 
 class EditCodec(Protocol):
@@ -45,6 +61,7 @@ class Driver:
         self._durable, self._lease_deadline_us = durable, lease_deadline_us
         self._inbox: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._stopping = False
+        self._turn_began_us: int | None = None
 
     def replay(self, after_txid: int = 0) -> int:
         """Applies every journaled edit above `after_txid` (what a store beside the journal holds already); returns how many.
@@ -73,31 +90,48 @@ class Driver:
         self._stopping = True
         self._inbox.put(None)
 
+    def alive(self) -> bool:
+        """False while a turn lasts too long (a disk that hangs, a step without end) and after one has raised. Any thread may ask."""
+        began_us = self._turn_began_us
+        return began_us is None or self._clock.now().mono_us - began_us < STUCK_US
+
     def run(self) -> None:
         while not self._stopping:
-            self.turn(self.wait())
+            first = self._wait()
+            self.turn([] if first is None else within_a_turn(self._taker(first), self._clock))
 
-    def wait(self) -> list[Event]:
-        """Blocks until an event or the core's deadline; takes at most MAX_BATCH events."""
+    def _wait(self) -> Event | None:
+        """Blocks until an event or the core's deadline."""
         deadline = self.core.next_deadline()
         timeout_s = None if deadline is None else max(0.0, (deadline - self._clock.now().mono_us) / 1e6)
-        events: list[Event] = []
         try:
-            events.append(self._inbox.get(timeout=timeout_s))
-            while len(events) < MAX_BATCH:
-                events.append(self._inbox.get_nowait())
+            return self._inbox.get(timeout=timeout_s)
         except queue.Empty:
-            pass
-        return [event for event in events if event is not None]
+            return None
+
+    def _taker(self, first: Event) -> Callable[[], Event | None]:
+        waiting = [first]
+
+        def take() -> Event | None:
+            try:
+                return waiting.pop() if waiting else self._inbox.get_nowait()
+            except queue.Empty:
+                return None
+
+        return take
 
     def turn(self, events: Iterable[Event]) -> int:
         """One round; adds a Tick when the core's deadline has passed. Returns the number of sends released."""
+        self._turn_began_us = self._clock.now().mono_us
         edits: list[Edit] = []
         sends: list[Send] = []
+        released = 0
         for event in events:
             effects = self.core.step(event, self._clock.now())
             edits += effects.journal
             sends += effects.sends
+            if not edits:  # nothing that these answers may know of is not durable yet
+                released += self._release(sends)
         deadline = self.core.next_deadline()
         if deadline is not None and deadline <= self._clock.now().mono_us:
             effects = self.core.step(Tick(), self._clock.now())
@@ -108,10 +142,17 @@ class Driver:
             self._journal.append([JournalRecord(edit.txid, edit.epoch, self._codec.encode(edit)) for edit in edits])
             self._journal.sync()
             self._durable(edits)
+        released += self._release(sends)
+        self._turn_began_us = None
+        return released
+
+    def _release(self, sends: list[Send]) -> int:
+        count = len(sends)
         for send in sends:
             self._check_lease("its answers could leave")
             self._deliver(send)
-        return len(sends)
+        sends.clear()
+        return count
 
     def _check_lease(self, what: str) -> None:
         deadline = self._lease_deadline_us()

@@ -172,7 +172,11 @@ class TrackerService:
             last_epoch = max([self._data.highest_epoch(SERVICE), *(record.epoch for record in self._journal.read())])
             candidate = Candidate(self.options.node_id, self.address, self._data.place)
             self._leadership = self._coordinator.election.campaign(
-                SERVICE, candidate, at_least_epoch=last_epoch, on_lost=lambda: self._fail(Fenced("this tracker's leadership is over"))
+                SERVICE,
+                candidate,
+                at_least_epoch=last_epoch,
+                on_lost=lambda: self._fail(Fenced("this tracker's leadership is over")),
+                alive=self._driver.alive,
             )
             epoch = self._leadership.epoch
             self._home.check()  # somebody may have adopted another directory while this one waited

@@ -13,8 +13,9 @@ from typing import Any
 
 from clusterkit.effects import Event
 from minihdfs import hadoop_rpc
-from minihdfs.errors import FsError, NoSuchMethod
+from minihdfs.errors import FsError, InvalidArgument, NoSuchMethod
 from minihdfs.hadoop_rpc import Call, MalformedRpc, ServerConnection
+from minihdfs.namenode import wire_limits
 from minihdfs.namenode.core.commands import Refusal
 from minihdfs.namenode.core.events import Caller
 from minihdfs.namenode.lineages import Lineage, Lineages
@@ -30,14 +31,17 @@ _DETAILS = {
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    frame_bytes: int = hadoop_rpc.MAX_FRAME_BYTES
-    receive_bytes: int = 16 << 10  # taken from one connection in one turn: nobody starves the others
-    paused_answer_bytes: int = 1 << 20  # unread answers above this: no more is read from the client
+    frame_bytes: int = 4 << 20  # of any method; most have less (wire_limits)
+    receive_bytes: int = 16 << 10  # taken from one connection in one turn
+    paused_answer_bytes: int = 1 << 20  # unread answers above this: no more is read from the client, and nothing done for it
     dropped_answer_bytes: int = 64 << 20  # above this the client is dropped
     pending_calls: int = 4096  # unanswered calls above this: no more is read from the client
     stall_s: float = 60.0  # a client that reads nothing for so long is dropped
-    opening_s: float = 30.0
+    opening_s: float = 10.0
+    frame_s: float = 30.0  # from the first byte of a frame to its last
     idle_s: float = 600.0
+    connections: int = 8192  # at most; as many as the process's descriptors allow
+    held_bytes: int = 256 << 20  # of all connections together, in and out
 
 
 class Asked:
@@ -79,8 +83,9 @@ def encode_failure(call: Call, error: FsError) -> bytes:
 class ClientConnection:
     # fmt: off
     __slots__ = (
-        "_changed", "_groups", "_limits", "_lineages", "_methods", "_wire",
-        "closed", "facts", "given_up", "heard_us", "host", "lineage", "mask", "number", "out", "pending", "repeated", "sent_us", "sock",
+        "_changed", "_frame_number", "_frame_us", "_groups", "_limits", "_lineages", "_methods", "_wire",
+        "closed", "counted", "facts", "given_up", "heard_us", "host", "lineage", "mask", "number", "out", "pending", "queued", "repeated",
+        "sent_us", "sock",
     )
     # fmt: on
 
@@ -105,8 +110,11 @@ class ClientConnection:
         self.lineage: Lineage | None = None
         self.given_up = False  # its client repeats its calls over a later connection
         self.repeated = False  # calls came that have come before: older connections of this client are given up
-        self._wire = ServerConnection(limit_bytes=limits.frame_bytes)
+        self._wire = ServerConnection(limit_bytes=limits.frame_bytes, method_bytes=wire_limits.frame_bytes)
+        self._frame_number, self._frame_us = -1, now_us  # the frame that is still coming, and since when
         self.out = bytearray()
+        self.queued = False  # waits for its turn
+        self.counted = 0  # bytes the loop has counted for it
         self.pending = 0
         self.closed = False
         self.mask = 0  # what the loop's epoll waits for here
@@ -116,11 +124,25 @@ class ClientConnection:
     def opened(self) -> bool:
         return self._wire.user is not None
 
-    def received(self, data: bytes) -> list[Event]:
-        """The events that these bytes complete. Raises MalformedRpc when the connection must end (its farewell is in `out`)."""
-        events: list[Event] = []
+    @property
+    def peer(self) -> tuple[str, str | None]:
+        """Who is served, as far as it is known."""
+        return self.host, self._wire.user
+
+    @property
+    def spare(self) -> bool:
+        """Nothing is being done for it."""
+        return not self.pending and not self._wire.waiting
+
+    @property
+    def held(self) -> int:
+        """Bytes kept for the client: what it has said and what it has not read."""
+        return self._wire.held + len(self.out)
+
+    def received(self, data: bytes, now_us: int) -> None:
+        """Keeps what came. Raises MalformedRpc when the connection must end (its farewell is in `out`)."""
         try:
-            calls = self._wire.feed(data)
+            self._wire.receive(data)
         except MalformedRpc as error:
             self.out += error.farewell
             raise
@@ -128,20 +150,45 @@ class ClientConnection:
             self.out += self._wire.to_send
             self._wire.to_send = b""
             self._changed(self)
-        for call in calls:
-            if self.lineage is None or call.retry_count > 0:
-                self.given_up = not self._lineages.carries(self, (call.client_id, self._wire.user or "", call.protocol))
-                self.repeated |= call.retry_count > 0
-            if self.given_up:
-                return events
+        self._look_at_frame(now_us)
+
+    @property
+    def ready(self) -> bool:
+        """A call is here, and the client is owed neither too many answers nor too many bytes."""
+        return self._wire.waiting and self._has_room and not self.closed
+
+    def take(self, now_us: int) -> list[Event]:
+        """The events of one call (none of what is for the connection itself, or refused at once). Raises as `received`."""
+        events: list[Event] = []
+        try:
+            call = self._wire.next_call()
+        except MalformedRpc as error:
+            self.out += error.farewell
+            raise
+        self._look_at_frame(now_us)
+        if call is None:
+            return events
+        if self.lineage is None or call.retry_count > 0:
+            self.given_up = not self._lineages.carries(self, (call.client_id, self._wire.user or "", call.protocol))
+            self.repeated |= call.retry_count > 0
+        if not self.given_up:
             self._begin(call, events)
         return events
+
+    def _look_at_frame(self, now_us: int) -> None:
+        if not self._wire.partial:
+            self._frame_number = -1
+        elif self._frame_number != self._wire.frames:
+            self._frame_number, self._frame_us = self._wire.frames, now_us
 
     def _begin(self, call: Call, events: list[Event]) -> None:
         self.pending += 1
         try:
             method = self._methods.find(call.protocol, call.method)
-            request = decode_request(method, call.payload)
+            if call.refused:
+                limit = wire_limits.frame_bytes(call.protocol, call.method)
+                raise InvalidArgument(f"{call.method}: a request of {call.refused} bytes is over the limit of {limit}: ask in parts")
+            request = decode_request(method, call.payload, call.method)
             asked = Asked(self, call, method, request)
             user = self._wire.user or ""
             identity = (call.client_id, call.call_id, call.retry_count > 0) if method.changes else (b"", 0, False)
@@ -165,9 +212,13 @@ class ClientConnection:
             self._changed(self)
 
     @property
-    def wants_more(self) -> bool:
-        """False while the client leaves its answers unread or has too many calls open."""
+    def _has_room(self) -> bool:
         return len(self.out) <= self._limits.paused_answer_bytes and self.pending < self._limits.pending_calls
+
+    @property
+    def wants_more(self) -> bool:
+        """False while calls wait here, the client leaves its answers unread or has too many calls open."""
+        return not self._wire.waiting and self._has_room
 
     def flush(self, now_us: int) -> bool:
         """Sends what the socket takes; True when some is left. Raises OSError when the peer is gone."""
@@ -191,6 +242,8 @@ class ClientConnection:
         if self.out and now_us - self.sent_us > limits.stall_s * 1e6:
             return f"answers are not read for {limits.stall_s:g} s"
         quiet_us = now_us - self.heard_us
+        if self._frame_number >= 0 and now_us - self._frame_us > limits.frame_s * 1e6:
+            return f"the rest of a frame did not come within {limits.frame_s:g} s"
         if not self.opened and quiet_us > limits.opening_s * 1e6:
             return f"it did not open within {limits.opening_s:g} s"
         if not self.pending and not self.out and quiet_us > limits.idle_s * 1e6:

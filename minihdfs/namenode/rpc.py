@@ -1,8 +1,11 @@
 """The namenode's only thread: one non-blocking loop that reads, parses, steps, makes durable, encodes and writes.
 
-Each round takes what every readable connection has said, plus what gRPC's threads have posted, and hands all of it to `Driver.turn`
-as one batch: one fsync covers every edit in it (group commit), and answers leave after it. Why one thread: handing calls between
-threads cost three quarters of the calls per second (measured; docs/ARCHITECTURE.md, "Threads").
+Each round keeps what readable connections have said, and hands `Driver.turn` as many calls as one turn may take, in the order of
+`fair_queue`: by hosts, users and connections, whoever has waited longest in its own time first. Datanodes' calls, which gRPC's threads
+post, wait there too, each datanode for itself. One fsync covers every edit of a turn (group commit), and answers leave after it. A call is
+cut out of its connection's bytes, decoded and stepped when its turn comes: what waits costs nobody anything but its bytes, which are
+bounded. Why one thread: handing calls between threads cost three quarters of the calls per second (measured; docs/ARCHITECTURE.md,
+"Threads").
 """
 
 from __future__ import annotations
@@ -15,15 +18,17 @@ import select
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from clusterkit.clock import Clock
-from clusterkit.driver import MAX_BATCH, Driver
+from clusterkit.driver import MAX_BATCH, TURN_US, Driver
 from clusterkit.effects import Event, Send
 from minihdfs.errors import Standby
 from minihdfs.hadoop_rpc import MalformedRpc
+from minihdfs.namenode.admission import Admission
 from minihdfs.namenode.client_rpc import ClientConnection, Limits
 from minihdfs.namenode.core.commands import Refusal
+from minihdfs.namenode.fair_queue import FairQueue
 from minihdfs.namenode.lineages import Lineages
 from minihdfs.namenode.wire import Facts
 from minihdfs.namenode.wire_own import method_table
@@ -31,6 +36,7 @@ from minihdfs.namenode.wire_own import method_table
 LOG = logging.getLogger(__name__)
 _HOUSEKEEPING_US = 1_000_000
 _READY_MAX = 128  # connections served in one round; the kernel hands out the others first in the next
+_OWN = "this process"  # in place of a host: datanodes' events
 _BROKEN = select.EPOLLHUP | select.EPOLLERR
 
 
@@ -40,6 +46,11 @@ def listen(host: str, port: int) -> socket.socket:
     listener = socket.create_server((host, port), family=family, backlog=1024)
     listener.setblocking(False)
     return listener
+
+
+def _datanode(event: Event) -> str:
+    """Whose event it is; those that register are one."""
+    return getattr(event, "uuid", "")
 
 
 class RpcLoop:
@@ -53,9 +64,17 @@ class RpcLoop:
         groups: Callable[[str], tuple[str, ...]],
         clock: Clock,
         limits: Limits | None = None,
+        each_second: Callable[[], None] = lambda: None,
     ) -> None:
+        """`each_second` is called between two turns, about as often."""
         self.facts = facts
         self._groups, self._clock, self._limits = groups, clock, limits or Limits()
+        self.each_second = each_second
+        self._admission = Admission(self._limits)
+        self._queue: FairQueue[ClientConnection | deque[Event]] = FairQueue()
+        self._posted: dict[str, deque[Event]] = {}  # of datanodes that wait in the queue
+        self._held = 0  # bytes of all connections
+        self._refused = self._made_room = 0
         self._methods = method_table()
         self._listeners = {listener.fileno(): listener for listener in listeners}
         self._connections: dict[int, ClientConnection] = {}
@@ -111,41 +130,98 @@ class RpcLoop:
     def _round(self, driver: Driver) -> None:
         ready = self._epoll.poll(self._timeout_s(driver), _READY_MAX)
         now_us = self._clock.now().mono_us
-        events: list[Event] = []
         for fd, mask in ready:
             connection = self._connections.get(fd)
             if connection is not None:
                 if mask & (select.EPOLLIN | _BROKEN):
-                    self._read(connection, events, now_us)
+                    self._read(connection, now_us)
                 if mask & select.EPOLLOUT:
                     self._changed.append(connection)
             elif fd in self._listeners:
                 self._accept(self._listeners[fd], now_us)
             elif fd == self._wakeup:
                 os.eventfd_read(self._wakeup)
-        self._take_inbox(events)
-        driver.turn(events)
+        driver.turn(self._due())
         self._flush(now_us)
+        self._relieve()
         if now_us >= self._housekeeping_at_us:
             self._housekeeping_at_us = now_us + _HOUSEKEEPING_US
             self._keep_house(now_us)
 
     def _timeout_s(self, driver: Driver) -> float:
-        if self._inbox:
+        if self._inbox or self._queue:
             return 0
         deadline = driver.core.next_deadline()
-        if self._connections or not self._accepting:
-            deadline = self._housekeeping_at_us if deadline is None else min(deadline, self._housekeeping_at_us)
-        if deadline is None:
-            return -1
+        deadline = self._housekeeping_at_us if deadline is None else min(deadline, self._housekeeping_at_us)
         return max(0.0, (deadline - self._clock.now().mono_us) / 1e6)
 
-    def _take_inbox(self, events: list[Event]) -> None:
+    # ── whose turn it is ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _due(self) -> Iterator[Event]:
+        """What this turn steps. The driver asks for the next event when it has stepped the last one: that is how each call's cost is
+        known (its decoding and, where no edit holds it back, its answer are in it)."""
+        own = self._sort_inbox()
+        began_us = at_us = self._clock.now().mono_us
         for _ in range(MAX_BATCH):
-            try:
-                events.append(self._inbox.popleft())
-            except IndexError:
-                return
+            if not self._queue:
+                break
+            waiting = self._queue.pop()
+            if isinstance(waiting, deque):
+                event = waiting.popleft()
+                yield event
+                more = bool(waiting)
+                if not more:
+                    del self._posted[_datanode(event)]
+            else:
+                yield from self._take(waiting, at_us)
+                more = waiting.queued = waiting.ready
+            now_us = self._clock.now().mono_us
+            self._queue.done(now_us - at_us, more)
+            at_us = now_us
+            if at_us - began_us >= TURN_US:
+                break
+        yield from own
+
+    def _sort_inbox(self) -> list[Event]:
+        """Datanodes' events wait in the queue, each datanode's in its order; those of this process itself are few, and part of each
+        turn."""
+        own: list[Event] = []
+        for _ in range(len(self._inbox)):
+            event = self._inbox.popleft()
+            if getattr(event, "reply_to", None) is None:
+                own.append(event)
+                continue
+            uuid = _datanode(event)
+            if uuid in self._posted:
+                self._posted[uuid].append(event)
+            else:
+                self._posted[uuid] = deque((event,))
+                self._queue.add((_OWN, uuid, 0), self._posted[uuid])
+        return own
+
+    def _take(self, connection: ClientConnection, now_us: int) -> list[Event]:
+        if connection.closed:
+            return []
+        try:
+            events = connection.take(now_us)
+        except MalformedRpc as error:
+            self._end_malformed(connection, error, now_us)
+            return []
+        if connection.repeated:
+            connection.repeated = False
+            for older in self._lineages.repeats(connection):
+                self._drop(self._connections[older.sock.fileno()])
+        if connection.given_up:
+            self._drop(connection)
+        self._count(connection)
+        if not connection.queued or not connection.ready:
+            self._changed.append(connection)
+        return events
+
+    def _wait_for_turn(self, connection: ClientConnection) -> None:
+        if not connection.queued and connection.ready:
+            connection.queued = True
+            self._queue.add((*connection.peer, connection.number), connection)
 
     # ── connections ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -161,6 +237,9 @@ class RpcLoop:
                     self._accept_again(False)
                     return
                 continue  # that client is gone already
+            if not self._make_room(peer[0], now_us):
+                sock.close()
+                continue
             sock.setblocking(False)
             with contextlib.suppress(OSError):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -180,6 +259,24 @@ class RpcLoop:
             connection.mask = select.EPOLLIN
             self._connections[sock.fileno()] = connection
             self._epoll.register(sock.fileno(), select.EPOLLIN)
+            self._admission.came(connection)
+
+    def _make_room(self, host: str, now_us: int) -> bool:
+        """False when nobody can end for one more of `host`. What lies unread in the kernel is looked at before anybody ends."""
+        while True:
+            ending = self._admission.to_end(host)
+            if ending is None:
+                self._refused += 1
+                return False
+            before = [(connection, connection.opened) for connection in ending]
+            for connection in ending:
+                self._read(connection, now_us)
+            if all(connection.closed or (connection.spare and connection.opened == opened) for connection, opened in before):
+                break
+        self._made_room += len(ending)
+        for connection in ending:
+            self._drop(connection)
+        return True
 
     def _accept_again(self, accepting: bool) -> None:
         if accepting != self._accepting:
@@ -187,7 +284,7 @@ class RpcLoop:
             for fd in self._listeners:
                 self._epoll.modify(fd, select.EPOLLIN if accepting else 0)
 
-    def _read(self, connection: ClientConnection, events: list[Event], now_us: int) -> None:
+    def _read(self, connection: ClientConnection, now_us: int) -> None:
         try:
             data = connection.sock.recv(self._limits.receive_bytes)
         except (BlockingIOError, InterruptedError):
@@ -198,23 +295,38 @@ class RpcLoop:
             self._drop(connection)
             return
         try:
-            came = connection.received(data)
-            if connection.repeated:
-                connection.repeated = False
-                for older in self._lineages.repeats(connection):
-                    self._drop(self._connections[older.sock.fileno()])
-            if connection.given_up:
-                self._drop(connection)
-            events += came
-            if connection.opened:  # an opening that trickles in does not prolong itself
-                connection.heard_us = now_us
-            if not connection.wants_more:
-                self._changed.append(connection)
+            connection.received(data, now_us)
         except MalformedRpc as error:
-            LOG.info("client %s is not understood: %s", connection.host, error.message)
-            with contextlib.suppress(OSError):
-                connection.flush(now_us)
+            self._end_malformed(connection, error, now_us)
+            return
+        if connection.opened:
+            connection.heard_us = now_us  # an opening that trickles in does not prolong itself
+            self._admission.opened(connection)
+        self._count(connection)
+        self._wait_for_turn(connection)
+        if not connection.wants_more:
+            self._changed.append(connection)
+
+    def _end_malformed(self, connection: ClientConnection, error: MalformedRpc, now_us: int) -> None:
+        LOG.info("client %s is not understood: %s", connection.host, error.message)
+        with contextlib.suppress(OSError):
+            connection.flush(now_us)
+        self._drop(connection)
+
+    def _count(self, connection: ClientConnection) -> None:
+        held = 0 if connection.closed else connection.held
+        self._held += held - connection.counted
+        connection.counted = held
+
+    def _relieve(self) -> None:
+        """All connections together hold too much: those that hold most end."""
+        if self._held <= self._limits.held_bytes:
+            return
+        for connection in sorted(self._connections.values(), key=lambda connection: -connection.counted):
+            LOG.warning("client %s is dropped: it holds %d of %d bytes in flight", connection.host, connection.counted, self._held)
             self._drop(connection)
+            if self._held <= self._limits.held_bytes * 3 // 4:
+                return
 
     def _flush(self, now_us: int) -> None:
         """Writes to every connection that has something new to say or can be written again, and waits for what is left to do there."""
@@ -227,6 +339,8 @@ class RpcLoop:
             except OSError:
                 self._drop(connection)
                 continue
+            self._count(connection)
+            self._wait_for_turn(connection)
             self._wait_for(connection, left)
 
     def _wait_for(self, connection: ClientConnection, left: bool) -> None:
@@ -239,6 +353,8 @@ class RpcLoop:
         if connection.closed:
             return
         connection.closed = True
+        self._count(connection)
+        self._admission.left(connection)
         self._lineages.left(connection)
         fd = connection.sock.fileno()
         del self._connections[fd]
@@ -248,6 +364,11 @@ class RpcLoop:
 
     def _keep_house(self, now_us: int) -> None:
         self._accept_again(True)
+        self.each_second()
+        if self._refused or self._made_room:  # said once a second, whatever comes
+            said = "%d connections were refused and %d idle ones ended: there are %d, and at most %d"
+            LOG.warning(said, self._refused, self._made_room, len(self._connections), self._admission.connections)
+            self._refused = self._made_room = 0
         for connection in list(self._connections.values()):
             reason = connection.overdue(now_us)
             if reason:
@@ -263,6 +384,7 @@ class RpcLoop:
         with self._open:
             self._closed = True
             os.close(self._wakeup)
-        for event in self._inbox:  # nobody will step these: their threads need not wait for the deadline
+        unstepped = [*self._inbox, *(event for events in self._posted.values() for event in events)]
+        for event in unstepped:  # nobody will step these: their threads need not wait for the deadline
             if (waiter := getattr(event, "reply_to", None)) is not None:
                 waiter.take(Refusal(Standby, "this namenode is stopping"))

@@ -179,7 +179,7 @@ class NamenodeService:
         directory.remember_ports(self._ports)
         self._thread = threading.Thread(target=self._serve, args=(driver,), name="namenode", daemon=True)
         self._thread.start()
-        self._campaign(directory, home, max(core.epoch, directory.highest_epoch(SERVICE)))
+        self._campaign(directory, home, max(core.epoch, directory.highest_epoch(SERVICE)), driver.alive)
 
     def _cluster_of(self, directory: DataDirectory) -> str:
         """The cluster this directory belongs to; a new one when neither the directory nor the coordinator knows any."""
@@ -230,11 +230,15 @@ class NamenodeService:
         self._ports["rpc"] = listener.getsockname()[1]
         return listener
 
-    def _campaign(self, directory: DataDirectory, home: ServiceHome, highest_epoch: int) -> None:
+    def _campaign(self, directory: DataDirectory, home: ServiceHome, highest_epoch: int, alive: Callable[[], bool]) -> None:
         # Clients connect to the first address, datanodes to the second.
         candidate = Candidate(self._options.node_id, f"{self.address},{self.datanode_address}", directory.place)
         leadership = self._coordinator.election.campaign(
-            SERVICE, candidate, at_least_epoch=highest_epoch, on_lost=lambda: self._fail(Fenced("leadership was lost to another namenode"))
+            SERVICE,
+            candidate,
+            at_least_epoch=highest_epoch,
+            on_lost=lambda: self._fail(Fenced("leadership was lost to another namenode")),
+            alive=alive,
         )
         self._leadership = leadership
         home.check()  # somebody else may have led while this one waited

@@ -16,6 +16,7 @@ from google.protobuf.message import DecodeError, Message
 from clusterkit.effects import Event
 from minihdfs.errors import FsError, InvalidArgument, NoSuchMethod, UnsupportedOperation
 from minihdfs.hadoop_rpc import CLIENT_PROTOCOL, OWN_PROTOCOL
+from minihdfs.namenode import wire_limits
 from minihdfs.namenode.core.commands import Refusal
 from minihdfs.namenode.core.events import Caller
 
@@ -57,9 +58,10 @@ def answered(value: Any) -> Any:
     return value
 
 
-def decode_request(method: Method, payload: bytes) -> Any:
-    """Raises InvalidArgument for a request that does not decode or lacks a required field."""
+def decode_request(method: Method, payload: bytes, name: str = "") -> Any:
+    """Raises InvalidArgument for a request that is beyond its bounds, does not decode or lacks a required field."""
     request: Any
+    wire_limits.check(name, method.request.DESCRIPTOR, payload)
     try:
         request = method.request.FromString(payload)
     except DecodeError as error:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from clusterkit.codec import Codec
-from clusterkit.driver import Driver
+from clusterkit.driver import MAX_BATCH, Driver, within_a_turn
 from clusterkit.effects import Edit, Effects, Instant, Send, Tick
 from clusterkit.errors import CorruptRecord, Fenced
 from clusterkit.journal import JournalRecord
@@ -132,6 +132,57 @@ def test_a_lease_that_ran_out_holds_edits_back_that_nobody_waits_for() -> None:
     with pytest.raises(Fenced, match="edits were written"):
         driver.turn(["reclaim"])
     assert journal.last_txid() == 1
+
+
+def test_a_turn_that_does_not_end_is_no_sign_of_life() -> None:
+    """The thread that keeps the lease asks: a disk that hangs in fsync must not be led from for ever."""
+    clock, seen = Clock(), []
+
+    class Hanging(MemoryJournal):
+        def sync(self) -> None:
+            for hung_us in (0, 999_999, 1_000_000, 60_000_000):
+                clock.mono_us = began_us + hung_us
+                seen.append(driver.alive())
+            super().sync()
+
+    driver = Driver(Sum(), Hanging(), CODEC, lambda _: None, clock)
+    began_us = clock.mono_us = 5_000_000
+    assert driver.alive()
+    driver.turn([Added(1)])
+    assert seen == [True, True, False, False]
+    assert driver.alive()  # it was only slow
+    clock.mono_us += 3600_000_000
+    assert driver.alive()  # waiting is no sign of death
+
+
+def test_a_loop_that_raised_is_not_alive() -> None:
+    class Broken(MemoryJournal):
+        def sync(self) -> None:
+            raise OSError("disk gone")
+
+    clock = Clock()
+    driver = Driver(Sum(), Broken(), CODEC, lambda _: None, clock)
+    with pytest.raises(OSError, match="disk gone"):
+        driver.turn([Added(1)])
+    clock.mono_us += 1_000_000
+    assert not driver.alive()
+
+
+def test_answers_that_no_edit_holds_back_leave_as_they_are_made() -> None:
+    story: list[str] = []
+    driver = Driver(Sum(), Watched(story), CODEC, lambda send: story.append(f"said {send.message}"), Clock())
+    driver.turn(["read", "read", Added(1), "read"])
+    assert story == ["said 0", "said 0", "append 1", "sync", "said 1", "said 1"]
+
+
+def test_a_turn_takes_so_many_events_or_so_much_time() -> None:
+    clock = Clock()
+    taken = []
+    for event in within_a_turn(lambda: "event", clock):
+        taken.append(event)
+        clock.mono_us += 6_000
+    assert len(taken) == 4
+    assert len(list(within_a_turn(lambda: "event", clock))) == MAX_BATCH
 
 
 def test_a_deadline_becomes_a_tick() -> None:

@@ -24,6 +24,7 @@ from minihdfs.errors import FileNotFound, WrongCluster
 from minihdfs.namenode.core.options import Options
 from minihdfs.namenode.service import NamenodeService, NamenodeServiceOptions
 from minihdfs.pb import hadoop_namenode_pb2 as nn
+from tests.equipment.until import until
 from tests.unit.minihdfs.namenode.sole_coordinator import SoleCoordinator
 
 USER = "ann"
@@ -247,6 +248,34 @@ def test_a_lease_that_ran_out_silences_it_before_an_answer_leaves(tmp_path: Path
             client.get_file_info("/")
         with pytest.raises(Fenced, match="lease"):
             service.wait()
+
+
+def test_a_disk_that_hangs_stops_the_renewal_of_the_lease(
+    tmp_path: Path, coordinator: SoleCoordinator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread that keeps the lease is well, the loop is stuck in its fsync: what leads must not go on as if it served."""
+    monkeypatch.setattr("clusterkit.driver.STUCK_US", 50_000)
+    hangs, free = threading.Event(), threading.Event()
+
+    class HangingDisk(LocalJournal):
+        def sync(self) -> None:
+            if hangs.is_set():
+                free.wait(30)
+            super().sync()
+
+    service = NamenodeService(options(tmp_path), coordinator, open_journal=HangingDisk)
+    service.start()
+    assert coordinator.alive()
+    hangs.set()
+    asking = threading.Thread(target=lambda: client_of(service).mkdirs("/a"))
+    asking.start()
+    until(lambda: not coordinator.alive(), "the loop counts as stuck")
+    hangs.clear()
+    free.set()
+    asking.join(30)
+    until(coordinator.alive, "it was only slow")
+    service.stop()
+    service.wait()
 
 
 class FullDisk(LocalJournal):

@@ -1,0 +1,261 @@
+"""Floods, half-said things and crowds at the namenode's port: others are served, what is kept is bounded. By order and counts."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from clusterkit.effects import Event, Instant
+from minihdfs import hadoop_rpc
+from minihdfs.namenode.client_rpc import Limits
+from minihdfs.namenode.core import events as ev
+from minihdfs.namenode.rpc import RpcLoop, listen
+from minihdfs.namenode.wire import Facts
+from minihdfs.pb import hadoop_hdfs_pb2 as hdfs
+from minihdfs.pb import hadoop_namenode_pb2 as nn
+from tests.unit.minihdfs.namenode.fake_core import FakeCore, running
+from tests.unit.minihdfs.namenode.test_rpc import CLIENT, RawClient, wait_until
+
+
+def frame(method: str, request: Any, call_id: int = 1, protocol: str = hadoop_rpc.CLIENT_PROTOCOL) -> bytes:
+    return hadoop_rpc.encode_call(call_id, CLIENT, 0, protocol, method, request)
+
+
+def info(call_id: int = 1) -> bytes:
+    return frame("getFileInfo", nn.GetFileInfoRequest(src="/x"), call_id)
+
+
+class HandTurned:
+    """A loop turned by hand, whose clock moves by `step_us` with each event; a stand-in for driver, core and clock."""
+
+    def __init__(self, step_us: int, limits: Limits | None = None) -> None:
+        self.step_us, self.mono_us = step_us, 0
+        self.turns: list[list[Event]] = []
+        self.listener = listen("127.0.0.1", 0)
+        self.port = self.listener.getsockname()[1]
+        self.core = self
+        self.loop = RpcLoop([self.listener], facts=Facts("test", 7), groups=lambda user: (user,), clock=self, limits=limits)
+
+    def now(self) -> Instant:
+        return Instant(self.mono_us, 0)
+
+    def next_deadline(self) -> int | None:
+        return self.mono_us  # the loop never sleeps
+
+    def turn(self, events: Iterator[Event]) -> int:
+        self.turns.append([])
+        for event in events:
+            self.turns[-1].append(event)
+            self.mono_us += self.step_us
+        return 0
+
+    def round(self) -> list[Event]:
+        self.loop._round(self)  # type: ignore[arg-type]
+        return self.turns[-1]
+
+    def connect(self, user: str) -> socket.socket:
+        sock = socket.create_connection(("127.0.0.1", self.port), timeout=10)
+        sock.sendall(hadoop_rpc.encode_opening(user, CLIENT))
+        wait_until(lambda: self.round() is not None and any(c.peer[1] == user for c in self.loop._connections.values()))
+        return sock
+
+
+@pytest.fixture
+def hand() -> Iterator[Any]:
+    made: list[HandTurned] = []
+
+    def make(step_us: int, limits: Limits | None = None) -> HandTurned:
+        made.append(HandTurned(step_us, limits))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.loop.close()
+
+
+def test_a_turn_ends_after_its_time_or_its_count(hand: Any) -> None:
+    slow = hand(6_000)
+    slow.connect("ann").sendall(b"".join(map(info, range(100))))
+    wait_until(lambda: len(slow.round()) > 0)
+    assert len(slow.round()) == 4  # the fourth passes 20 ms
+    quick = hand(0)
+    sockets = [quick.connect(f"u{number}") for number in range(8)]
+    for sock in sockets:
+        sock.sendall(b"".join(map(info, range(150))))
+    wait_until(lambda: sum(map(len, quick.turns)) >= 1200 or quick.round() is None)
+    assert max(map(len, quick.turns)) <= 512
+
+
+def test_nothing_is_read_from_a_connection_whose_calls_wait(hand: Any) -> None:
+    namenode = hand(20_000, Limits(receive_bytes=4096))
+    sock = namenode.connect("ann")
+    sock.setblocking(False)
+    sent = 0
+    flood = b"".join(map(info, range(20_000)))
+    for _ in range(200):
+        try:
+            sent += sock.send(flood[sent : sent + 65536])
+        except BlockingIOError:
+            pass
+        assert len(namenode.round()) <= 1
+        (connection,) = namenode.loop._connections.values()
+        assert connection.held <= 4096 + len(info())
+    assert sent > 100_000
+
+
+def test_a_flood_from_many_connections_is_behind_one_call_of_another_user(hand: Any) -> None:
+    namenode = hand(1_000)
+    flooders = [namenode.connect("mallory") for _ in range(40)]
+    polite = namenode.connect("ann")
+    for sock in flooders:
+        sock.sendall(b"".join(map(info, range(100))))
+    wait_until(lambda: len(namenode.round()) >= 20)
+    for number in range(5):
+        polite.sendall(frame("getFileInfo", nn.GetFileInfoRequest(src=f"/polite/{number}")))
+        seen: list[Event] = []
+        wait_until(lambda: seen.extend(namenode.round()) or any(e.caller.user == "ann" for e in seen))  # noqa: B023
+        turn = namenode.turns[-1]
+        assert [event.caller.user for event in turn].index("ann") <= 1
+
+
+def test_reports_of_datanodes_wait_each_for_itself_and_hold_up_no_client(hand: Any) -> None:
+    namenode = hand(5_000)
+    client = namenode.connect("ann")
+
+    class Waiter:
+        def take(self, message: Any) -> None: ...
+
+    for sequence in range(50):
+        namenode.loop.post(ev.BlocksChanged(Waiter(), "dn1", 1, sequence, (), ()))
+    namenode.loop.post(ev.BlocksChanged(Waiter(), "dn2", 1, 1, (), ()))
+    client.sendall(info())
+    wait_until(lambda: any(isinstance(event, ev.GetFileInfo) for event in namenode.round()))
+    stepped = [event for turn in namenode.turns for event in turn]
+    assert len(stepped) < 30
+    assert [e.uuid for e in stepped if isinstance(e, ev.BlocksChanged)].index("dn2") <= 2
+    told = [e.sequence for e in stepped if isinstance(e, ev.BlocksChanged) and e.uuid == "dn1"]
+    assert told == list(range(len(told)))
+
+
+# ── what is kept ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_long_frame_before_the_context_ends_the_connection_at_its_announcement() -> None:
+    with running() as namenode:
+        bomb = RawClient(namenode, b"hrpc\x09\x00\x00" + struct.pack(">I", 17 << 10))
+        assert "over the limit" in bomb.reply().message
+        assert bomb.ended()
+        talker = RawClient(namenode, b"hrpc\x09\x00\x00" + hadoop_rpc.encode_ping(CLIENT) * 9)
+        assert "without a connection's context" in talker.reply().message
+
+
+def test_a_request_longer_than_its_method_may_be_is_refused_and_never_kept() -> None:
+    with running(limits=Limits(held_bytes=200_000)) as namenode:
+        client = RawClient(namenode)
+        client.send("getFileInfo", nn.GetFileInfoRequest(src="/" + "x" * 3_000_000), call_id=1)
+        client.send("getFileInfo", nn.GetFileInfoRequest(src="/x"), call_id=2)
+        refused, answered = client.reply(), client.reply()
+        assert (refused.call_id, refused.code) == (1, "INVALID_ARGUMENT")
+        assert "over the limit of 65536" in refused.message
+        assert (answered.call_id, answered.status) == (2, hadoop_rpc.SUCCESS)
+        assert namenode.loop._held < 100
+
+
+def test_a_frame_over_every_limit_ends_the_connection() -> None:
+    with running() as namenode:
+        client = RawClient(namenode)
+        client.sock.sendall(struct.pack(">I", 5 << 20))
+        assert "over the limit of 4194304" in client.reply().message
+        assert client.ended()
+
+
+def test_half_a_frame_has_a_deadline() -> None:
+    with running(limits=Limits(frame_s=0.1)) as namenode:
+        half, other = RawClient(namenode), RawClient(namenode)
+        half.ask("msync", nn.MsyncRequest())
+        half.sock.sendall(info()[:20])
+        assert half.ended()
+        assert other.ask("msync", nn.MsyncRequest()).status == hadoop_rpc.SUCCESS
+
+
+def test_all_connections_together_hold_a_bounded_number_of_bytes() -> None:
+    with running(limits=Limits(held_bytes=300_000)) as namenode:
+        other = RawClient(namenode)
+        halves = [RawClient(namenode) for _ in range(10)]
+        part = frame("getFileInfo", nn.GetFileInfoRequest(src="/" + "x" * 60_000))[:-1]
+        for half in halves:
+            half.sock.sendall(part)
+        wait_until(lambda: len(namenode.loop.connected()) < 8)
+        assert other.ask("msync", nn.MsyncRequest()).status == hadoop_rpc.SUCCESS
+        assert namenode.loop._held <= 300_000
+
+
+def test_entries_are_counted_before_they_are_decoded() -> None:
+    class Raw:
+        def SerializeToString(self) -> bytes:
+            return b"\x0a\x04\x0a\x00\x12\x00" * 500_000
+
+    with running() as namenode:
+        client = RawClient(namenode)
+        said = client.ask("renameMany", Raw(), protocol=hadoop_rpc.OWN_PROTOCOL)
+        assert (said.code, "more than 3000 entries" in said.message) == ("INVALID_ARGUMENT", True)
+        assert client.ask("msync", nn.MsyncRequest()).status == hadoop_rpc.SUCCESS
+    assert {type(event) for event in namenode.core.asked} == {ev.GetServerDefaults}  # msync alone
+
+
+def test_every_string_is_bounded_and_the_limit_is_told() -> None:
+    with running() as namenode:
+        assert "user name of 300 bytes is over the limit of 255" in RawClient(
+            namenode, hadoop_rpc.encode_opening("u" * 300, CLIENT)
+        ).reply().message  # fmt: skip
+        client = RawClient(namenode)
+        create = nn.CreateRequest(
+            src="/f", masked=hdfs.FsPermission(perm=0o644), clientName="c" * 8000, createFlag=1, createParent=False,
+            replication=1, blockSize=1 << 20,
+        )  # fmt: skip
+        assert "clientName of 8000 bytes is over the limit of 1024" in client.ask("create", create).message
+        assert "username of 2000 bytes" in client.ask("setOwner", nn.SetOwnerRequest(src="/f", username="o" * 2000)).message
+        assert "src of 40001 bytes" in client.ask("getFileInfo", nn.GetFileInfoRequest(src="/" + "x" * 40_000)).message
+        assert client.ask("msync", nn.MsyncRequest()).status == hadoop_rpc.SUCCESS
+    assert {type(event) for event in namenode.core.asked} == {ev.GetServerDefaults}  # msync alone
+
+
+# ── how many connections ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_crowd_of_silent_connections_makes_room_for_who_comes() -> None:
+    with running(limits=Limits(connections=32)) as namenode:
+        kept = RawClient(namenode, hadoop_rpc.encode_opening("ann", CLIENT))
+        crowd = [RawClient(namenode, hadoop_rpc.encode_opening("mallory", CLIENT)) for _ in range(60)]
+        new = RawClient(namenode, hadoop_rpc.encode_opening("bob", CLIENT))
+        for client in (kept, new):
+            assert client.ask("msync", nn.MsyncRequest()).status == hadoop_rpc.SUCCESS
+        assert len(namenode.loop.connected()) <= 32
+        del crowd
+
+
+def test_connections_that_say_nothing_go_first() -> None:
+    with running(limits=Limits(connections=40)) as namenode:
+        opened = [RawClient(namenode, hadoop_rpc.encode_opening("ann", CLIENT)) for _ in range(20)]
+        for client in opened:
+            client.ask("msync", nn.MsyncRequest())
+        silent = [RawClient(namenode, b"hrpc") for _ in range(60)]
+        for client in opened:
+            assert client.ask("msync", nn.MsyncRequest()).status == hadoop_rpc.SUCCESS
+        del silent
+
+
+def test_what_works_is_never_ended_for_a_newcomer() -> None:
+    core = FakeCore()
+    core.held, core.rules[ev.Complete] = {ev.Complete}, True
+    with running(core, Limits(connections=8)) as namenode:
+        busy = [RawClient(namenode) for _ in range(6)]  # as many as one host may have
+        for number, client in enumerate(busy):
+            client.send("complete", nn.CompleteRequest(src="/f", clientName="c"), call_id=number)
+        wait_until(lambda: len(core.parked) == 6)
+        assert RawClient(namenode, b"").ended()
+        assert len(namenode.loop.connected()) == 6
