@@ -39,7 +39,12 @@ def submit_job(context: Context, client: TrackerClient, target: str, words: Sequ
             options["overwrite"],
             options["recursive"],
         )
-        return ClusterRunner(storage, client, context.user).submit(facts, submission)
+        runner = ClusterRunner(storage, client, context.user)
+        try:
+            return runner.submit(facts, submission)
+        finally:
+            for name in runner.left_out:
+                click.echo(f"not sent with the job: {name}", err=True)
     except OutputExists as error:
         raise unless_overwritten(error) from error
     except OSError as error:

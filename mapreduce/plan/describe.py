@@ -12,8 +12,11 @@ from typing import Any, get_type_hints
 
 from clusterkit.errors import UsageError
 from mapreduce.api.job import PARAMETER_TYPES, Job, defines
-from mapreduce.plan.loading import CodeSource, choose_job, load_module
+from mapreduce.engine.failures import printable
+from mapreduce.plan.imports import CodeSource
+from mapreduce.plan.loading import choose_job, load_module, private_modules
 from mapreduce.plan.parameters import shown
+from mapreduce.plan.spec import CodeRef
 
 SETTINGS: dict[str, type] = {
     "reducers": int,
@@ -54,6 +57,16 @@ class JobClassFacts:
     record_type: str  # str | bytes
     has_reduce: bool
     has_combine: bool
+    module: str = ""  # the name its file is imported under
+    private: tuple[str, ...] = ()  # modules beside it that are called like installed ones
+
+    @property
+    def file(self) -> Path:
+        return Path(self.origin) / self.module_file
+
+    def code(self, sha256: str, archive: str = "") -> CodeRef:
+        """How the job's code travels. The directory is for showing only, where its name may be no text."""
+        return CodeRef(archive, sha256, self.module_file, self.class_name, printable(self.origin), self.module, list(self.private))
 
 
 def split_target(target: str) -> tuple[Path, str]:
@@ -72,18 +85,19 @@ def describe(target: str) -> JobClassFacts:
     file, class_name = split_target(target)
     if not file.is_file():
         reason = "is a directory" if file.is_dir() else "does not exist"
-        raise UsageError(f"job file {file} {reason}", next_command="mrc run --help")
-    path = Path(file.absolute())
-    source = CodeSource(str(path.parent), directory=path.parent)
+        raise UsageError(f"job file {printable(str(file))} {reason}", next_command="mrc run --help")
+    path = file.resolve()  # as Python: beside a link's file are the modules beside what it leads to
+    source = CodeSource(str(path.parent), path.parent)
     try:
+        private = tuple(private_modules(source))
         with contextlib.redirect_stdout(sys.stderr):  # standard output is for data
-            module = load_module(source, path.name)
+            module = load_module(source, path.name, private=private)
     except OSError as error:
-        raise UsageError(f"job file {file} cannot be read: {error.strerror}") from error
-    return class_facts(choose_job(module, class_name, str(file)), path.name, str(path.parent))
+        raise UsageError(f"job file {printable(str(file))} cannot be read: {error.strerror}") from error
+    return class_facts(choose_job(module, class_name, printable(str(file))), path.name, str(path.parent), module.__name__, private)
 
 
-def class_facts(job: type[Job], module_file: str, origin: str) -> JobClassFacts:
+def class_facts(job: type[Job], module_file: str, origin: str, module: str = "", private: tuple[str, ...] = ()) -> JobClassFacts:
     _check_methods(job)
     hints = _hints(job)
     settings = {name: _setting(job, name, kind) for name, kind in SETTINGS.items()}
@@ -92,6 +106,8 @@ def class_facts(job: type[Job], module_file: str, origin: str) -> JobClassFacts:
         summary=_summary(job),
         module_file=module_file,
         origin=origin,
+        module=module,
+        private=private,
         parameters=tuple(_parameter(job, name, hint) for name, hint in hints.items() if not name.startswith("_") and name not in _RESERVED),
         settings=settings,
         explicit_settings=frozenset(name for name in SETTINGS if getattr(job, name) is not getattr(Job, name)),

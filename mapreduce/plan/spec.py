@@ -36,6 +36,8 @@ class CodeRef(msgspec.Struct, frozen=True):
     module_file: str  # file name inside the archive, e.g. "wordcount.py"
     class_name: str
     origin: str
+    module: str = ""  # the name it is imported under; its classes travel by it
+    private: list[str] = []  # modules beside it that are called like installed ones (plan/imports.py)
 
 
 class JobSpec(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,12 +8,11 @@ from __future__ import annotations
 import contextlib
 import secrets
 from collections.abc import Iterator
-from pathlib import Path
 
 from mapreduce.plan.describe import JobClassFacts
 from mapreduce.plan.packaging import package_code
 from mapreduce.plan.planning import plan_job
-from mapreduce.plan.spec import CodeRef, JobSpec
+from mapreduce.plan.spec import JobSpec
 from mapreduce.runners.api import Status, Submission
 from mapreduce.runners.tracker_client import TrackerClient
 from mapreduce.storage.api import Storage
@@ -24,6 +23,7 @@ CODE_DIRECTORY = "/.mrc/code"
 class ClusterRunner:
     def __init__(self, storage: Storage, tracker: TrackerClient, user: str) -> None:
         self._storage, self._tracker, self._user = storage, tracker, user
+        self.left_out: list[str] = []  # files that do not go with the job, each with the reason
 
     def submit(self, facts: JobClassFacts, submission: Submission) -> str:
         """The job's id, once the tracker has made it durable. Raises what planning and the tracker refuse."""
@@ -41,8 +41,8 @@ class ClusterRunner:
 
     def plan(self, facts: JobClassFacts, submission: Submission) -> JobSpec:
         """Refuses what can be refused before anything is uploaded."""
-        archive, sha256 = package_code(Path(facts.origin) / facts.module_file)
-        code = CodeRef(f"{CODE_DIRECTORY}/{sha256}.zip", sha256, facts.module_file, facts.class_name, facts.origin)
+        archive, sha256 = package_code(facts.file, self.left_out)
+        code = facts.code(sha256, f"{CODE_DIRECTORY}/{sha256}.zip")
         spec = plan_job(
             facts,
             code,

@@ -19,7 +19,7 @@ from mapreduce.plan.describe import JobClassFacts
 from mapreduce.plan.loading import load_job
 from mapreduce.plan.packaging import package_code
 from mapreduce.plan.planning import plan_job
-from mapreduce.plan.spec import CodeRef, FailureReport
+from mapreduce.plan.spec import FailureReport
 from mapreduce.runners.api import Status, Submission
 from mapreduce.runners.output import Output
 from mapreduce.runners.record import JobRecord, new_job_id, the_job
@@ -35,11 +35,11 @@ class InlineRunner:
     def __init__(self, source: Storage, target: Storage | None = None, *, work: Path | None = None) -> None:
         self._source, self._target, self._work = source, target or source, work
         self._record: JobRecord | None = None
-        self._archive = b""
+        self._code = Path()
 
     def submit(self, facts: JobClassFacts, submission: Submission) -> str:
-        self._archive, sha256 = package_code(Path(facts.origin) / facts.module_file)
-        code = CodeRef("", sha256, facts.module_file, facts.class_name, facts.origin)
+        self._code = Path(facts.origin)
+        code = facts.code(package_code(facts.file)[1])
         spec = plan_job(
             facts, code, self._source, submission.inputs, submission.output, output_storage=self._target, settings=submission.settings,
             parameters=submission.parameters, name=submission.name, overwrite=submission.overwrite, recursive=submission.recursive,
@@ -79,7 +79,7 @@ class InlineRunner:
         try:
             output.begin()
             with _task_streams():
-                job = load_job(record.spec.code, self._archive)
+                job = load_job(record.spec.code, self._code)
             place = Workplace(job, record.spec, self._source, self._target, work)
             for plan in task_plans(record, output):
                 if record.is_finished:

@@ -26,6 +26,7 @@ from mapreduce.engine.failures import TaskFailed
 from mapreduce.engine.tasks import run_map, run_map_only, run_reduce
 from mapreduce.plan.loading import load_job
 from mapreduce.plan.manifest import part_name, staging_directory
+from mapreduce.plan.packaging import unpack_code
 from mapreduce.plan.spec import FailureReport, JobSpec, Split
 from mapreduce.storage.api import Storage, Waiting, Writer
 from mapreduce.storage.opening import open_storage
@@ -35,6 +36,8 @@ from mapreduce.worker.shuffle_client import ShuffleClient
 SHUFFLE_SHARE = 0.3
 """Of a reduce's progress."""
 AWAY_PAUSE_S = 0.5
+CODE_NAME = ".code"
+"""In an attempt's work directory."""
 FILE_SYSTEM_PATIENCE_S = 120.0
 """A worker runs tasks of a cluster that exists: its namenode will be back. Past this the attempt is given up, not held against the job."""
 
@@ -201,19 +204,20 @@ class _Attempt:
             raise TaskFailed(FailureReport(kind="engine", message=message))
 
     def _load_code(self) -> type[Job]:
-        """From this worker's copy of the archive, which is believed only when its checksum is right; fetched when there is none."""
-        code = self._spec.code
+        """From this worker's copy of the archive, which is believed only when its checksum is right; fetched when there is none. Its files
+        are the attempt's own, and gone with it: what one task does to them, no other sees."""
+        code, directory = self._spec.code, self._work / CODE_NAME
         name = code.sha256 if code.sha256.isalnum() else hashlib.sha256(code.sha256.encode()).hexdigest()
         copy = Path(self._order.code_directory) / f"{name}.zip"
         try:
-            return load_job(code, copy.read_bytes())
+            unpack_code(copy.read_bytes(), code, directory)
         except (FileNotFoundError, CorruptRecord):
             archive = read_whole(self._storage, code.archive)
-        job = load_job(code, archive)
-        beside = copy.with_suffix(f".{os.getpid()}.tmp")
-        beside.write_bytes(archive)
-        beside.rename(copy)
-        return job
+            unpack_code(archive, code, directory)
+            beside = copy.with_suffix(f".{os.getpid()}.tmp")
+            beside.write_bytes(archive)
+            beside.rename(copy)
+        return load_job(code, directory)
 
     # ── progress ──
 

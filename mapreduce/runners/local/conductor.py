@@ -35,7 +35,7 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 @dataclass(frozen=True, slots=True)
 class LocalOrder:
     record: JobRecord
-    archive: bytes
+    code: Path  # the job's own directory
     source_uri: str
     target_uri: str
     slots: int
@@ -53,7 +53,7 @@ class Conductor:
     """Runs one job to its end."""
 
     def __init__(self, order: LocalOrder, work: Path, caller: socket.socket) -> None:
-        self._record, self._archive, self._slots, self._caller = order.record, order.archive, order.slots, caller
+        self._record, self._code, self._slots, self._caller = order.record, order.code, order.slots, caller
         self._source, self._target, self._work = open_storage(order.source_uri), open_storage(order.target_uri), work
         self._output = Output(self._target, order.record.spec, order.record.job_id)
         self._maps: deque[TaskPlan] = deque()
@@ -82,7 +82,7 @@ class Conductor:
             self._tell()
 
     def _conduct(self) -> None:
-        job = load_job(self._record.spec.code, self._archive)
+        job = load_job(self._record.spec.code, self._code)
         place = Workplace(job, self._record.spec, self._source, self._target, self._work)
         for plan in task_plans(self._record, self._output):
             (self._maps if plan.kind == "m" else self._reduces).append(plan)

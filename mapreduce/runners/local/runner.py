@@ -11,7 +11,7 @@ from pathlib import Path
 from mapreduce.plan.describe import JobClassFacts
 from mapreduce.plan.packaging import package_code
 from mapreduce.plan.planning import plan_job
-from mapreduce.plan.spec import CodeRef, FailureReport
+from mapreduce.plan.spec import FailureReport
 from mapreduce.runners.api import FINISHED, Status, Submission
 from mapreduce.runners.local.conductor import LocalOrder, conduct
 from mapreduce.runners.local.process import Child, fork
@@ -33,8 +33,7 @@ class LocalRunner:
 
     def submit(self, facts: JobClassFacts, submission: Submission) -> str:
         """Plans, and starts the job."""
-        archive, sha256 = package_code(Path(facts.origin) / facts.module_file)
-        code = CodeRef("", sha256, facts.module_file, facts.class_name, facts.origin)
+        code = facts.code(package_code(facts.file)[1])
         source = open_storage(self._source_uri)
         target = source if self._target_uri == self._source_uri else open_storage(self._target_uri)
         try:
@@ -47,7 +46,7 @@ class LocalRunner:
             source.close()
             target.close()
         self._status = record.status()
-        order = LocalOrder(record, archive, self._source_uri, self._target_uri, self._slots, self._work)
+        order = LocalOrder(record, Path(facts.origin), self._source_uri, self._target_uri, self._slots, self._work)
         self._child, self._inbox = fork(lambda channel: conduct(order, channel), dies_with_parent=False), Inbox()
         return record.job_id
 

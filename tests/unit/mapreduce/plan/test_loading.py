@@ -12,13 +12,15 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+import msgspec
 import pytest
 
 from clusterkit.errors import CorruptRecord, UsageError
 from mapreduce.engine.failures import UserCodeFailed
 from mapreduce.plan.describe import describe
+from mapreduce.plan.imports import CodeSource
 from mapreduce.plan.loading import load_job, module_name
-from mapreduce.plan.packaging import package_code
+from mapreduce.plan.packaging import package_code, unpack_code
 from mapreduce.plan.planning import checked_parameters, checked_settings
 from mapreduce.plan.spec import CodeRef
 
@@ -35,7 +37,10 @@ def write(directory: Path, name: str, text: str) -> Path:
 
 def load(file: Path, class_name: str, origin: str = "/home/author/jobs") -> Any:
     archive, digest = package_code(file)
-    return load_job(CodeRef("", digest, file.name, class_name, origin), archive)
+    facts = describe(f"{file}:{class_name}")
+    code = msgspec.structs.replace(facts.code(digest), origin=origin)
+    unpack_code(archive, code, file.parent.parent / f"unpacked-{file.stem}-{file.parent.name}")
+    return load_job(code, file.parent.parent / f"unpacked-{file.stem}-{file.parent.name}")
 
 
 def test_what_describe_says(tmp_path: Path) -> None:
@@ -206,25 +211,26 @@ def test_the_next_job_forgets_the_modules_of_the_last(tmp_path: Path) -> None:
 def test_the_standard_library_is_never_shadowed(tmp_path: Path) -> None:
     write(tmp_path, "colorsys.py", "raise RuntimeError('shadowed')\n")
     file = write(tmp_path, "json.py", HEAD + "import colorsys\nimport json\n" + BODY.format(name="Mine") + "    d = json.dumps\n")
-    assert module_name("json.py") == "job_json"
+    assert module_name(CodeSource(str(tmp_path), tmp_path), "json.py") == "job_json"
     assert load(file, "Mine").d([1]) == "[1]"
 
 
 def test_an_archive_that_is_not_the_submitted_one(tmp_path: Path) -> None:
     archive, _digest = package_code(write(tmp_path, "job.py", HEAD + BODY.format(name="A")))
     with pytest.raises(CorruptRecord, match="is not the one submitted"):
-        load_job(CodeRef("/c.zip", hashlib.sha256(b"other").hexdigest(), "job.py", "A", "/x"), archive)
+        unpack_code(archive, CodeRef("/c.zip", hashlib.sha256(b"other").hexdigest(), "job.py", "A", "/x"), tmp_path / "unpacked")
 
 
 def test_what_goes_into_an_archive(tmp_path: Path) -> None:
     for name in ("job.py", "beside.py", "pkg/__init__.py", "pkg/data.json", "pkg/.hidden", "pkg/__pycache__/x.pyc", ".venv/lib.py",
-                 "venv/a.py", "odd-name/b.py", "text/input.txt", "corpus.txt", ".secret.py"):  # fmt: skip
+                 "venv/a.py", "venv/pyvenv.cfg", "odd-name/b.py", "text/input.txt", "corpus.txt", ".secret.py"):  # fmt: skip
         write(tmp_path, name, "1\n")
     (tmp_path / "pkg" / "big.bin").write_bytes(bytes(2 << 20))
     (tmp_path / "pkg" / "loop").symlink_to(tmp_path / "pkg")
     os.mkfifo(tmp_path / "pipe.py")
     first, digest = package_code(tmp_path / "job.py")
-    assert sorted(zipfile.ZipFile(io.BytesIO(first)).namelist()) == ["beside.py", "job.py", "pkg/__init__.py", "pkg/data.json"]
+    names = ["beside.py", "job.py", "pkg/__init__.py", "pkg/big.bin", "pkg/data.json"]
+    assert zipfile.ZipFile(io.BytesIO(first)).namelist() == names
     os.utime(tmp_path / "job.py", (1, 1))
     assert package_code(tmp_path / "job.py") == (first, digest)
 

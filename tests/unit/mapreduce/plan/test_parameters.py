@@ -18,7 +18,8 @@ from mapreduce.api.context import Context
 from mapreduce.api.counters import Counters
 from mapreduce.api.job import start
 from mapreduce.plan.describe import describe
-from mapreduce.plan.loading import CodeSource, choose_job, load_module
+from mapreduce.plan.imports import CodeSource
+from mapreduce.plan.loading import choose_job, load_module
 from mapreduce.plan.parameters import all_decoded, all_encoded, decoded, encoded, shown
 from mapreduce.plan.planning import checked_parameters
 from mapreduce.plan.spec import CodeRef, JobSpec
@@ -63,7 +64,7 @@ def instance(directory: Path, text: str, words: list[str]) -> Any:
     facts = describe(str(file))
     arguments = parse_job_arguments(facts, [*words, "/in", "/out"], "mrc run job.py")
     values = travelled(checked_parameters(facts, arguments.parameters))
-    job = choose_job(load_module(CodeSource(str(directory), directory=directory), "job.py"), "", "job.py")
+    job = choose_job(load_module(CodeSource(str(directory), directory), "job.py"), "", "job.py")
     return start(job, values, Context(attempt_id="", partition=0), Counters(), given=sorted(arguments.parameters))
 
 
