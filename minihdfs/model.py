@@ -145,6 +145,15 @@ class Replicate:
 
 
 @dataclass(frozen=True, slots=True)
+class CopyEnded:
+    """What became of a Replicate, for one of its targets."""
+
+    block_id: int
+    target: str  # uuid
+    failure: str = ""  # "" = the target has it
+
+
+@dataclass(frozen=True, slots=True)
 class Invalidate:
     """Order: take these replicas out of your map, tell, then delete them. `unknown`: not because they are too many or their file is gone,
     but because this namespace has no such blocks; it may be an old one, so they are kept for an hour."""

@@ -125,7 +125,9 @@ class NamenodeLink:
                 return e.ReregisterAsked(call, reply.epoch)
             return e.HeartbeatAnswered(call, reply.epoch, tuple(_order(order) for order in reply.orders))
         reply = _report(stub, request)
-        return e.ReregisterAsked(call, reply.epoch) if reply.reregister else e.ReportTaken(call, reply.epoch)
+        return (
+            e.ReregisterAsked(call, reply.epoch) if reply.reregister else e.ReportTaken(call, reply.epoch, tuple(map(_order, reply.orders)))
+        )
 
 
 def _report(stub: Any, report: e.Report) -> Any:
@@ -145,7 +147,8 @@ def _report(stub: Any, report: e.Report) -> Any:
         )
     if isinstance(report, e.Changes):
         received, deleted = _blocks(report.received), _blocks(report.deleted)
-        return stub.Changed(pb.ChangesRequest(**who, sequence=report.sequence, received=received, deleted=deleted))
+        copied = [pb.CopyEnded(block_id=ended.block_id, target=ended.target, failure=ended.failure) for ended in report.copied]
+        return stub.Changed(pb.ChangesRequest(**who, sequence=report.sequence, received=received, deleted=deleted, copied=copied))
     return stub.FoundBad(pb.BadReplicasRequest(**who, blocks=_blocks(report.blocks)))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from clusterkit.effects import Event
 from clusterkit.errors import TimedOut
 from clusterkit.rpc import Server, make_server, peer_host
-from minihdfs.model import BlockRef, DatanodeAddress, DatanodeUsage, Invalidate, Order, Replicate
+from minihdfs.model import BlockRef, CopyEnded, DatanodeAddress, DatanodeUsage, Invalidate, Order, Replicate
 from minihdfs.namenode.core import events as ev
 from minihdfs.namenode.core.commands import HeartbeatReply, Refusal, Registered, Reregister
 from minihdfs.pb import datanode_pb2 as pb
@@ -83,8 +83,9 @@ class DatanodeService:
 
     def Changed(self, request: pb.ChangesRequest, context: Any) -> pb.ReportReply:
         r, received, deleted = request, blocks_from_pb(request.received), blocks_from_pb(request.deleted)
+        copied = tuple(CopyEnded(ended.block_id, ended.target, ended.failure) for ended in request.copied)
         return _report_reply(
-            self._ask("Changed", lambda to: ev.BlocksChanged(to, r.uuid, r.registration_id, r.sequence, received, deleted)),
+            self._ask("Changed", lambda to: ev.BlocksChanged(to, r.uuid, r.registration_id, r.sequence, received, deleted, copied)),
         )
 
     def FoundBad(self, request: pb.BadReplicasRequest, context: Any) -> pb.ReportReply:
@@ -100,7 +101,9 @@ def datanode_server(host: str, port: int, post: Callable[[Event], None]) -> Serv
 
 
 def _report_reply(reply: Any) -> pb.ReportReply:
-    return pb.ReportReply(epoch=reply.epoch, reregister=isinstance(reply, Reregister))
+    if isinstance(reply, Reregister):
+        return pb.ReportReply(epoch=reply.epoch, reregister=True)
+    return pb.ReportReply(epoch=reply.epoch, orders=[order_to_pb(order) for order in reply.orders])
 
 
 # ── nouns ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -148,19 +148,31 @@ class FullReportChunk(_message.Message):
     unfinished: _containers.RepeatedCompositeFieldContainer[Block]
     def __init__(self, uuid: _Optional[str] = ..., registration_id: _Optional[int] = ..., report_id: _Optional[int] = ..., begun_sequence: _Optional[int] = ..., chunk: _Optional[int] = ..., last: bool = ..., replicas: _Optional[_Iterable[_Union[Block, _Mapping]]] = ..., bad: _Optional[_Iterable[_Union[Block, _Mapping]]] = ..., unfinished: _Optional[_Iterable[_Union[Block, _Mapping]]] = ...) -> None: ...
 
+class CopyEnded(_message.Message):
+    __slots__ = ("block_id", "target", "failure")
+    BLOCK_ID_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_FIELD_NUMBER: _ClassVar[int]
+    block_id: int
+    target: str
+    failure: str
+    def __init__(self, block_id: _Optional[int] = ..., target: _Optional[str] = ..., failure: _Optional[str] = ...) -> None: ...
+
 class ChangesRequest(_message.Message):
-    __slots__ = ("uuid", "registration_id", "sequence", "received", "deleted")
+    __slots__ = ("uuid", "registration_id", "sequence", "received", "deleted", "copied")
     UUID_FIELD_NUMBER: _ClassVar[int]
     REGISTRATION_ID_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     RECEIVED_FIELD_NUMBER: _ClassVar[int]
     DELETED_FIELD_NUMBER: _ClassVar[int]
+    COPIED_FIELD_NUMBER: _ClassVar[int]
     uuid: str
     registration_id: int
     sequence: int
     received: _containers.RepeatedCompositeFieldContainer[Block]
     deleted: _containers.RepeatedCompositeFieldContainer[Block]
-    def __init__(self, uuid: _Optional[str] = ..., registration_id: _Optional[int] = ..., sequence: _Optional[int] = ..., received: _Optional[_Iterable[_Union[Block, _Mapping]]] = ..., deleted: _Optional[_Iterable[_Union[Block, _Mapping]]] = ...) -> None: ...
+    copied: _containers.RepeatedCompositeFieldContainer[CopyEnded]
+    def __init__(self, uuid: _Optional[str] = ..., registration_id: _Optional[int] = ..., sequence: _Optional[int] = ..., received: _Optional[_Iterable[_Union[Block, _Mapping]]] = ..., deleted: _Optional[_Iterable[_Union[Block, _Mapping]]] = ..., copied: _Optional[_Iterable[_Union[CopyEnded, _Mapping]]] = ...) -> None: ...
 
 class BadReplicasRequest(_message.Message):
     __slots__ = ("uuid", "registration_id", "blocks")
@@ -173,9 +185,11 @@ class BadReplicasRequest(_message.Message):
     def __init__(self, uuid: _Optional[str] = ..., registration_id: _Optional[int] = ..., blocks: _Optional[_Iterable[_Union[Block, _Mapping]]] = ...) -> None: ...
 
 class ReportReply(_message.Message):
-    __slots__ = ("epoch", "reregister")
+    __slots__ = ("epoch", "reregister", "orders")
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     REREGISTER_FIELD_NUMBER: _ClassVar[int]
+    ORDERS_FIELD_NUMBER: _ClassVar[int]
     epoch: int
     reregister: bool
-    def __init__(self, epoch: _Optional[int] = ..., reregister: bool = ...) -> None: ...
+    orders: _containers.RepeatedCompositeFieldContainer[Order]
+    def __init__(self, epoch: _Optional[int] = ..., reregister: bool = ..., orders: _Optional[_Iterable[_Union[Order, _Mapping]]] = ...) -> None: ...

@@ -201,7 +201,7 @@ class DatanodeProcess(CoreProcess):
             )
             self.send(NAMENODE, events.FullBlockReport(to, self.name, message.registration_id, *chunk))
         elif isinstance(message, agent_events.Changes):
-            changes = (message.sequence, message.received, message.deleted)
+            changes = (message.sequence, message.received, message.deleted, message.copied)
             self.send(NAMENODE, events.BlocksChanged(to, self.name, message.registration_id, *changes))
         else:
             assert isinstance(message, agent_events.FoundBad)
@@ -217,7 +217,7 @@ class DatanodeProcess(CoreProcess):
         elif isinstance(reply, commands.HeartbeatReply):
             self.turn(agent_events.HeartbeatAnswered(call, reply.epoch, reply.orders))
         elif isinstance(reply, commands.ReportTaken):
-            self.turn(agent_events.ReportTaken(call, reply.epoch))
+            self.turn(agent_events.ReportTaken(call, reply.epoch, reply.orders))
         elif isinstance(reply, commands.Reregister):
             self.turn(agent_events.ReregisterAsked(call, reply.epoch))
         else:

@@ -20,7 +20,9 @@ from clusterkit.effects import Edit, Effects, Instant, Send, Tick
 from minihdfs.datanode.core import events as e
 from minihdfs.datanode.core.orders import Orders
 from minihdfs.datanode.core.reports import Reports
-from minihdfs.model import DatanodeAddress
+from minihdfs.model import CopyEnded, DatanodeAddress
+
+FAILURE_CHARS_MAX = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +155,8 @@ class Agent:
         if event.call != self._report_call or not self._current_epoch(event.epoch, event.call, now, effects):
             return
         self._report_due = now.mono_us
+        for order in event.orders:
+            self.orders.take(order, self.reports)
         if self.reports.taken():
             self._schedule_full_report(now)
 
@@ -192,6 +196,10 @@ class Agent:
 
     def _copy_finished(self, event: e.CopyFinished, _now: Instant, _effects: Effects) -> None:
         self.orders.copy_finished(event.block, event.targets)
+        failures = dict(event.failed)
+        for target in event.targets:
+            failure = failures.get(target.uuid, "")[:FAILURE_CHARS_MAX]
+            self.reports.copied(CopyEnded(event.block.id, target.uuid, failure))
 
     def _repair_finished(self, event: e.RepairFinished, _now: Instant, _effects: Effects) -> None:
         self.orders.repair_finished(event.block)

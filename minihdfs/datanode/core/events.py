@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from minihdfs.model import BlockRef, DatanodeAddress, Order
+from minihdfs.model import BlockRef, CopyEnded, DatanodeAddress, Order
 
 NAMENODE = "namenode"
 SHELL = "shell"
@@ -44,6 +44,7 @@ class HeartbeatAnswered:
 class ReportTaken:
     call: int
     epoch: int
+    orders: tuple[Order, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +167,7 @@ class Changes:
     sequence: int
     received: tuple[BlockRef, ...]
     deleted: tuple[BlockRef, ...]
+    copied: tuple[CopyEnded, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from minihdfs.datanode.core.events import Changes, FoundBad, FullReportChunk, Report
-from minihdfs.model import BlockRef
+from minihdfs.model import BlockRef, CopyEnded
 
 UNFINISHED_MAX = 10_000
 """Leftovers named in one full report; those beyond it have their turn when these are gone."""
@@ -25,6 +25,7 @@ class Reports:
         self.unfinished: dict[int, BlockRef] = {}  # left by dead writers: not replicas, but the namenode decides whether they go
         self.bad: dict[int, BlockRef] = {}
         self._changed: dict[int, tuple[bool, BlockRef]] = {}  # block id -> (received, block): only the last word of each counts
+        self._copied: list[CopyEnded] = []
         self._bad_untold: dict[int, BlockRef] = {}
         self._sequence = 0
         self._report_id = 0
@@ -86,6 +87,10 @@ class Reports:
         self.bad[block.id] = self._bad_untold[block.id] = held
         return True
 
+    def copied(self, ended: CopyEnded) -> None:
+        """Lost with a registration: whoever knows the copy forgets it then."""
+        self._copied.append(ended)
+
     def _change(self, received: bool, block: BlockRef) -> None:
         self._changed.pop(block.id, None)
         self._changed[block.id] = received, block
@@ -110,6 +115,7 @@ class Reports:
             for block in self._unanswered.deleted:
                 self._changed.setdefault(block.id, (False, block))
         self._unanswered = None
+        self._copied = []
         self._bad_untold = {}  # the full report flags them
         self.complete = False
         self.begin_full_report()
@@ -123,13 +129,15 @@ class Reports:
         return self._unanswered
 
     def _form(self, call: int, registration_id: int) -> Report | None:
-        if self._changed:
+        if self._changed or (self._copied and not self._bad_untold):  # a copy that failed because its source is bad is told after that
+            some = 0 if self._bad_untold else self._chunk_replicas
+            copied, self._copied = tuple(self._copied[:some]), self._copied[some:]
             ids = list(self._changed)[: self._chunk_replicas]
             changed = [self._changed.pop(block_id) for block_id in ids]
             self._sequence += 1
             gained = tuple(block for received, block in changed if received)
             lost = tuple(block for received, block in changed if not received)
-            return Changes(call, self._uuid, registration_id, self._sequence, gained, lost)
+            return Changes(call, self._uuid, registration_id, self._sequence, gained, lost, copied)
         if self._bad_untold:
             ids = list(self._bad_untold)[: self._chunk_replicas]
             return FoundBad(call, self._uuid, registration_id, tuple(self._bad_untold.pop(block_id) for block_id in ids))
@@ -155,7 +163,7 @@ class Reports:
         return False
 
     def something_to_tell(self) -> bool:
-        return self._unanswered is not None or bool(self._changed) or bool(self._bad_untold) or self._walk is not None
+        return self._unanswered is not None or bool(self._changed or self._copied or self._bad_untold) or self._walk is not None
 
     def check_invariants(self) -> None:
         for block_id in self.unfinished:

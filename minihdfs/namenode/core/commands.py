@@ -44,6 +44,8 @@ class HeartbeatReply:
 @dataclass(frozen=True, slots=True)
 class ReportTaken:
     epoch: int
+    orders: tuple[Order, ...] = ()
+    """Copies and repairs: what the datanode's word has made room for need not wait for its next heartbeat."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,11 @@ leader; which deletions leave, `deletions` decides.
 from __future__ import annotations
 
 import random
-from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from clusterkit.effects import Instant
 from minihdfs.model import BlockRef, DatanodeAddress, DatanodeReportRow, DatanodeUsage
-from minihdfs.namenode.core.commands import Replicate
 from minihdfs.namenode.core.options import Options
 
 
@@ -35,6 +33,8 @@ class Deletion:
     ref: BlockRef
     excess: bool
     """The replica is sound: it may go only while enough others stay."""
+    unknown: bool = False
+    """It was reported, and this namespace knows no such block: its datanode keeps the files for a while."""
     due_us: int = 0
     doubted: bool = False
     """It was ordered and should not have been: the datanode is asked what became of the replica."""
@@ -61,10 +61,7 @@ class Datanode:
     wishes: dict[int, Deletion] = field(default_factory=dict)
     ordered: dict[int, Deletion] = field(default_factory=dict)
     """Block → deletion that was ordered and not confirmed, in the order in which they are due again."""
-    copies: deque[Replicate] = field(default_factory=deque)
     repairs: dict[int, None] = field(default_factory=dict)
-    sending: int = 0
-    receiving: int = 0
 
     @property
     def uuid(self) -> str:
@@ -106,9 +103,6 @@ class Datanodes:
         """A new registration. What was known of its replicas stays until its full report says otherwise."""
         self._registrations += 1
         node = Datanode(address, usage, (epoch << 24) + self._registrations, now.mono_us, now.wall_us, now.mono_us)
-        old = self.by_uuid.get(address.uuid)
-        if old is not None:
-            node.sending, node.receiving = old.sending, old.receiving
         self.by_uuid[address.uuid] = node
         return node
 

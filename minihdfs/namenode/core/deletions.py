@@ -53,8 +53,8 @@ class Deletions:
         return len(self.staying(block, now, without=node.uuid)) >= wanted
 
     def wish(self, node: Datanode, ref: BlockRef, now: Instant) -> None:
-        """Of a replica that is not sound, or of a block that is gone."""
-        deletion = Deletion(ref, excess=False)
+        """Of a replica that was reported and is not sound, or whose block this namespace does not know."""
+        deletion = Deletion(ref, excess=False, unknown=self._blocks.get(ref.id) is None)
         if self.may_go(node, deletion, now):
             node.wish(deletion)
 
@@ -62,26 +62,30 @@ class Deletions:
         """Its full report will say what it holds: of the wishes only those stay that nothing can make wrong."""
         for deletion in islice([*old.wishes.values(), *old.ordered.values()], self._options.step_records):
             if self._blocks.get(deletion.ref.id) is None:
-                node.wish(Deletion(deletion.ref, excess=False))
+                node.wish(Deletion(deletion.ref, excess=False, unknown=deletion.unknown))
 
     def orders(self, node: Datanode, now: Instant) -> list[Order]:
         """What leaves now: first what is to be repeated, then new ones."""
         overdue = [deletion for deletion in islice(node.ordered.values(), ORDERED_MAX) if deletion.due_us <= now.mono_us]
-        gone: list[BlockRef] = []
-        questions: list[Order] = []
+        gone: list[Deletion] = []
+        orders: list[Order] = []
         for deletion in overdue:
             self._order(node, deletion, now)
             if deletion.doubted:
-                questions.append(Repair(deletion.ref, self._sources(node, deletion.ref)))
+                orders.append(Repair(deletion.ref, self._sources(node, deletion.ref)))
             else:
-                gone.append(deletion.ref)
+                gone.append(deletion)
         for deletion in list(islice(node.wishes.values(), ORDERED_MAX - len(overdue))):
             del node.wishes[deletion.ref.id]
             if self.may_go(node, deletion, now):
                 self._blocks.lost(node.uuid, deletion.ref.id)
                 self._order(node, deletion, now)
-                gone.append(deletion.ref)
-        return [Invalidate(tuple(gone)), *questions] if gone else questions
+                gone.append(deletion)
+        for unknown in (False, True):
+            refs = tuple(deletion.ref for deletion in gone if deletion.unknown is unknown)
+            if refs:
+                orders.append(Invalidate(refs, unknown))
+        return orders
 
     def _order(self, node: Datanode, deletion: Deletion, now: Instant) -> None:
         deletion.doubted = not self.may_go(node, deletion, now)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from minihdfs.model import BlockRef, DatanodeAddress, DatanodeUsage
+from minihdfs.model import BlockRef, CopyEnded, DatanodeAddress, DatanodeUsage
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,6 +355,7 @@ class BlocksChanged:
     sequence: int
     received: tuple[BlockRef, ...]
     deleted: tuple[BlockRef, ...]
+    copied: tuple[CopyEnded, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

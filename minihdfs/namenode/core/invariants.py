@@ -93,9 +93,8 @@ def check_replicas(rooms: Rooms, blocks: dict[int, Block]) -> None:
     assert {block_id: count for count, queue in soft.under.items() for block_id in queue} == under, "under-replicated blocks are misfiled"
     assert soft.under_total == len(under), "under-replicated blocks are miscounted"
     assert set(soft.over) == {block.id for block, count in complete if count > block.replication}, "excess blocks are miscounted"
+    rooms.replication.copies.check_invariants()
     for node in rooms.datanodes.by_uuid.values():
-        assert node.sending >= 0 and node.receiving >= 0, f"{node.uuid} has a negative number of copies in flight"
-        assert node.receiving <= rooms.options.streams_per_datanode, f"{node.uuid} receives {node.receiving} copies"
         assert not (set(soft.held.get(node.uuid, {})) & set(node.ordered)), f"{node.uuid} holds what it was ordered to delete"
 
 

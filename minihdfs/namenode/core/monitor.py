@@ -57,7 +57,7 @@ class Monitor:
     def _bury(self) -> None:
         for node in self._rooms.datanodes.silent(self._rooms.now):
             node.alive = False
-            node.copies.clear()
+            self._rooms.replication.copies.gone(node.uuid, as_target=True)
             node.repairs.clear()
             node.wishes.clear()  # if it comes back, its full report speaks
             node.ordered.clear()

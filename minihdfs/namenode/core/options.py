@@ -31,8 +31,11 @@ class Options:
     """How long addBlock and complete wait for a replica to be reported before they say "not yet"."""
 
     replication_max: int = 512
-    streams_per_datanode: int = 4
-    """Copies in flight that one datanode sends, and that it receives, at most."""
+    copies_max: int = 256
+    copies_bytes_max: int = 64 << 20
+    """Copies that one datanode is to send at a time, and their bytes, at most (but always one); twice as many it receives."""
+    reports_awaited_us: int = 600 * _SECOND
+    """No copies while a live datanode has not reported in full, for this long at most."""
     replication_timeout_us: int = 30 * _SECOND
     order_resend_us: int = 5 * _SECOND
     """A deletion or repair that was not confirmed is ordered again after this."""

@@ -1,7 +1,7 @@
 """Bringing every block back to its number of replicas: copies for too few, deletions for too many, repairs in place for bad ones.
 
-Runs in bounded slices of the monitor's tick, never in safe mode. Blocks with the fewest replicas go first; one datanode sends and
-receives a bounded number of copies at a time; a copy that is not reported in time is forgotten and tried again. A bad replica is
+Runs in bounded slices of the monitor's tick, never in safe mode. Blocks with the fewest replicas go first, and none while a live datanode
+has yet to say what it holds; what is under way, `copies` knows. A bad replica is
 mended by its own holder from a sound one (so three datanodes with three replicas heal too); one with an older stamp is deleted once a
 sound one exists. What leaves on a heartbeat's reply is asked about once more at that moment; of deletions, `deletions` asks.
 """
@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from itertools import islice
 
 from clusterkit.effects import Instant
 from minihdfs.model import BlockRef
 from minihdfs.namenode.core.blocks import Blocks
 from minihdfs.namenode.core.commands import Order, Repair, Replicate
+from minihdfs.namenode.core.copies import Copies, Copy
 from minihdfs.namenode.core.datanodes import Datanode, Datanodes, Deletion
 from minihdfs.namenode.core.deletions import Deletions
 from minihdfs.namenode.core.options import Options
 from minihdfs.namenode.core.placement import Placement
-from minihdfs.namenode.core.records import Block
+from minihdfs.namenode.core.records import COMPLETE, Block
 
 SCANNED_MAX = 2_000
 """Blocks looked at in one slice, of each kind."""
@@ -40,9 +42,8 @@ class Replication:
     ) -> None:
         self._options, self._blocks, self._datanodes, self._deletions = options, blocks, datanodes, deletions
         self._placement, self._rng = placement, rng
-        self.pending: dict[int, dict[str, tuple[str, int]]] = {}
-        """Block → target → (source, deadline)."""
-        self._deadlines: dict[tuple[int, str], int] = {}
+        self.copies = Copies(options)
+        self._awaiting_us: int | None = None
         self._settling: dict[int, int] = {}
         self._repairs: dict[tuple[int, str], RepairState] = {}
         self._credited_us = 0
@@ -55,47 +56,41 @@ class Replication:
 
     def arrived(self, uuid: str, block_id: int) -> None:
         """A sound replica was reported: whatever was under way for it there is done."""
-        self._drop(block_id, uuid)
+        self.copies.end(block_id, uuid)
         self._repairs.pop((block_id, uuid), None)
 
     def credit(self, pause_us: int) -> None:
         """This process was paused: nothing could be reported meanwhile."""
         self._credited_us += pause_us
+        self.copies.credit(pause_us)
 
     def in_flight(self) -> int:
-        return len(self._deadlines)
+        return len(self.copies)
 
     def run(self, now: Instant) -> None:
         """One slice. Orders are left with the datanodes."""
         self._expire(now)
         self._repair(now)
         self._trim(now)
-        self._copy(now)
+        if not self._are_reports_awaited(now):
+            self._copy(now)
 
     def _expire(self, now: Instant) -> None:
+        self.copies.expire(now)
         awake_us = now.mono_us - self._credited_us
-        for (block_id, target), deadline in list(self._deadlines.items()):
-            if deadline > awake_us:
-                break
-            self._drop(block_id, target)
         for block_id, until in list(self._settling.items()):
             if until > awake_us:
                 break
             del self._settling[block_id]
 
-    def _drop(self, block_id: int, target: str) -> None:
-        targets = self.pending.get(block_id)
-        if targets is None or target not in targets:
-            return
-        source, _deadline = targets.pop(target)
-        if not targets:
-            del self.pending[block_id]
-        self._deadlines.pop((block_id, target), None)
-        sender, receiver = self._datanodes.get(source), self._datanodes.get(target)
-        if sender is not None:
-            sender.sending -= 1
-        if receiver is not None:
-            receiver.receiving -= 1
+    def _are_reports_awaited(self, now: Instant) -> bool:
+        """While a live datanode has not said what it holds, any block may have more replicas than are known. For a while."""
+        if all(node.reported for node in self._datanodes.live()):
+            self._awaiting_us = None
+            return False
+        if self._awaiting_us is None:
+            self._awaiting_us = now.mono_us - self._credited_us
+        return now.mono_us - self._credited_us - self._awaiting_us < self._options.reports_awaited_us
 
     # ── too few ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -106,7 +101,7 @@ class Replication:
             if count >= nodes:
                 continue  # every live datanode already has these
             queue = self._blocks.under[count]
-            for block_id in list(queue)[: SCANNED_MAX - scanned]:
+            for block_id in list(islice(queue, SCANNED_MAX - scanned)):
                 scanned += 1
                 del queue[block_id]
                 queue[block_id] = None  # to the back: the next slice looks at others first
@@ -116,42 +111,47 @@ class Replication:
                 return
 
     def _copy_one(self, block: Block, count: int, now: Instant) -> None:
-        under_way = self.pending.get(block.id, {})
+        under_way = self.copies.of_block(block.id)
         hoped = sum(1 for uuid in self._blocks.bad.get(block.id, {}) if self._datanodes.is_live(uuid) and self._hoped_for(block.id, uuid))
         wanted = block.replication - count - len(under_way) - hoped
         if wanted <= 0:
             return
-        cap = self._options.streams_per_datanode
-        holders = tuple(node for uuid in self._blocks.holders(block.id) if (node := self._datanodes.get(uuid)) is not None)
-        sources = [node for node in holders if node.alive and node.sending < cap]
+        sources = [node for node in self._live_holders(block.id) if self.copies.may_plan(node.uuid)]
         if not sources:
             return
-        full = [node.uuid for node in self._datanodes.live() if node.receiving >= cap or node.is_deleting(block.id, block.stamp)]
-        exclude = self._blocks.everywhere(block.id) | set(under_way) | set(full)
-        for target in self._placement.choose(wanted, block.length, now, exclude=exclude, existing=holders):
-            sources = [node for node in sources if node.sending < cap]
+        exclude = self._blocks.everywhere(block.id) | set(under_way)
+        exclude |= {node.uuid for node in self._datanodes.live() if not self._may_receive(node, block)}
+        existing = tuple(node for uuid in self._blocks.holders(block.id) if (node := self._datanodes.get(uuid)) is not None)
+        for target in self._placement.choose(wanted, block.length, now, exclude=exclude, existing=existing):
+            sources = [node for node in sources if self.copies.may_plan(node.uuid)]
             if not sources:
                 return
-            calmest = min((self._datanodes.is_stale(node, now), node.sending) for node in sources)
-            source = self._rng.choice([node for node in sources if (self._datanodes.is_stale(node, now), node.sending) == calmest])
-            self._start(block, source, target, now)
+            loads = [(self._datanodes.is_stale(node, now), self.copies.load(node.uuid)) for node in sources]
+            calmest = min(loads)
+            source = self._rng.choice([node for node, load in zip(sources, loads, strict=True) if load == calmest])
+            self.copies.plan(Copy(block.id, block.stamp, block.length, source.uuid, target.uuid), now)
+
+    def _may_receive(self, node: Datanode, block: Block) -> bool:
+        failed = self.copies.has_failed(block.id, node.uuid)
+        return not failed and self.copies.may_receive(node.uuid) and not node.is_deleting(block.id, block.stamp)
 
     def _hoped_for(self, block_id: int, uuid: str) -> bool:
         state = self._repairs.get((block_id, uuid))
         return state is None or state.attempts < REPAIRS_HOPED_FOR
 
-    def _start(self, block: Block, source: Datanode, target: Datanode, now: Instant) -> None:
-        deadline = now.mono_us - self._credited_us + self._options.replication_timeout_us
-        self.pending.setdefault(block.id, {})[target.uuid] = (source.uuid, deadline)
-        self._deadlines[(block.id, target.uuid)] = deadline
-        source.sending += 1
-        target.receiving += 1
-        source.copies.append(Replicate(BlockRef(block.id, block.stamp, block.length), (target.address,)))
+    def copy_ended(self, source: Datanode, block_id: int, target: str, failure: str, now: Instant) -> None:
+        """The source's word. One that failed is tried again at once, with another target if there is one."""
+        if not failure:
+            self.copies.sent(source.uuid, block_id, target)
+        elif self.copies.failed(source.uuid, block_id, target, now):
+            block, count = self._blocks.get(block_id), len(self._blocks.holders(block_id))
+            if block is not None and block.state == COMPLETE and 0 < count < block.replication:
+                self._copy_one(block, count, now)
 
     # ── too many ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _trim(self, now: Instant) -> None:
-        for block_id in list(self._blocks.over)[:SCANNED_MAX]:
+        for block_id in list(islice(self._blocks.over, SCANNED_MAX)):
             block = self._blocks.require(block_id)
             sure = self._deletions.staying(block, now)
             for _ in range(len(sure) - block.replication):
@@ -173,7 +173,7 @@ class Replication:
     # ── bad ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _repair(self, now: Instant) -> None:
-        for block_id in list(self._blocks.bad)[:SCANNED_MAX]:
+        for block_id in list(islice(self._blocks.bad, SCANNED_MAX)):
             block = self._blocks.require(block_id)
             for uuid, ref in list(self._blocks.bad[block_id].items()):
                 node = self._datanodes.get(uuid)
@@ -202,12 +202,13 @@ class Replication:
     def orders(self, node: Datanode, now: Instant) -> list[Order]:
         """Copies and repairs for this datanode, those that still make sense."""
         orders: list[Order] = []
-        while node.copies:
-            copy = node.copies.popleft()
-            if self._makes_sense(node, copy):
-                orders.append(copy)
+        while (copy := self.copies.next(node.uuid)) is not None:
+            target = self._target(node, copy)
+            if target is None:
+                self.copies.end(copy.block_id, copy.target)
             else:
-                self._drop(copy.block.id, copy.targets[0].uuid)
+                self.copies.ordered(copy, now)
+                orders.append(Replicate(BlockRef(copy.block_id, copy.stamp, copy.length), (target.address,)))
         for block_id in node.repairs:
             block, bad = self._blocks.get(block_id), node.uuid in self._blocks.bad.get(block_id, {})
             if block is not None and bad and not node.is_deleting(block_id, block.stamp):
@@ -217,12 +218,14 @@ class Replication:
         node.repairs.clear()
         return orders
 
-    def _makes_sense(self, source: Datanode, copy: Replicate) -> bool:
-        block, target = self._blocks.get(copy.block.id), self._datanodes.get(copy.targets[0].uuid)
-        if block is None or block.stamp != copy.block.stamp or target is None or not target.alive or target.address != copy.targets[0]:
-            return False
+    def _target(self, source: Datanode, copy: Copy) -> Datanode | None:
+        """Where it goes, if it still makes sense."""
+        block, target = self._blocks.get(copy.block_id), self._datanodes.get(copy.target)
+        if block is None or block.stamp != copy.stamp or target is None or not target.alive:
+            return None
         holders = self._blocks.holders(block.id)
-        return source.uuid in holders and target.uuid not in self._blocks.everywhere(block.id) and len(holders) < block.replication
+        wanted = source.uuid in holders and copy.target not in self._blocks.everywhere(block.id) and len(holders) < block.replication
+        return target if wanted else None
 
     def _live_holders(self, block_id: int) -> list[Datanode]:
         return [node for uuid in self._blocks.holders(block_id) if (node := self._datanodes.get(uuid)) is not None and node.alive]

@@ -37,6 +37,7 @@ def registered(rooms: Rooms, event: events.RegisterDatanode) -> Registered | Ref
     node = rooms.datanodes.register(address, event.usage, rooms.epoch, rooms.now)
     if known is not None:
         rooms.deletions.register_again(known, node)
+        rooms.replication.copies.gone(node.uuid, as_target=False)
     _met(rooms, node)
     if node.uuid in rooms.datanodes.awaited:
         rooms.safemode.news(rooms.now)
@@ -153,8 +154,10 @@ def blocks_changed(rooms: Rooms, event: events.BlocksChanged) -> ReportTaken | R
         node.deleted_at.pop(ref.id, None)
         node.received_at[ref.id] = event.sequence
         take_replica(rooms, node, ref, now=True)
+    for ended in event.copied:
+        rooms.replication.copy_ended(node, ended.block_id, ended.target, ended.failure, rooms.now)
     skip_ids(rooms)
-    return ReportTaken(rooms.epoch)
+    return ReportTaken(rooms.epoch, () if rooms.safemode.on else tuple(rooms.replication.orders(node, rooms.now)))
 
 
 def replicas_found_bad(rooms: Rooms, event: events.ReplicasFoundBad) -> ReportTaken | Reregister:

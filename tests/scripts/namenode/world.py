@@ -13,6 +13,7 @@ from typing import Any
 from clusterkit.effects import Edit, Event, Instant, Tick
 from minihdfs.model import (
     BlockRef,
+    CopyEnded,
     DatanodeAddress,
     DatanodeUsage,
     FileStatus,
@@ -55,6 +56,8 @@ class ScriptedDatanode:
     silent: bool = False
     lazy: bool = False
     """Takes orders and does nothing about them."""
+    deaf: bool = False
+    """No copy reaches it: its sources say so."""
     holds: dict[int, BlockRef] = field(default_factory=dict)
     rotten: set[int] = field(default_factory=set)
     """Those of `holds` that it knows to be bad."""
@@ -252,6 +255,14 @@ class World:
         for name in names:
             self.nodes[name].lazy = False
 
+    def do_deaf(self, *names: str) -> None:
+        for name in names:
+            self.nodes[name].deaf = True
+
+    def do_hears(self, *names: str) -> None:
+        for name in names:
+            self.nodes[name].deaf = False
+
     def do_forget(self, name: str, block: str) -> None:
         """The replica is gone from the datanode's disk, and nobody has noticed."""
         del self.nodes[name].holds[self.ref(block).id]
@@ -319,12 +330,12 @@ class World:
         if isinstance(order, Replicate):
             self.lines.append(f"{node.name} ← Replicate {self.block(order.block)} → {' '.join(t.uuid for t in order.targets)}")
             if not node.lazy and node.holds.get(order.block.id) == order.block:
-                for target in order.targets:
-                    if not self.nodes[target.uuid].silent:
-                        self.nodes[target.uuid].holds[order.block.id] = order.block
-                        self._changed(self.nodes[target.uuid], received=(order.block,))
+                for address in order.targets:
+                    self._copy(node, order.block, self.nodes[address.uuid])
         elif isinstance(order, Invalidate):
-            self.lines.append(f"{node.name} ← Invalidate {' '.join(self.block(ref) for ref in order.blocks)}")
+            self.lines.append(
+                f"{node.name} ← Invalidate {' '.join(self.block(ref) for ref in order.blocks)}{' (unknown)' if order.unknown else ''}"
+            )
             if not node.lazy:
                 for ref in order.blocks:
                     node.holds.pop(ref.id, None)
@@ -337,14 +348,30 @@ class World:
                 node.rotten.discard(order.block.id)
                 self._changed(node, received=(order.block,))
 
+    def _copy(self, source: ScriptedDatanode, ref: BlockRef, target: ScriptedDatanode) -> None:
+        if target.silent:
+            return
+        if target.deaf:
+            self._changed(source, copied=(CopyEnded(ref.id, target.name, "no route"),))
+            return
+        target.holds[ref.id] = ref
+        self._changed(target, received=(ref,))
+        self._changed(source, copied=(CopyEnded(ref.id, target.name),))
+
     def _changed(
-        self, node: ScriptedDatanode, received: tuple[BlockRef, ...] = (), deleted: tuple[BlockRef, ...] = (), sequence: int = 0
+        self,
+        node: ScriptedDatanode,
+        received: tuple[BlockRef, ...] = (),
+        deleted: tuple[BlockRef, ...] = (),
+        copied: tuple[CopyEnded, ...] = (),
+        sequence: int = 0,
     ) -> None:
         if not sequence:
             node.sequence += 1
         to = f"changed {node.name}"
-        self.step(events.BlocksChanged(to, node.name, node.registration_id, sequence or node.sequence, received, deleted))
-        self.replies.pop(to)
+        self.step(events.BlocksChanged(to, node.name, node.registration_id, sequence or node.sequence, received, deleted, copied))
+        for order in getattr(self.replies.pop(to), "orders", ()):
+            self._obey(node, order)
 
     def _late_replies(self) -> None:
         for name in sorted(self.replies):

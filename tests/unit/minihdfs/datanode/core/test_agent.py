@@ -8,7 +8,7 @@ from typing import Any
 from clusterkit.effects import Edit, Instant, Tick
 from minihdfs.datanode.core import events as e
 from minihdfs.datanode.core.agent import Agent, AgentOptions
-from minihdfs.model import BlockRef, DatanodeAddress, Invalidate, Order, Repair, Replicate
+from minihdfs.model import BlockRef, CopyEnded, DatanodeAddress, Invalidate, Order, Repair, Replicate
 
 ADDRESS = DatanodeAddress("d1", "127.0.0.1", "localhost", 9866, 9867)
 PEER = DatanodeAddress("d2", "127.0.0.2", "localhost", 9866, 9867)
@@ -231,6 +231,17 @@ def test_copies_are_bounded_and_never_taken_from_a_bad_replica() -> None:
     (begun_next,) = scene.tell(e.CopyFinished(block(1), (PEER,)))
     assert begun_next.block.id == 3
     assert scene.tell(e.CopyFinished(block(2), (PEER,)))[0].block.id == 5
+
+
+def test_what_became_of_copies_is_told_and_the_next_ride_on_the_reply() -> None:
+    scene = serving(block(1), block(2))
+    scene.beat(Replicate(block(1), (PEER,)))
+    (told,) = scene.tell(e.CopyFinished(block(1), (PEER,), ((PEER.uuid, "no route"),)))
+    assert told.copied == (CopyEnded(1, PEER.uuid, "no route"),)
+    begun = scene.tell(e.ReportTaken(told.call, 1, (Replicate(block(2), (PEER,)), Replicate(block(9), (PEER,)))))
+    assert e.CopyReplica(block(2), (PEER,)) in begun
+    changes = scene.last(e.Changes)
+    assert (changes.deleted, [ended.block_id for ended in changes.copied]) == ((block(9),), [9]), "what is not here cannot be copied"
 
 
 def test_the_same_copy_is_not_begun_twice() -> None:
