@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from coordinator.api import Coordinator
 
 EXIT_STEPPED_DOWN = 3
+SAYS_NEXT = "; try: "
+"""Between the cause of a failed start and the command that helps, in the line that the launcher reads."""
 HOME_LOOK_S, HOME_GRACE_S = 2.0, 5.0
 
 
@@ -42,7 +44,7 @@ def serve(home: Home, role: str, node_id: str, flags: Sequence[str], report: Tex
         service.start()
     except (ClusterError, OSError) as error:
         following = getattr(error, "next_command", None)
-        cause = f"{error}; try: {following}" if following else f"{error}"
+        cause = f"{error}{SAYS_NEXT}{following}" if following else f"{error}"
         log.error("cannot start: %s", cause)
         _say(report, cause)
         return 1

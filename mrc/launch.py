@@ -72,8 +72,10 @@ def await_serving(home: Home, started: Sequence[Launched], limit_s: float = STAR
 
 
 def _failed(home: Home, daemon: Launched, cause: str) -> ClusterError:
-    log = home.log(daemon.role, daemon.node_id)
-    return ClusterError(f"{daemon.role} {daemon.node_id} did not start: {cause}", next_command=f"tail {log}")
+    from mrc.daemon import SAYS_NEXT
+
+    log, (cause, _, following) = home.log(daemon.role, daemon.node_id), cause.partition(SAYS_NEXT)
+    return ClusterError(f"{daemon.role} {daemon.node_id} did not start: {cause}", next_command=following or f"tail {log}")
 
 
 def _fork(home: Home, role: str, node_id: str, flags: Sequence[str]) -> Launched:

@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "jobs": ("mrc.job_commands:jobs", "List jobs."),
     "job": ("mrc.job_commands:job", "Look at one job: status, logs, counters, kill, wait."),
     "daemon": ("mrc.daemon_command:daemon", "Run one daemon in the foreground (systemd, containers)."),
+    "ha": ("mrc.ha_command:ha", "Mend by hand what elections left behind."),
     "namenode": ("mrc.adopt_command:namenode", "Take a restored or copied namenode directory for the file system's."),
     "tracker": ("mrc.adopt_command:tracker", "Take another directory for the one that keeps the jobs."),
     "config": ("mrc.config_command:config", "Show the configuration and where each value comes from."),

@@ -16,12 +16,15 @@ ANSWER_LIMIT_S = 20.0
 
 
 class WorkerCalls(pb_grpc.TrackerForWorkersServicer):
-    def __init__(self, post: Callable[[Any], None], epoch: Callable[[], int]) -> None:
-        self._post, self._epoch = post, epoch
+    def __init__(self, post: Callable[[Any], None], epoch: Callable[[], int], highest_epoch: Callable[[], int]) -> None:
+        """`highest_epoch` asks the coordinator which epoch it has handed out last."""
+        self._post, self._epoch, self._highest_epoch = post, epoch, highest_epoch
 
     def Attend(self, request: pb.WorkerHello, context: Any) -> Iterator[pb.WorkerOrder]:
         if not request.host:
             request.host = peer_host(context)
+        if request.highest_epoch > self._epoch() > 0:  # a newer tracker's, or nobody's: the core must know before it hears it
+            self._post(events.EpochCeiling("tracker", self._highest_epoch()))
         stream = Stream()
         context.add_callback(stream.close)
         self._post(wire.hello(request, stream))
@@ -31,6 +34,8 @@ class WorkerCalls(pb_grpc.TrackerForWorkersServicer):
             for message in stream:
                 if isinstance(message, orders.EndStream):
                     return
+                if isinstance(message, orders.Refusal):
+                    raise wire.error(message)
                 yield wire.order(message, self._epoch())
         finally:
             self._post(events.StreamEnded(request.worker_id, stream))

@@ -164,7 +164,7 @@ class TrackerService:
     def _listen(self, port: int) -> None:
         self._server = make_server(self.options.host, port, threads=THREADS, name="tracker-rpc")
         self._server.add(pb_grpc.add_TrackerServicer_to_server, ClientCalls(self._post, self._output_uri))
-        self._server.add(pb_grpc.add_TrackerForWorkersServicer_to_server, WorkerCalls(self._post, lambda: self.epoch))
+        self._server.add(pb_grpc.add_TrackerForWorkersServicer_to_server, WorkerCalls(self._post, lambda: self.epoch, self._highest_epoch))
         self._server.start()
 
     def _lead_until_the_end(self) -> None:
@@ -237,6 +237,9 @@ class TrackerService:
 
     def _lease_deadline_us(self) -> int | None:
         return self._leadership.deadline_us() if self._leadership is not None else None
+
+    def _highest_epoch(self) -> int:
+        return self._coordinator.election.highest_epoch(SERVICE)
 
     def _output_uri(self, path: str) -> str:
         if "://" in path or self._publisher is None:

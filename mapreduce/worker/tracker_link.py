@@ -36,6 +36,7 @@ class TrackerLink:
         self._waiting: list[Report | AskCommit] = []  # for the channel that is being opened
         self._connecting = False
         self._stopped = False
+        self._complaint = ""  # what was logged last: it is tried again every second
 
     def deliver(self, message: Attend | Report | AskCommit) -> None:
         if isinstance(message, Attend):
@@ -79,6 +80,9 @@ class TrackerLink:
                 self._post(self._order_event(attend.session, order))
         except ClusterError as error:
             reason = error.message
+            if reason != self._complaint:
+                self._complaint = reason
+                _log.warning("the tracker is not attended: %s%s", reason, f"; try: {error.next_command}" if error.next_command else "")
         except Exception as error:  # find_tracker is the root's: whatever fails there, the agent tries again
             reason = f"{type(error).__name__}: {error}"
             _log.exception("attending failed")

@@ -269,6 +269,11 @@ class NamenodeClient:
         )
         return self._caller.call(OWN_PROTOCOL, "publish", request, own.PublishResponse).inode_id
 
+    def reset_tracker_epoch(self) -> tuple[int, int]:
+        """(what it was, what it is now)"""
+        answer = self._caller.call(OWN_PROTOCOL, "resetTrackerEpoch", own.ResetTrackerEpochRequest(), own.ResetTrackerEpochResponse)
+        return answer.was, answer.now
+
     def delete(self, path: str, recursive: bool = False) -> bool:
         """False for a path that is not there."""
         return self._ask("delete", nn.DeleteRequest(src=path, recursive=recursive), nn.DeleteResponse).result

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from clusterkit.clock import Clock, SystemClock
 from clusterkit.driver import Driver
-from clusterkit.effects import Event
+from clusterkit.effects import Event, Send
 from clusterkit.errors import Fenced, Unavailable
 from clusterkit.homes import ServiceHome
 from clusterkit.journal import Journal
@@ -31,11 +31,13 @@ from clusterkit.service import DataDirectory
 from coordinator.api import Candidate, Conflict, Coordinator, Leadership
 from minihdfs.errors import Standby, WrongCluster
 from minihdfs.namenode.client_rpc import Limits
+from minihdfs.namenode.core.elected import COORDINATOR
 from minihdfs.namenode.core.events import LeadershipGained
 from minihdfs.namenode.core.namesystem import Namesystem
 from minihdfs.namenode.core.options import Options
 from minihdfs.namenode.datanode_rpc import datanode_server
 from minihdfs.namenode.edit_codec import CODEC
+from minihdfs.namenode.epoch_reader import EpochReader
 from minihdfs.namenode.rpc import RpcLoop, listen
 from minihdfs.namenode.store_flusher import StoreFlusher
 from minihdfs.namenode.store_lmdb import LmdbStore
@@ -84,6 +86,7 @@ class NamenodeService:
         self._ended = threading.Event()
         self._failure: BaseException | None = None
         self._closers: list[Callable[[], None]] = []
+        self._epoch_reader = EpochReader(coordinator.election.highest_epoch, self._post_while_serving)
 
     # ── the face every service has ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -171,7 +174,9 @@ class NamenodeService:
         self._loop = loop
         flusher = self._flusher = StoreFlusher(core, journal, store_path, cluster_id, self._post_while_serving)
         flusher.start()
-        driver = Driver(core, journal, CODEC, loop.deliver, self._clock, durable=flusher.durable, lease_deadline_us=self._lease_deadline_us)
+        driver = Driver(
+            core, journal, CODEC, self._deliver, self._clock, durable=flusher.durable, lease_deadline_us=self._lease_deadline_us
+        )
         replayed = driver.replay(core.txid)
         LOG.info("cluster %s: %d edits replayed, txid %d", cluster_id, replayed, core.txid)
         self._grpc = datanode_server(options.host, options.datanode_port or directory.ports.get("datanode", 0), loop.post)
@@ -249,6 +254,13 @@ class NamenodeService:
         self._loop.post(LeadershipGained(leadership.epoch))
         LOG.info("leading with epoch %d", leadership.epoch)
 
+    def _deliver(self, send: Send) -> None:
+        assert self._loop is not None
+        if send.to == COORDINATOR:
+            self._epoch_reader.ask(send.message.service)
+        else:
+            self._loop.deliver(send)
+
     def _post_while_serving(self, event: Event) -> None:
         """For the flusher, which still writes after the loop's last round: then nobody needs to hear."""
         assert self._loop is not None
@@ -287,6 +299,7 @@ class NamenodeService:
             self._thread.join(10)
         elif self._loop is not None:
             self._loop.close()
+        self._epoch_reader.stop()
         if self._grpc is not None:
             self._grpc.stop(0.2)
         if self._flusher is not None:

@@ -8,6 +8,7 @@ from google.protobuf.message import Message
 
 from minihdfs import hadoop_model as to
 from minihdfs.namenode.core import events as ev
+from minihdfs.namenode.core.elected import ResetTrackerEpoch
 from minihdfs.namenode.core.events import Caller
 from minihdfs.namenode.wire import Facts, Method, MethodTable, answered
 from minihdfs.namenode.wire_changes import CHANGES
@@ -55,6 +56,12 @@ OWN: dict[str, Method] = {
         lambda removed, _request, _facts: own.AbandonFileResponse(removed=bool(removed)),
         changes=True,
     ),
+    "resetTrackerEpoch": Method(
+        own.ResetTrackerEpochRequest,
+        (lambda caller, _request: ResetTrackerEpoch(caller),),
+        lambda value, _request, _facts: own.ResetTrackerEpochResponse(was=value[0], now=value[1]),
+    ),
+    "whoLeads": Method(own.WhoLeadsRequest, (), lambda _value, _request, facts: own.WhoLeadsResponse(epoch=facts.epoch)),
     "getStatus": Method(
         own.GetStatusRequest,
         (lambda caller, _request: ev.GetFsStats(caller), lambda caller, _request: ev.GetDatanodeReport(caller, "all")),

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from minihdfs.pb import hadoop_hdfs_pb2 as minihdfs_dot_pb_dot_hadoop__hdfs__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$minihdfs/pb/mrcluster_namenode.proto\x12\x12mrcluster.namenode\x1a\x1dminihdfs/pb/hadoop_hdfs.proto\"+\n\x04Pair\x12\x0e\n\x06source\x18\x01 \x02(\t\x12\x13\n\x0b\x64\x65stination\x18\x02 \x02(\t\"<\n\x11RenameManyRequest\x12\'\n\x05pairs\x18\x01 \x03(\x0b\x32\x18.mrcluster.namenode.Pair\"\x14\n\x12RenameManyResponse\"k\n\x0ePublishRequest\x12\x0f\n\x07staging\x18\x01 \x02(\t\x12\x13\n\x0b\x64\x65stination\x18\x02 \x02(\t\x12\x1c\n\x11replaced_inode_id\x18\x03 \x01(\x04:\x01\x30\x12\x15\n\rtracker_epoch\x18\x04 \x02(\x04\"#\n\x0fPublishResponse\x12\x10\n\x08inode_id\x18\x01 \x02(\x04\";\n\x12\x41\x62\x61ndonFileRequest\x12\x10\n\x08inode_id\x18\x01 \x02(\x04\x12\x13\n\x0b\x63lient_name\x18\x02 \x02(\t\"&\n\x13\x41\x62\x61ndonFileResponse\x12\x0f\n\x07removed\x18\x01 \x02(\x08\"\x12\n\x10GetStatusRequest\"\xe7\x02\n\x11GetStatusResponse\x12\x16\n\x0e\x63\x61pacity_bytes\x18\x01 \x02(\x04\x12\x12\n\nused_bytes\x18\x02 \x02(\x04\x12\x17\n\x0fremaining_bytes\x18\x03 \x02(\x04\x12\x1f\n\x17under_replicated_blocks\x18\x04 \x02(\x04\x12\x16\n\x0e\x63orrupt_blocks\x18\x05 \x02(\x04\x12\x16\n\x0emissing_blocks\x18\x06 \x02(\x04\x12\r\n\x05\x66iles\x18\x07 \x02(\x04\x12\x13\n\x0b\x64irectories\x18\x08 \x02(\x04\x12\x0e\n\x06\x62locks\x18\t \x02(\x04\x12\x11\n\tsafe_mode\x18\n \x02(\x08\x12\x1f\n\x17pending_deletion_blocks\x18\x0b \x02(\x04\x12\r\n\x05\x65poch\x18\x0c \x02(\x04\x12\x12\n\ncluster_id\x18\r \x02(\t\x12\x31\n\tdatanodes\x18\x0e \x03(\x0b\x32\x1e.mrcluster.hadoop.DatanodeInfo')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$minihdfs/pb/mrcluster_namenode.proto\x12\x12mrcluster.namenode\x1a\x1dminihdfs/pb/hadoop_hdfs.proto\"+\n\x04Pair\x12\x0e\n\x06source\x18\x01 \x02(\t\x12\x13\n\x0b\x64\x65stination\x18\x02 \x02(\t\"<\n\x11RenameManyRequest\x12\'\n\x05pairs\x18\x01 \x03(\x0b\x32\x18.mrcluster.namenode.Pair\"\x14\n\x12RenameManyResponse\"k\n\x0ePublishRequest\x12\x0f\n\x07staging\x18\x01 \x02(\t\x12\x13\n\x0b\x64\x65stination\x18\x02 \x02(\t\x12\x1c\n\x11replaced_inode_id\x18\x03 \x01(\x04:\x01\x30\x12\x15\n\rtracker_epoch\x18\x04 \x02(\x04\"#\n\x0fPublishResponse\x12\x10\n\x08inode_id\x18\x01 \x02(\x04\";\n\x12\x41\x62\x61ndonFileRequest\x12\x10\n\x08inode_id\x18\x01 \x02(\x04\x12\x13\n\x0b\x63lient_name\x18\x02 \x02(\t\"&\n\x13\x41\x62\x61ndonFileResponse\x12\x0f\n\x07removed\x18\x01 \x02(\x08\"\x1a\n\x18ResetTrackerEpochRequest\"5\n\x19ResetTrackerEpochResponse\x12\x0b\n\x03was\x18\x01 \x02(\x04\x12\x0b\n\x03now\x18\x02 \x02(\x04\"\x11\n\x0fWhoLeadsRequest\"!\n\x10WhoLeadsResponse\x12\r\n\x05\x65poch\x18\x01 \x02(\x04\"\x12\n\x10GetStatusRequest\"\xe7\x02\n\x11GetStatusResponse\x12\x16\n\x0e\x63\x61pacity_bytes\x18\x01 \x02(\x04\x12\x12\n\nused_bytes\x18\x02 \x02(\x04\x12\x17\n\x0fremaining_bytes\x18\x03 \x02(\x04\x12\x1f\n\x17under_replicated_blocks\x18\x04 \x02(\x04\x12\x16\n\x0e\x63orrupt_blocks\x18\x05 \x02(\x04\x12\x16\n\x0emissing_blocks\x18\x06 \x02(\x04\x12\r\n\x05\x66iles\x18\x07 \x02(\x04\x12\x13\n\x0b\x64irectories\x18\x08 \x02(\x04\x12\x0e\n\x06\x62locks\x18\t \x02(\x04\x12\x11\n\tsafe_mode\x18\n \x02(\x08\x12\x1f\n\x17pending_deletion_blocks\x18\x0b \x02(\x04\x12\r\n\x05\x65poch\x18\x0c \x02(\x04\x12\x12\n\ncluster_id\x18\r \x02(\t\x12\x31\n\tdatanodes\x18\x0e \x03(\x0b\x32\x1e.mrcluster.hadoop.DatanodeInfo')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,8 +46,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ABANDONFILEREQUEST']._serialized_end=425
   _globals['_ABANDONFILERESPONSE']._serialized_start=427
   _globals['_ABANDONFILERESPONSE']._serialized_end=465
-  _globals['_GETSTATUSREQUEST']._serialized_start=467
-  _globals['_GETSTATUSREQUEST']._serialized_end=485
-  _globals['_GETSTATUSRESPONSE']._serialized_start=488
-  _globals['_GETSTATUSRESPONSE']._serialized_end=847
+  _globals['_RESETTRACKEREPOCHREQUEST']._serialized_start=467
+  _globals['_RESETTRACKEREPOCHREQUEST']._serialized_end=493
+  _globals['_RESETTRACKEREPOCHRESPONSE']._serialized_start=495
+  _globals['_RESETTRACKEREPOCHRESPONSE']._serialized_end=548
+  _globals['_WHOLEADSREQUEST']._serialized_start=550
+  _globals['_WHOLEADSREQUEST']._serialized_end=567
+  _globals['_WHOLEADSRESPONSE']._serialized_start=569
+  _globals['_WHOLEADSRESPONSE']._serialized_end=602
+  _globals['_GETSTATUSREQUEST']._serialized_start=604
+  _globals['_GETSTATUSREQUEST']._serialized_end=622
+  _globals['_GETSTATUSRESPONSE']._serialized_start=625
+  _globals['_GETSTATUSRESPONSE']._serialized_end=984
 # @@protoc_insertion_point(module_scope)

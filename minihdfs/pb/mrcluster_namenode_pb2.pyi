@@ -57,6 +57,28 @@ class AbandonFileResponse(_message.Message):
     removed: bool
     def __init__(self, removed: bool = ...) -> None: ...
 
+class ResetTrackerEpochRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ResetTrackerEpochResponse(_message.Message):
+    __slots__ = ("was", "now")
+    WAS_FIELD_NUMBER: _ClassVar[int]
+    NOW_FIELD_NUMBER: _ClassVar[int]
+    was: int
+    now: int
+    def __init__(self, was: _Optional[int] = ..., now: _Optional[int] = ...) -> None: ...
+
+class WhoLeadsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class WhoLeadsResponse(_message.Message):
+    __slots__ = ("epoch",)
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    epoch: int
+    def __init__(self, epoch: _Optional[int] = ...) -> None: ...
+
 class GetStatusRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...

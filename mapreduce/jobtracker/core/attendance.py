@@ -12,6 +12,7 @@ from mapreduce.jobtracker.core.events import (
     AttemptFailed,
     AttemptNews,
     AttemptProgressed,
+    EpochCeiling,
     FetchFailed,
     HeldAttempt,
     MapSucceeded,
@@ -21,12 +22,18 @@ from mapreduce.jobtracker.core.events import (
 )
 from mapreduce.jobtracker.core.finishing import remove_staging_again
 from mapreduce.jobtracker.core.model import MAP, AttemptId
-from mapreduce.jobtracker.core.orders import ROOT, EndStream, ForgetJob, KillAttempt, ReportReceived, StepDown, TellMapOutputs
+from mapreduce.jobtracker.core.orders import ROOT, EndStream, ForgetJob, KillAttempt, Refusal, ReportReceived, StepDown, TellMapOutputs
 from mapreduce.jobtracker.core.runs import kill_run, open_run
 from mapreduce.jobtracker.core.work import JobWork, Worker
 
 
 def attended(desk: Desk, event: WorkerAttended) -> None:
+    if event.highest_epoch > max(desk.epoch, desk.ceiling):
+        message = f"{event.worker_id} says that it served epoch {event.highest_epoch}, but no tracker of that epoch was ever elected"
+        desk.send(
+            event.stream, Refusal("FAILED_PRECONDITION", message, "remove epochs.json from that worker's data directory, start it again")
+        )
+        return
     if event.highest_epoch > desk.epoch:
         reason = f"{event.worker_id} has served a tracker of epoch {event.highest_epoch}, this one is {desk.epoch}"
         desk.send(event.stream, EndStream(reason))
@@ -56,6 +63,11 @@ def attended(desk: Desk, event: WorkerAttended) -> None:
     for work in desk.works.values():
         if any(run.worker_id == worker.worker_id for run in work.runs_in("reduce")):
             desk.order(worker.worker_id, TellMapOutputs(work.job.job_id, outputs.locations(desk, work)))
+
+
+def epoch_ceiling(desk: Desk, event: EpochCeiling) -> None:
+    if event.service == "tracker":
+        desk.ceiling = max(desk.ceiling, event.number)
 
 
 def _seat(desk: Desk, event: WorkerAttended) -> Worker:

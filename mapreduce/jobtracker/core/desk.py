@@ -21,6 +21,7 @@ class Desk:
         self.cleanups: dict[str, int] = {}  # finished jobs whose staging is to be removed, at the latest then
         self.strays: dict[str, None] = {}  # those of them whose removal waits until then: somebody may still be writing, and nobody says so
         self.epoch = 0
+        self.ceiling = 0  # the highest epoch that the coordinator has handed out, as far as we know
         self.now = Instant(0, 0)
         self.effects = Effects()
         self.changed: dict[str, None] = {}  # jobs whose status is not what it was

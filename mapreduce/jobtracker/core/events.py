@@ -20,6 +20,14 @@ class BecameLeader:
     epoch: int
 
 
+@dataclass(frozen=True, slots=True)
+class EpochCeiling:
+    """The highest epoch of a tracker that the coordinator has handed out: none above it was ever anybody's."""
+
+    service: str
+    number: int
+
+
 # ── clients ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -34,6 +34,7 @@ _ROOMS: dict[type, Callable[[Desk, Any], None]] = {
     events.FindLogs: clients.find_logs,
     events.GetCluster: clients.cluster,
     events.WorkerAttended: attendance.attended,
+    events.EpochCeiling: attendance.epoch_ceiling,
     events.StreamEnded: attendance.stream_ended,
     events.WorkerReported: attendance.reported,
     events.CommitRequested: commit.requested,

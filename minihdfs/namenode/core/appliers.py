@@ -107,6 +107,10 @@ def renamed_many(rooms: Rooms, op: edits.RenamedMany, at_us: int) -> None:
         renamed(rooms, one, at_us)
 
 
+def tracker_epoch_reset(rooms: Rooms, op: edits.TrackerEpochReset, _at_us: int) -> None:
+    rooms.tracker_epoch = op.tracker_epoch
+
+
 def published(rooms: Rooms, op: edits.Published, at_us: int) -> None:
     rooms.tracker_epoch = max(rooms.tracker_epoch, op.tracker_epoch)
     renamed(rooms, op.renamed, at_us)
@@ -203,6 +207,7 @@ APPLIERS: dict[type, Callable[[Rooms, Any, int], None]] = {
     edits.Renamed: renamed,
     edits.RenamedMany: renamed_many,
     edits.Published: published,
+    edits.TrackerEpochReset: tracker_epoch_reset,
     edits.Deleted: deleted,
     edits.Reclaimed: reclaimed,
     edits.PermissionSet: permission_set,

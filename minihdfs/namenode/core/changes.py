@@ -16,7 +16,7 @@ from minihdfs.errors import (
     NotADirectory,
     ParentNotDirectory,
 )
-from minihdfs.namenode.core import edits, events
+from minihdfs.namenode.core import edits, elected, events
 from minihdfs.namenode.core.permissions import EXECUTE, READ, WRITE
 from minihdfs.namenode.core.records import Inode
 from minihdfs.namenode.core.rooms import Rooms
@@ -181,6 +181,8 @@ def _check_apart(pairs: tuple[tuple[str, str], ...]) -> None:
 def publish(rooms: Rooms, event: events.Publish) -> int:
     """Fenced by the tracker's epoch; re-runnable: the directory remembers which staging directory it was."""
     rooms.safemode.require_off(f"publish {event.destination}")
+    elected.refuse_a_jobs_staging(event)
+    elected.require_elected(rooms, event.tracker_epoch)
     if 0 < event.tracker_epoch < rooms.tracker_epoch:  # 0: no tracker's, but a program's that publishes for itself
         raise FencedWriter(
             f"publish of {event.destination} by a tracker of epoch {event.tracker_epoch}; epoch {rooms.tracker_epoch} has published since"

@@ -28,6 +28,13 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class AskEpochCeiling:
+    """To the coordinator: which is the highest epoch that it has handed out? Answered by the event EpochCeiling."""
+
+    service: str
+
+
+@dataclass(frozen=True, slots=True)
 class Registered:
     registration_id: int
     cluster_id: str

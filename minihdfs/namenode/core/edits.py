@@ -108,6 +108,13 @@ class Published:
 
 
 @dataclass(frozen=True, slots=True)
+class TrackerEpochReset:
+    """Down to what the coordinator has handed out: a number that was nobody's fenced every tracker."""
+
+    tracker_epoch: int
+
+
+@dataclass(frozen=True, slots=True)
 class Deleted:
     """The name is gone. A file or an empty directory is freed with it; a tree is detached, then reclaimed bit by bit."""
 
@@ -182,6 +189,6 @@ class DatanodeMet:
 
 OPS: tuple[type, ...] = (
     RootMade, LeadershipTaken, DirectoryMade, FileCreated, BlockAdded, BlockCommitted, BlockDropped, BlockLengthNoted, FileClosed, Renamed,
-    RenamedMany, Published, Deleted, Reclaimed, PermissionSet, OwnerSet, TimesSet, ReplicationSet, StampAllocated, PipelineUpdated,
-    IdsSkipped, DatanodeMet,
+    RenamedMany, Published, TrackerEpochReset, Deleted, Reclaimed, PermissionSet, OwnerSet, TimesSet, ReplicationSet, StampAllocated,
+    PipelineUpdated, IdsSkipped, DatanodeMet,
 )  # fmt: skip

@@ -379,6 +379,14 @@ class LeadershipGained:
 
 
 @dataclass(frozen=True, slots=True)
+class EpochCeiling:
+    """The highest epoch that the coordinator has handed out for this service: none above it was ever anybody's."""
+
+    service: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class StoreFlushed:
     """The store on disk now holds every edit up to this txid: the overlay may drop them."""
 

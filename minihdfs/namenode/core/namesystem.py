@@ -14,14 +14,14 @@ from typing import Any
 
 from clusterkit.effects import Edit, Effects, Event, Instant, Send, Tick
 from minihdfs.errors import FsError
-from minihdfs.namenode.core import changes, edits, events, lease_recovery, reads, reports, writing
+from minihdfs.namenode.core import changes, edits, elected, events, lease_recovery, reads, reports, writing
 from minihdfs.namenode.core.appliers import APPLIERS
 from minihdfs.namenode.core.commands import Answer, Refusal
 from minihdfs.namenode.core.invariants import check_all
 from minihdfs.namenode.core.monitor import Monitor
 from minihdfs.namenode.core.options import Options
 from minihdfs.namenode.core.overlay import Batch, Store
-from minihdfs.namenode.core.parking import SAFE_MODE_ENDS, Parked, Waits
+from minihdfs.namenode.core.parking import EPOCH_ASKED, EPOCH_NEXT, SAFE_MODE_ENDS, Parked, Waits
 from minihdfs.namenode.core.rooms import Rooms
 
 Handler = Callable[[Rooms, Any], Any]
@@ -55,6 +55,7 @@ REQUESTS: dict[type, Handler] = {
     events.SetTimes: changes.set_times,
     events.SetReplication: changes.set_replication,
     events.Publish: changes.publish,
+    elected.ResetTrackerEpoch: elected.reset_tracker_epoch,
     events.ReportBadBlocks: reports.report_bad_blocks,
     events.UpdateBlockForPipeline: writing.update_block_for_pipeline,
     events.UpdatePipeline: writing.update_pipeline,
@@ -146,6 +147,8 @@ class Namesystem:
                 self._tick()
         elif kind is events.LeadershipGained:
             self._lead(event)
+        elif kind is events.EpochCeiling:
+            self._ceiling(event)
         elif kind is events.StoreFlushed:
             self.flushed(event.txid)
         elif kind is events.StoreSpaceChanged:
@@ -235,6 +238,16 @@ class Namesystem:
         for parked in self.rooms.parking.take(awaited):
             self._request(type(parked.event), REQUESTS[type(parked.event)], parked.event, parked.deadline_us)
 
+    def _ceiling(self, event: events.EpochCeiling) -> None:
+        """The coordinator's word: whom it was asked for is answered now, who came since asks anew where need be."""
+        if event.service != elected.TRACKER:
+            return
+        known = self.rooms.elected
+        known.ceiling, known.asking = max(known.ceiling, event.number), False
+        for parked in self.rooms.parking.take(EPOCH_ASKED):
+            self._impatiently(parked.event)
+        self._wake(EPOCH_NEXT)
+
     def _tick(self) -> None:
         rooms = self.rooms
         for parked in rooms.parking.overdue(rooms.now.mono_us):
@@ -249,9 +262,12 @@ class Namesystem:
         if parked.late is not None:
             self.rooms.send(parked.event.caller.reply_to, parked.late)
             return
+        self._impatiently(parked.event)
+
+    def _impatiently(self, event: Any) -> None:
         self.rooms.patient = False
         try:
-            self._request(type(parked.event), REQUESTS[type(parked.event)], parked.event)
+            self._request(type(event), REQUESTS[type(event)], event)
         finally:
             self.rooms.patient = True
 

@@ -16,6 +16,7 @@ from minihdfs.model import ROOT_INODE_ID
 from minihdfs.namenode.core.blocks import Blocks
 from minihdfs.namenode.core.datanodes import Datanodes
 from minihdfs.namenode.core.deletions import Deletions
+from minihdfs.namenode.core.elected import Elected
 from minihdfs.namenode.core.events import Caller
 from minihdfs.namenode.core.given import Given
 from minihdfs.namenode.core.leases import Leases
@@ -57,6 +58,7 @@ class Rooms:
         self.replication = Replication(options, self.blocks, self.datanodes, self.deletions, self.placement, rng)
         self.safemode = Safemode(options, self.blocks, self.datanodes)
         self.parking = Parking()
+        self.elected = Elected()
         self.work: deque[Slice] = deque()
 
         self.txid, self.epoch, self.tracker_epoch = counters.txid, counters.epoch, counters.tracker_epoch

@@ -5,14 +5,19 @@ A command prints what the caller was told, then every order that reached a datan
 
 from __future__ import annotations
 
+from typing import Any
+
 from minihdfs.model import BlockRef
 from minihdfs.namenode.core import events
 from minihdfs.namenode.core.commands import Answer, Refusal
+from minihdfs.namenode.core.elected import COORDINATOR, ResetTrackerEpoch
 from minihdfs.namenode.core.records import BUILDING, COMMITTED
 from tests.scripts.namenode.world import World
 
 
 class Stage(World):
+    elected: int | None = 0
+
     # ── commands: files ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def do_write(self, path: str, bytes: str = "1", blocks: str = "1", replication: str = "0", client: str = "", host: str = "") -> None:
@@ -99,12 +104,27 @@ class Stage(World):
         made = tuple((pair.split("→")[0], pair.split("→")[1]) for pair in pairs)
         self.say(events.RenameMany(self.caller(), made))
 
+    def do_elected(self, epoch: str) -> None:
+        """The tracker that the coordinator elected last; "nobody_knows" = it does not answer."""
+        self.elected = None if epoch == "nobody_knows" else int(epoch)
+
+    def do_reset_tracker_epoch(self, user: str = "root") -> None:
+        self.say_to_coordinator(ResetTrackerEpoch(self.caller(user=user)))
+
+    def say_to_coordinator(self, event: Any) -> None:
+        """What the core asks the coordinator is answered at once, if it answers."""
+        self.step(event)
+        if self.replies.pop(COORDINATOR, None) is not None and self.elected is not None:
+            self.step(events.EpochCeiling("tracker", self.elected))
+        reply = self.replies.pop(event.caller.reply_to, None)
+        self.lines.append(f"… {event.caller.reply_to} waits" if reply is None else self.shown(reply))
+
     def do_publish(self, staging: str, destination: str, epoch: str, replacing: str = "") -> None:
         replaced = 0
         if replacing:
             answer = self.ask(events.GetFileInfo(self.caller(), replacing))
             replaced = answer.value.inode_id if answer.value else 99
-        self.say(events.Publish(self.caller(), staging, destination, replaced, int(epoch)))
+        self.say_to_coordinator(events.Publish(self.caller(), staging, destination, replaced, int(epoch)))
 
     def do_delete(self, path: str, recursive: str = "yes", user: str = "root", call: str | None = None) -> None:
         self.say(events.Delete(self.caller(None if call is None else int(call), user=user), path, recursive == "yes"))

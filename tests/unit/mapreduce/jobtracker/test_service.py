@@ -13,7 +13,7 @@ import pytest
 from clusterkit.errors import Fenced, UsageError
 from clusterkit.homes import NotTheHome
 from clusterkit.rpc import make_channel
-from mapreduce.errors import JobNotFound, OutputExists
+from mapreduce.errors import JobNotFound, JobRefused, OutputExists
 from mapreduce.jobtracker.service import TrackerOptions, TrackerService
 from mapreduce.pb import tracker_pb2 as pb
 from mapreduce.pb import tracker_pb2_grpc as pb_grpc
@@ -104,9 +104,24 @@ def test_a_tracker_that_lost_its_leadership_ends(house: House) -> None:
 
 
 def test_a_worker_that_has_seen_a_newer_tracker_ends_this_one(house: House) -> None:
+    house.coordinator.epoch = 7  # it was elected, and we have not heard of it yet
     channel = make_channel(house.service.address)
     stub = pb_grpc.TrackerForWorkersStub(channel)  # type: ignore[no-untyped-call]
     list(stub.Attend(pb.WorkerHello(worker_id="w9", incarnation="1", slots=1, highest_epoch=7), timeout=10))
     with pytest.raises(Fenced, match="epoch 7"):
         house.service.wait()
     channel.close()
+
+
+def test_a_worker_that_claims_an_epoch_of_nobody_ends_nothing(house: House) -> None:
+    """Its disk may say so for ever: it is told what to do, and everybody else is served."""
+    channel = make_channel(house.service.address)
+    stub = pb_grpc.TrackerForWorkersStub(channel)  # type: ignore[no-untyped-call]
+    with pytest.raises(
+        JobRefused, match="w9 says that it served epoch 4611686018427387904, but no tracker of that epoch was ever elected"
+    ) as told:
+        list(stub.Attend(pb.WorkerHello(worker_id="w9", incarnation="1", slots=1, highest_epoch=1 << 62), timeout=10))
+    assert "epochs.json" in str(told.value.next_command)
+    channel.close()
+    house.worker()
+    assert house.finished(house.submit())["state"] == "SUCCEEDED"

@@ -20,7 +20,7 @@ from coordinator.backends.memory import MemoryCoordinator, MemoryHub
 from minihdfs import hadoop_rpc
 from minihdfs.client.namenode import NamenodeClient
 from minihdfs.client.namenode_failover import CallOptions
-from minihdfs.errors import FileNotFound, WrongCluster
+from minihdfs.errors import FileNotFound, InvalidArgument, WrongCluster
 from minihdfs.namenode.core.options import Options
 from minihdfs.namenode.service import NamenodeService, NamenodeServiceOptions
 from minihdfs.pb import hadoop_namenode_pb2 as nn
@@ -110,6 +110,38 @@ def test_an_empty_directory_of_an_existing_cluster_is_not_formatted(tmp_path: Pa
     coordinator.set("cluster_id", b"exists")
     with pytest.raises(WrongCluster, match="exists"):
         NamenodeService(options(tmp_path), coordinator).start()
+
+
+def test_a_publish_is_believed_up_to_what_the_coordinator_handed_out(tmp_path: Path, coordinator: SoleCoordinator) -> None:
+    """A number that was nobody's would fence every tracker for ever."""
+    with running(tmp_path, coordinator) as service:
+        client = client_of(service)
+        for name in ("/a", "/b", "/c"):
+            client.mkdirs(name)
+        coordinator.epochs["tracker"] = 3
+        with pytest.raises(InvalidArgument, match=f"no tracker of epoch {1 << 61} was ever elected"):
+            client.publish("/a", "/stolen", 0, 1 << 61)
+        client.publish("/b", "/out", 0, 3)
+        coordinator.epochs["tracker"] = 4
+        client.publish("/c", "/out2", 0, 4)
+        with pytest.raises(InvalidArgument, match="nothing to reset"):
+            client.reset_tracker_epoch()
+
+
+def test_while_the_coordinator_is_away_a_publish_waits(tmp_path: Path, coordinator: SoleCoordinator) -> None:
+    with running(tmp_path, coordinator) as service:
+        client = client_of(service)
+        client.mkdirs("/a")
+        answers = iter([Unavailable("away"), Unavailable("away"), 1])
+        service._epoch_reader._highest_epoch = lambda _service: _raised(next(answers))
+        client.publish("/a", "/out", 0, 1)
+
+
+def _raised(found: object) -> int:
+    if isinstance(found, Exception):
+        raise found
+    assert isinstance(found, int)
+    return found
 
 
 def test_a_copied_directory_serves_nothing(tmp_path: Path, coordinator: SoleCoordinator) -> None:
