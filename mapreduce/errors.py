@@ -37,3 +37,11 @@ class InputRefused(ClusterError):
 
 class SeveralJobs(UsageError):
     """A file defines more than one Job, and none was named."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal ends the command. What a job raises itself is never this one."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number

@@ -84,7 +84,19 @@ def cli(ctx: click.Context, home: str | None, cluster: str | None) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Never returns: leaves with the exit code of the user contract."""
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+    if arguments is not None:
+        sys.exit(run(arguments))
+    is_inline = sys.argv[1:2] == ["run"] and "--inline" in sys.argv
+    if is_inline:
+        from mrc.run_command import exec_with_the_seed_of_tasks
+
+        exec_with_the_seed_of_tasks()
+    code = run(sys.argv[1:])
+    if is_inline:
+        from mrc.endings import leave_threads_behind
+
+        code = leave_threads_behind(code)
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:

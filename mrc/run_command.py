@@ -5,12 +5,15 @@ A bare path is this machine's; hdfs://HOST:PORT/… reads from or writes to a fi
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from clusterkit.errors import EXIT_INTERRUPTED, UsageError
+from clusterkit.errors import UsageError
 from mrc.job_options import command_again, given_settings, parse_job_arguments, setting_options
 from mrc.job_waiting import output_option, print_json
 from mrc.verb import JobVerb
@@ -18,6 +21,7 @@ from mrc.verb import JobVerb
 if TYPE_CHECKING:
     from mapreduce.plan.describe import JobClassFacts
     from mapreduce.runners.api import Runner, Status, Submission
+    from mrc.endings import Endings
 
 
 @click.command(cls=JobVerb, context_settings={"allow_interspersed_args": False})
@@ -36,6 +40,16 @@ def run(target: str, words: tuple[str, ...], **options: Any) -> None:
 
     Options before FILE are these; options after it are the job's own parameters.
     """
+    from mrc.endings import Endings, job_in_this_process
+
+    with Endings(is_inline=options["inline"]) as endings, job_in_this_process() if options["inline"] else started_conductor(options):
+        try:
+            _run(target, words, options, endings)
+        except KeyboardInterrupt:
+            endings.leave("interrupted; nothing was written")
+
+
+def _run(target: str, words: tuple[str, ...], options: dict[str, Any], endings: Endings) -> None:
     from mapreduce.errors import OutputExists
     from mapreduce.runners.api import Submission
     from mrc.job_submission import describe_or_explain, unless_overwritten
@@ -52,10 +66,22 @@ def run(target: str, words: tuple[str, ...], **options: Any) -> None:
         options["recursive"],
     )  # fmt: skip
     try:
-        status = run_and_wait(open_runner(options, others[0], output_uri), facts, submission)
+        status = run_and_wait(open_runner(options, others[0], output_uri), facts, submission, endings)
     except OutputExists as error:
         raise unless_overwritten(error) from error
     conclude_run(status, options)
+
+
+@contextlib.contextmanager
+def started_conductor(options: dict[str, Any]) -> Iterator[None]:
+    """The process that will run the job's tasks: it loads the engine while this one loads the job."""
+    from mapreduce.runners.local.child import start_conductor
+
+    options["conductor"] = child = start_conductor()
+    try:
+        yield
+    finally:
+        child.end()
 
 
 def open_runner(options: dict[str, Any], source_uri: str, target_uri: str) -> Runner:
@@ -67,26 +93,28 @@ def open_runner(options: dict[str, Any], source_uri: str, target_uri: str) -> Ru
         return InlineRunner(source, source if target_uri == source_uri else open_storage(target_uri))
     from mapreduce.runners.local.runner import LocalRunner
 
-    return LocalRunner(source_uri, target_uri, slots=options["slots"] or 0)
+    return LocalRunner(source_uri, target_uri, slots=options["slots"] or 0, conductor=options["conductor"])
 
 
-def run_and_wait(runner: Runner, facts: JobClassFacts, submission: Submission) -> Status:
-    """Shows progress until the job has finished. Ctrl-C ends the job and leaves nothing of it."""
+def run_and_wait(runner: Runner, facts: JobClassFacts, submission: Submission, endings: Endings) -> Status:
+    """Shows progress until the job has finished. Whatever ends this earlier ends the job and leaves nothing of it."""
     from mrc.job_progress import open_progress
 
     job_id = runner.submit(facts, submission)
     status = None
     try:
-        progress = open_progress()  # it may start a thread, so only after everything has been forked
+        progress = open_progress()
         try:
-            for status in runner.watch(job_id, progress.interval_s):
-                progress.update(status)
+            with contextlib.closing(runner.watch(job_id, progress.interval_s)) as statuses:  # type: ignore[type-var]
+                for status in statuses:
+                    endings.check()
+                    progress.update(status)
         finally:
             progress.close()
     except KeyboardInterrupt:
-        runner.kill(job_id, "interrupted")
-        click.echo("interrupted; nothing was written", err=True)
-        raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
+        status = runner.kill(job_id, "interrupted")
+        written = f"{status['output']} had been written" if status["state"] == "SUCCEEDED" else "nothing was written"
+        endings.leave(f"interrupted; {written}")
     assert status is not None
     return status
 
@@ -107,6 +135,18 @@ def conclude_run(status: Status, options: dict[str, Any]) -> None:
         click.echo(told, err=True)
     verb = "was killed" if status["state"] == "KILLED" else "failed"
     raise JobFailed(f"{status['name']} {verb}: {status['error']}", next_command=command_again("--inline", "-v"))
+
+
+def exec_with_the_seed_of_tasks() -> None:
+    """Starts this command again as a process whose `hash` is that of all tasks, where the job is going to run in it."""
+    import secrets
+
+    from mapreduce.plan.spec import HASH_SEED
+    from mapreduce.worker.process_control import POOL_MARK
+
+    if os.environ.get("PYTHONHASHSEED") != str(HASH_SEED):
+        environment = os.environ | {"PYTHONHASHSEED": str(HASH_SEED), POOL_MARK: f"run-{secrets.token_hex(16)}"}
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
 
 
 def local_target(text: str) -> tuple[str, str]:

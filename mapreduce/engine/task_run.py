@@ -33,6 +33,7 @@ from mapreduce.engine.keys import BadKey
 from mapreduce.engine.pulse import Moves, Pulse
 from mapreduce.engine.user_calls import UserCalls
 from mapreduce.engine.values import CannotPickle, CannotUnpickle
+from mapreduce.errors import Interrupted
 from mapreduce.formats import text_output
 from mapreduce.formats.errors import BadInput, BadRecord
 from mapreduce.formats.pairs import BadPair
@@ -127,8 +128,10 @@ class TaskRun:
         except TaskFailed:
             raise
         except BaseException as error:  # user code may raise anything, SystemExit and its kin included
+            if isinstance(error, Interrupted):
+                raise
             if isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-                raise  # somebody pressed Ctrl-C; where that is ignored, it can only be the job's own
+                raise  # somebody pressed Ctrl-C; where that is handled or ignored, it can only be the job's own
             raise self._failure(error) from error
 
     def _failure(self, error: BaseException) -> TaskFailed:

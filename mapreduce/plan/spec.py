@@ -13,6 +13,9 @@ from clusterkit.errors import UsageError
 
 SPEC_VERSION = 1
 DEFAULT_REDUCERS = 2
+HASH_SEED = 0
+"""PYTHONHASHSEED of every process that runs a job's code, in every runner: `hash` of a text, and with it the order of a set, is then the
+same in all tasks of a job, on all workers, and when the job is run again. One number for all jobs, because a process cannot change it."""
 DEFAULT_SPLIT_BYTES = 16 << 20
 MAX_MAPS_BEFORE_DOUBLING = 10_000
 
@@ -63,6 +66,7 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     spill_bytes: int = 256 << 20  # growth of a map task's resident size before it spills
     output_replication: int = 0  # 0 = the file system's default
     python: str = ""  # "3.11": submitter's minor version; workers refuse another
+    hash_seed: int = HASH_SEED  # PYTHONHASHSEED; workers refuse another than theirs
 
     def to_json(self) -> bytes:
         return msgspec.json.encode(self)

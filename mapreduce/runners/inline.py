@@ -1,14 +1,22 @@
 """Runs a job in this very process, task by task: for tests, debuggers and notebooks. At least two maps where the input allows, so that a
-job which only works in one piece is found out here. What the job prints goes to standard error, as standard output carries data only."""
+job which only works in one piece is found out here. What the job prints goes to standard error, as standard output carries data only.
+
+The job's modules are loaded again for every task, and what a task did to this process (directory, environment, signals, seeds) is undone
+after it, as far as one process can. `hash` of a text is this process's own: `mrc run --inline` starts it with the seed of all tasks.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import io
+import os
+import random
+import signal
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
@@ -21,10 +29,12 @@ from mapreduce.plan.packaging import package_code
 from mapreduce.plan.planning import plan_job
 from mapreduce.plan.spec import FailureReport
 from mapreduce.runners.api import Status, Submission
+from mapreduce.runners.leftovers import WORK_PREFIXES, Owned, sweep
 from mapreduce.runners.output import Output
 from mapreduce.runners.record import JobRecord, new_job_id, the_job
-from mapreduce.runners.task import TaskPlan, Workplace, run_one
+from mapreduce.runners.task import TaskPlan, Workplace, run_one, task_plans
 from mapreduce.storage.api import Storage
+from mapreduce.worker import process_control
 
 LEAST_MAPS = 2
 
@@ -62,7 +72,12 @@ class InlineRunner:
         if record.is_finished:
             return
         last = time.monotonic()
-        with tempfile.TemporaryDirectory(prefix="mrc-inline-", dir=self._work) as work:
+        parent = self._work or Path(tempfile.gettempdir())
+        sweep(parent, WORK_PREFIXES)
+        with (
+            tempfile.TemporaryDirectory(prefix=WORK_PREFIXES[1], dir=parent, ignore_cleanup_errors=True) as work,
+            contextlib.closing(Owned(Path(work), os.environ.get(process_control.POOL_MARK, ""))),
+        ):
             output = Output(self._target, record.spec, record.job_id)
             try:
                 for _step in self._run(record, output, Path(work)):
@@ -78,35 +93,56 @@ class InlineRunner:
         """One step per task."""
         try:
             output.begin()
-            with _task_streams():
-                job = load_job(record.spec.code, self._code)
-            place = Workplace(job, record.spec, self._source, self._target, work)
             for plan in task_plans(record, output):
                 if record.is_finished:
                     return
-                self._run_task(record, output, place, plan)
+                self._run_task(record, output, work, plan)
                 yield
             if not record.is_finished:
                 output.publish(record.counters)
                 record.succeeded()
-        except TaskFailed as failed:
-            record.fail(failed.report)
         except (OSError, ClusterError) as error:
             record.fail(FailureReport(kind="storage", message=one_line(error), engine_traceback=full_traceback(error)))
 
-    def _run_task(self, record: JobRecord, output: Output, place: Workplace, plan: TaskPlan) -> None:
+    def _run_task(self, record: JobRecord, output: Output, work: Path, plan: TaskPlan) -> None:
         def on_progress(progress: Progress) -> None:
             record.fractions[plan.attempt_id] = progress.fraction
 
         try:
-            with _task_streams():
-                counters, part = run_one(place, plan, on_progress)
+            with _as_it_was(), _task_streams():
+                job = load_job(record.spec.code, self._code)
+                counters, part = run_one(Workplace(job, record.spec, self._source, self._target, work), plan, on_progress)
         except TaskFailed as failed:
             record.task_failed(plan.attempt_id, failed.report)
             return
         record.task_done(plan.attempt_id, counters)
         if part is not None:
             output.take(plan.kind, plan.index, part)
+
+
+@contextlib.contextmanager
+def _as_it_was() -> Iterator[None]:
+    """Random generators begin anew; the rest of the process is put back behind the task."""
+    random.seed()
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        numpy_random.seed()
+    directory, environment, limit = os.open(".", os.O_RDONLY | os.O_DIRECTORY), dict(os.environ), sys.getrecursionlimit()
+    in_main = threading.current_thread() is threading.main_thread()
+    handlers = {number: signal.getsignal(number) for number in signal.valid_signals()} if in_main else {}
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.fchdir(directory)
+        os.close(directory)
+        if dict(os.environ) != environment:
+            os.environ.clear()
+            os.environ.update(environment)
+        sys.setrecursionlimit(limit)
+        for number, handler in handlers.items():
+            if handler is not None and signal.getsignal(number) is not handler:
+                signal.signal(number, handler)
 
 
 class _Borrowed(io.TextIOBase):
@@ -134,17 +170,3 @@ class _Borrowed(io.TextIOBase):
 def _task_streams() -> Iterator[None]:
     with contextlib.redirect_stdout(_Borrowed(sys.stderr)), contextlib.redirect_stderr(_Borrowed(sys.stderr)):
         yield
-
-
-def task_plans(record: JobRecord, output: Output) -> Iterator[TaskPlan]:
-    """Every task, maps first."""
-    spec = record.spec
-
-    def plan(kind: str, index: int, path: Callable[[str, int, str], str] | None) -> TaskPlan:
-        attempt_id = record.attempt_id(kind, index)
-        return TaskPlan(kind, index, attempt_id, path(kind, index, attempt_id) if path else "")
-
-    for index in range(len(spec.splits)):
-        yield plan("m", index, output.attempt_path if spec.reducers == 0 else None)
-    for index in range(spec.reducers):
-        yield plan("r", index, output.attempt_path)

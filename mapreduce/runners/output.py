@@ -7,10 +7,13 @@ OUT                                           one rename later
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from mapreduce.api.counters import Totals
 from mapreduce.plan.earlier import check_replaceable
 from mapreduce.plan.manifest import MANIFEST_NAME, SUCCESS_NAME, Manifest, Part, part_name, staging_directory
 from mapreduce.plan.spec import JobSpec
+from mapreduce.runners.leftovers import Owned, sweep
 from mapreduce.storage.api import Storage
 
 RENAMES_PER_CALL = 1_000
@@ -21,9 +24,17 @@ class Output:
         self._storage, self._spec, self._job_id = storage, spec, job_id
         self._staging = staging_directory(spec.output, job_id)
         self._parts: dict[str, Part] = {}
+        self._owned: Owned | None = None
 
     def begin(self) -> None:
+        """On this machine's own disk, sweeps what killed runs have left of the same output first."""
+        if not self._storage.uri("/").startswith("file:"):
+            self._storage.mkdirs(f"{self._staging}/attempts")
+            return
+        staging = Path(self._staging)
+        sweep(staging.parent, (staging.name.removesuffix(self._job_id) + "job_",))
         self._storage.mkdirs(f"{self._staging}/attempts")
+        self._owned = Owned(staging)
 
     def attempt_path(self, kind: str, index: int, attempt_id: str) -> str:
         return f"{self._staging}/attempts/{part_name(kind, index)}.{attempt_id}"
@@ -49,8 +60,10 @@ class Output:
         if spec.replaced_inode_id and self._storage.stat(spec.output) is not None:
             check_replaceable(self._storage, spec.output, made_by=spec.replaced_job_id)
         self._storage.publish(target, spec.output, replaced_file_id=spec.replaced_inode_id)
-        self._storage.delete(self._staging)
+        self.discard()
 
     def discard(self) -> None:
-        """Leaves nothing of the job."""
+        """Leaves nothing of the job but what was published."""
         self._storage.delete(self._staging)
+        if self._owned is not None:
+            self._owned.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from mapreduce.engine.map_output import DATA_NAME, INDEX_NAME, read_index
 from mapreduce.engine.tasks import run_map, run_map_only, run_reduce
 from mapreduce.plan.manifest import Part, part_name
 from mapreduce.plan.spec import JobSpec
+from mapreduce.runners.output import Output
+from mapreduce.runners.record import JobRecord
 from mapreduce.storage.api import Storage, Writer
 
 
@@ -68,3 +70,17 @@ def _segments(place: Workplace, partition: int) -> Iterator[Segment]:
         directory = place.work / f"m-{index}"
         entry = read_index(directory / INDEX_NAME)[partition]
         yield Segment(index, entry.length, entry.crc32c, str(directory / DATA_NAME), entry.offset)
+
+
+def task_plans(record: JobRecord, output: Output) -> Iterator[TaskPlan]:
+    """Every task of a job, maps first."""
+    spec = record.spec
+
+    def plan(kind: str, index: int, path: Callable[[str, int, str], str] | None) -> TaskPlan:
+        attempt_id = record.attempt_id(kind, index)
+        return TaskPlan(kind, index, attempt_id, path(kind, index, attempt_id) if path else "")
+
+    for index in range(len(spec.splits)):
+        yield plan("m", index, output.attempt_path if spec.reducers == 0 else None)
+    for index in range(spec.reducers):
+        yield plan("r", index, output.attempt_path)

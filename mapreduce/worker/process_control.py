@@ -17,7 +17,7 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _libc = ctypes.CDLL(None, use_errno=True)
 
 POOL_MARK = "MRC_TASK_POOL"
-"""Environment variable of every warm server: the data directory of its worker. A process forked from it keeps the mark."""
+"""Environment variable of what tasks are forked from, so of all their descendants: the worker's data directory, or a local run's mark."""
 
 
 MAX_MEASURED = 64
@@ -113,9 +113,9 @@ def measure(pid: int) -> tuple[int, int]:
     return sum(proportional_bytes(one) for one in pids[:MAX_MEASURED]), len(pids)
 
 
-def marked(data_directory: Path) -> Iterator[int]:
-    """Processes that came out of a warm server of the worker with this data directory, whoever their parent is now."""
-    mark = f"{POOL_MARK}={data_directory}".encode()
+def marked(owner: Path | str) -> Iterator[int]:
+    """Processes whose environment has carried this mark since they were made: a worker's data directory, or the mark of a local run."""
+    mark = f"{POOL_MARK}={owner}".encode()
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():
             with contextlib.suppress(OSError):

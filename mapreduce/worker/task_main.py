@@ -27,7 +27,7 @@ from mapreduce.engine.tasks import run_map, run_map_only, run_reduce
 from mapreduce.plan.loading import load_job
 from mapreduce.plan.manifest import part_name, staging_directory
 from mapreduce.plan.packaging import unpack_code
-from mapreduce.plan.spec import FailureReport, JobSpec, Split
+from mapreduce.plan.spec import HASH_SEED, FailureReport, JobSpec, Split
 from mapreduce.storage.api import Storage, Waiting, Writer
 from mapreduce.storage.opening import open_storage
 from mapreduce.worker import task_messages as msg
@@ -201,6 +201,9 @@ class _Attempt:
         here = ".".join(platform.python_version_tuple()[:2])
         if self._spec.python and self._spec.python != here:
             message = f"this worker runs Python {here}, the job was submitted from Python {self._spec.python}"
+            raise TaskFailed(FailureReport(kind="engine", message=message))
+        if self._spec.hash_seed != HASH_SEED:
+            message = f"this worker's tasks run with PYTHONHASHSEED={HASH_SEED}, the job wants {self._spec.hash_seed}"
             raise TaskFailed(FailureReport(kind="engine", message=message))
 
     def _load_code(self) -> type[Job]:

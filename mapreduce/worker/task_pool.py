@@ -25,6 +25,7 @@ import msgspec
 
 from clusterkit.effects import Event
 from clusterkit.errors import ClusterError, CorruptRecord, Unavailable
+from mapreduce.plan.spec import HASH_SEED
 from mapreduce.worker import process_control
 from mapreduce.worker import task_messages as msg
 from mapreduce.worker.core import events as ev
@@ -41,7 +42,6 @@ ENVIRONMENT = (
     "LANG",
     "TZ",
     "PYTHONPATH",
-    "PYTHONHASHSEED",
     "VIRTUAL_ENV",
     "LD_LIBRARY_PATH",
 )
@@ -89,6 +89,7 @@ class TaskPool:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         environment = {name: value for name, value in os.environ.items() if name in ENVIRONMENT or name.startswith("LC_")}
         environment[process_control.POOL_MARK] = str(self._directories.root)
+        environment["PYTHONHASHSEED"] = str(HASH_SEED)
         with theirs:
             self._server = subprocess.Popen(
                 [sys.executable, "-P", "-m", "mapreduce.worker.warm_server", str(theirs.fileno()), str(os.getpid())],

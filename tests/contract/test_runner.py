@@ -233,6 +233,34 @@ def test_a_value_belongs_to_whoever_is_given_it(bench: Bench, split_bytes: int) 
     assert bench.parts() == {"part-r-00000": b"a\t3\nb\t2\nc\t1\n"}
 
 
+def test_a_task_begins_as_a_process_that_has_just_loaded_the_job(bench: Bench) -> None:
+    """Nothing of a module, of this process or of another task is there; nothing random repeats unless the job's file seeds it."""
+    job = """
+        import os, random, secrets, tempfile, uuid
+        from mapreduce import Job
+
+        SEEN = []
+        MINE = random.Random(7)
+
+        class Fresh(Job):
+            reducers = 0
+
+            def map(self, line: str):
+                SEEN.append(line)
+                os.environ["LEFT"] = os.environ.get("LEFT", "") + "x"
+                here = os.getcwd()
+                os.chdir("/")
+                yield len(SEEN), (os.environ["LEFT"], here != "/", MINE.random())
+                for made in (random.random(), secrets.token_hex(), uuid.uuid4(), tempfile.mktemp(dir="/")):
+                    yield "random", made
+        """
+    bench.run(job, bench.file("in", "a\nb\nc\n"), settings={"split_bytes": 2})
+    rows = b"".join(bench.parts().values()).decode().splitlines()
+    assert [row for row in rows if row.startswith("1\t")] == [f"1\t('x', True, {random.Random(7).random()})"] * 3
+    made = [row for row in rows if row.startswith("random")]
+    assert len(set(made)) == len(made) == 12
+
+
 def test_an_existing_output_is_refused_unless_it_is_to_be_replaced(bench: Bench) -> None:
     path = bench.file("in", "a b\n")
     bench.run(WORDS, path)

@@ -1,45 +1,40 @@
 """The process that conducts a local job: one loop that starts tasks, hears them, watches them, and tells the caller.
 
-It ends when the job has, or when the caller's end of the socket closes: then it kills the tasks and leaves nothing behind.
+It ends when the job has, or when the caller's end of the socket closes: then it kills the tasks and leaves nothing behind. It never loads
+the job: each task does, in a fork of this clean process, so that a task begins as a process that has just loaded the job.
 """
 
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import selectors
 import signal
 import socket
+import sys
 import tempfile
 import time
 from collections import deque
-from dataclasses import dataclass
 from pathlib import Path
 
 from clusterkit.errors import ClusterError
-from mapreduce.engine.failures import TaskFailed, full_traceback, one_line
+from mapreduce.engine.failures import full_traceback, one_line
 from mapreduce.plan.loading import load_job
 from mapreduce.plan.spec import FailureReport
-from mapreduce.runners.inline import task_plans
-from mapreduce.runners.local.process import Child, fork, run_task
-from mapreduce.runners.local.wire import Failed, Finished, Inbox, Message, Progressed, StatusNow, encode
+from mapreduce.runners.leftovers import WORK_PREFIXES, Owned, end_descendants, sweep
+from mapreduce.runners.local.child import Child
+from mapreduce.runners.local.process import fork_task, run_task
+from mapreduce.runners.local.wire import Failed, Finished, Inbox, LocalOrder, Message, Progressed, StatusNow, encode, receive_order
 from mapreduce.runners.output import Output
 from mapreduce.runners.record import JobRecord
-from mapreduce.runners.task import TaskPlan, Workplace
+from mapreduce.runners.task import TaskPlan, Workplace, task_plans
 from mapreduce.storage.opening import open_storage
+from mapreduce.worker import process_control
 
 TELL_EVERY_S, WATCH_EVERY_S = 0.1, 0.25
-_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-
-
-@dataclass(frozen=True, slots=True)
-class LocalOrder:
-    record: JobRecord
-    code: Path  # the job's own directory
-    source_uri: str
-    target_uri: str
-    slots: int
-    work: Path | None  # where map outputs go; None: the system's temporary directory
+MOST_PROCESSES = 256
+"""Of one task, as on a worker."""
 
 
 class _Running:
@@ -53,9 +48,9 @@ class Conductor:
     """Runs one job to its end."""
 
     def __init__(self, order: LocalOrder, work: Path, caller: socket.socket) -> None:
-        self._record, self._code, self._slots, self._caller = order.record, order.code, order.slots, caller
-        self._source, self._target, self._work = open_storage(order.source_uri), open_storage(order.target_uri), work
-        self._output = Output(self._target, order.record.spec, order.record.job_id)
+        self._order, self._caller, self._work = order, caller, work
+        self._record = JobRecord(order.job_id, order.spec, order.output_uri)
+        self._output = Output(open_storage(order.target_uri), order.spec, order.job_id)
         self._maps: deque[TaskPlan] = deque()
         self._reduces: deque[TaskPlan] = deque()
         self._running: dict[int, _Running] = {}  # by file descriptor
@@ -70,8 +65,6 @@ class Conductor:
             if not self._record.is_finished:
                 self._output.publish(self._record.counters)
                 self._record.succeeded()
-        except TaskFailed as failed:
-            self._record.fail(failed.report)
         except (OSError, ClusterError) as error:
             self._record.fail(FailureReport(kind="storage", message=one_line(error), engine_traceback=full_traceback(error)))
         finally:
@@ -81,14 +74,18 @@ class Conductor:
                     self._output.discard()
             self._tell()
 
+    def _place(self) -> Workplace:
+        """In a task's process: the job as it is when it has just been loaded, and storages of the task's own."""
+        order = self._order
+        job = load_job(order.spec.code, Path(order.code))
+        return Workplace(job, order.spec, open_storage(order.source_uri), open_storage(order.target_uri), self._work)
+
     def _conduct(self) -> None:
-        job = load_job(self._record.spec.code, self._code)
-        place = Workplace(job, self._record.spec, self._source, self._target, self._work)
         for plan in task_plans(self._record, self._output):
             (self._maps if plan.kind == "m" else self._reduces).append(plan)
         self._tell()
         while not self._record.is_finished and (self._maps or self._reduces or self._running):
-            self._start_tasks(place)
+            self._start_tasks()
             for key, _events in self._selector.select(WATCH_EVERY_S):
                 if key.fileobj is self._caller:
                     self._record.killed(self._caller.recv(1 << 12).decode(errors="replace") or "the caller has gone")
@@ -98,15 +95,16 @@ class Conductor:
             if time.monotonic() - self._told_at >= TELL_EVERY_S:
                 self._tell()
 
-    def _start_tasks(self, place: Workplace) -> None:
-        while len(self._running) < self._slots:
+    def _start_tasks(self) -> None:
+        while len(self._running) < self._order.slots:
             if self._maps:
                 plan = self._maps.popleft()
             elif self._reduces and not any(running.plan.kind == "m" for running in self._running.values()):
                 plan = self._reduces.popleft()
             else:
                 return
-            child = fork(lambda channel, plan=plan: run_task(place, plan, channel), dies_with_parent=True)  # type: ignore[misc]
+            temporary = self._work / f"tmp-{plan.kind}-{plan.index}"
+            child = fork_task(lambda channel, plan=plan: run_task(self._place, plan, channel), temporary)  # type: ignore[misc]
             self._running[child.socket.fileno()] = _Running(plan, child)
             self._selector.register(child.socket, selectors.EVENT_READ)
             self._record.fractions[plan.attempt_id] = 0.0
@@ -132,6 +130,7 @@ class Conductor:
         """A task's process is over: what it said last counts, and where it said nothing, how it ended."""
         self._forget(running)
         code = running.child.reap()
+        self._end_orphans()
         verdict, plan = running.verdict, running.plan
         if isinstance(verdict, Finished):
             self._record.task_done(plan.attempt_id, verdict.counters)
@@ -148,8 +147,10 @@ class Conductor:
         self._watched_at = now
         spec = self._record.spec
         for running in list(self._running.values()):
-            resident = _resident_bytes(running.child.pid)
-            if resident > spec.memory_limit_bytes:
+            resident, processes = process_control.measure(running.child.pid)
+            if processes > MOST_PROCESSES:
+                self._end(running, "processes", f"ran {processes} processes, limit {MOST_PROCESSES}")
+            elif resident > spec.memory_limit_bytes:
                 limit = f"{spec.memory_limit_bytes >> 20} MiB"
                 self._end(running, "memory", f"took {resident >> 20} MiB of memory; the limit is {limit} (memory_limit_bytes)")
             elif now - running.heard_at > spec.no_progress_limit_s:
@@ -158,6 +159,7 @@ class Conductor:
     def _end(self, running: _Running, kind: str, message: str) -> None:
         self._forget(running)
         running.child.kill()
+        self._end_orphans()
         self._record.task_failed(running.plan.attempt_id, FailureReport(kind=kind, message=message))
 
     def _forget(self, running: _Running) -> None:
@@ -169,6 +171,11 @@ class Conductor:
             self._forget(running)
             running.child.kill()
             self._record.task_killed(running.plan.attempt_id)
+        self._end_orphans()
+
+    def _end_orphans(self) -> None:
+        """What tasks that are over have left running."""
+        end_descendants(frozenset(running.child.pid for running in self._running.values()))
 
     def _tell(self) -> None:
         self._told_at = time.monotonic()
@@ -176,11 +183,35 @@ class Conductor:
             self._caller.sendall(encode(StatusNow(self._record.status())))
 
 
-def conduct(order: LocalOrder, caller: socket.socket) -> None:
-    """The body of the conductor's process."""
+def conduct(order: LocalOrder, caller: socket.socket, parent: Path) -> None:
+    """Runs one job in a directory of its own."""
+    sweep(parent, WORK_PREFIXES)
+    with tempfile.TemporaryDirectory(prefix=WORK_PREFIXES[0], dir=parent, ignore_cleanup_errors=True) as name:
+        owned = Owned(Path(name), os.environ.get(process_control.POOL_MARK, ""))
+        try:
+            Conductor(order, Path(name), caller).run()
+        finally:
+            owned.close()
+
+
+def main() -> None:
+    caller = socket.socket(fileno=int(sys.argv[1]))
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda _number, _frame: caller.shutdown(socket.SHUT_RD))
-    with tempfile.TemporaryDirectory(prefix="mrc-run-", dir=order.work) as directory:
-        Conductor(order, Path(directory), caller).run()
+    process_control.adopt_orphans()
+    process_control.set_name("mrc-conductor")
+    order = receive_order(caller)
+    if order is None:  # the caller had nothing to run after all
+        return
+    gc.collect()
+    gc.freeze()  # pages of what is loaded now stay shared with the tasks
+    try:
+        conduct(order, caller, Path(order.work or tempfile.gettempdir()))
+    except OSError as error:  # no directory to work in: told as the job's failure
+        record = JobRecord(order.job_id, order.spec, order.output_uri)
+        record.fail(FailureReport(kind="storage", message=one_line(error), engine_traceback=full_traceback(error)))
+        caller.sendall(encode(StatusNow(record.status())))
 
 
 def _silent_end(code: int) -> FailureReport:
@@ -190,8 +221,5 @@ def _silent_end(code: int) -> FailureReport:
     return FailureReport(kind="exited", message=f"exited with status {code}")
 
 
-def _resident_bytes(pid: int) -> int:
-    try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_BYTES
-    except (OSError, IndexError):
-        return 0
+if __name__ == "__main__":
+    main()

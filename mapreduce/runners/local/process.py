@@ -1,9 +1,14 @@
-"""Forked processes: a child that runs one function, says what it has to say over its socket, and never returns into its parent's code."""
+"""The task processes of a local job, forked from its conductor: a task runs one function, says what it has to say over its socket, and
+never returns into its parent's code.
+
+Nothing that a task starts survives it: a task is a session of its own, dies with the conductor and adopts its own orphans; what it leaves
+falls to the conductor, which ends it before the task's end counts.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
+import faulthandler
 import os
 import signal
 import socket
@@ -11,74 +16,59 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from pathlib import Path
 
 from mapreduce.engine.attempt import Progress
 from mapreduce.engine.failures import TaskFailed, full_traceback, one_line
 from mapreduce.plan.spec import FailureReport
+from mapreduce.runners.local.child import Child
 from mapreduce.runners.local.wire import Failed, Finished, Message, Progressed, encode
 from mapreduce.runners.task import TaskPlan, Workplace, run_one
+from mapreduce.worker import process_control
 
-_PR_SET_PDEATHSIG = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Child:
-    pid: int
-    socket: socket.socket
-
-    def kill(self) -> None:
-        """Ends it and waits for it."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
-        self.reap()
-
-    def reap(self) -> int:
-        """Its exit status as os.waitstatus_to_exitcode gives it: negative for a signal."""
-        self.socket.close()
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+CHANNEL_FD = 3
 
 
-def fork(body: Callable[[socket.socket], None], *, dies_with_parent: bool) -> Child:
-    """Starts a child that calls `body` with its end of a socket pair. A Ctrl-C at the terminal is its parent's business. What it prints
-    goes to standard error, and there is nothing to read on its standard input."""
+def fork_task(body: Callable[[socket.socket], None], temporary: Path) -> Child:
+    """Starts a child that calls `body` with its end of a socket pair. What it prints goes to standard error, and there is nothing to read
+    on its standard input; temporary files go where they are removed with the job."""
     ours, theirs = socket.socketpair()
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
+    temporary.mkdir()
     pid = os.fork()
     if pid:
         theirs.close()
         return Child(pid, ours)
     status = 70
     try:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        if dies_with_parent:
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        ours.close()
-        _use_standard_error_only()
-        body(theirs)
+        _become_task(theirs, temporary, os.getppid())
+        body(socket.socket(fileno=CHANNEL_FD))
         status = 0
     except BaseException:
         traceback.print_exc()
     finally:  # whatever happens, this process must not go on as a second parent
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(BaseException):
             sys.stdout.flush()
             sys.stderr.flush()
         os._exit(status)
 
 
-def _use_standard_error_only() -> None:
-    os.dup2(2, 1)
-    with open(os.devnull, "rb") as nothing:
-        os.dup2(nothing.fileno(), 0)
+def _become_task(channel: socket.socket, temporary: Path, conductor: int) -> None:
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
+    os.setsid()
+    process_control.die_with_parent(conductor)
+    process_control.adopt_orphans()
+    os.dup2(channel.fileno(), CHANNEL_FD, inheritable=False)
+    channel.detach()
+    os.closerange(CHANNEL_FD + 1, 65_536)
+    os.environ["TMPDIR"] = str(temporary)
     for name, fd in (("stdout", 1), ("stderr", 2)):  # a job may close them: the descriptors stay
         setattr(sys, name, open(fd, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False))  # noqa: SIM115
+    faulthandler.enable(file=2)
 
 
-def run_task(place: Workplace, plan: TaskPlan, channel: socket.socket) -> None:
+def run_task(make_place: Callable[[], Workplace], plan: TaskPlan, channel: socket.socket) -> None:
     """The body of a task's process."""
-
     sending = threading.Lock()  # the pulse's thread tells, too
 
     def tell(message: Message) -> None:
@@ -89,7 +79,7 @@ def run_task(place: Workplace, plan: TaskPlan, channel: socket.socket) -> None:
         tell(Progressed(progress.fraction))
 
     try:
-        counters, part = run_one(place, plan, on_progress)
+        counters, part = run_one(make_place(), plan, on_progress)
         tell(Finished(counters, part))
     except TaskFailed as failed:
         tell(Failed(failed.report))

@@ -13,22 +13,31 @@ from mapreduce.plan.packaging import package_code
 from mapreduce.plan.planning import plan_job
 from mapreduce.plan.spec import FailureReport
 from mapreduce.runners.api import FINISHED, Status, Submission
-from mapreduce.runners.local.conductor import LocalOrder, conduct
-from mapreduce.runners.local.process import Child, fork
-from mapreduce.runners.local.wire import Inbox, StatusNow
+from mapreduce.runners.local.child import Child, start_conductor
+from mapreduce.runners.local.wire import Inbox, LocalOrder, StatusNow, encode
 from mapreduce.runners.record import JobRecord, new_job_id, the_job
 from mapreduce.storage.opening import open_storage
 
 
 class LocalRunner:
-    """One job at a time, `slots` tasks of it at once. `work` is the directory for map outputs [default: the system's temporary one]."""
+    """One job at a time, `slots` tasks of it at once. `work` is the directory for map outputs [default: the system's temporary one].
+    `conductor` is the process for the first job, started early to save time."""
 
-    def __init__(self, source_uri: str = "file:///", target_uri: str = "file:///", *, slots: int = 0, work: Path | None = None) -> None:
+    def __init__(
+        self,
+        source_uri: str = "file:///",
+        target_uri: str = "file:///",
+        *,
+        slots: int = 0,
+        work: Path | None = None,
+        conductor: Child | None = None,
+    ) -> None:
         self._source_uri, self._target_uri, self._work = source_uri, target_uri, work
         self._slots = slots or len(os.sched_getaffinity(0))
         self._record: JobRecord | None = None
         self._status: Status = {}
         self._child: Child | None = None
+        self._next_child = conductor
         self._inbox = Inbox()
 
     def submit(self, facts: JobClassFacts, submission: Submission) -> str:
@@ -46,8 +55,14 @@ class LocalRunner:
             source.close()
             target.close()
         self._status = record.status()
-        order = LocalOrder(record, Path(facts.origin), self._source_uri, self._target_uri, self._slots, self._work)
-        self._child, self._inbox = fork(lambda channel: conduct(order, channel), dies_with_parent=False), Inbox()
+        work = str(self._work.absolute()) if self._work is not None else ""
+        order = LocalOrder(
+            record.job_id, spec, record.output_uri, facts.origin, self._source_uri, self._target_uri, self._slots, work
+        )  # fmt: skip
+        child, self._next_child = self._next_child or start_conductor(), None
+        self._child, self._inbox = child, Inbox()
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it died early: found out where it is heard
+            child.socket.sendall(encode(order))
         return record.job_id
 
     def status(self, job_id: str) -> Status:

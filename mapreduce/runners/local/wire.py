@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import socket
 import struct
 from typing import Any
 
 import msgspec
 
 from mapreduce.plan.manifest import Part
-from mapreduce.plan.spec import FailureReport
+from mapreduce.plan.spec import FailureReport, JobSpec
 
 _LENGTH = struct.Struct("<I")
+
+
+class LocalOrder(msgspec.Struct, frozen=True, tag=True):
+    """The job that a conductor is to run: the first message."""
+
+    job_id: str
+    spec: JobSpec
+    output_uri: str
+    code: str  # the job's own directory
+    source_uri: str
+    target_uri: str
+    slots: int
+    work: str  # where map outputs go; "": the system's temporary directory
 
 
 class Progressed(msgspec.Struct, frozen=True, tag=True):
@@ -30,7 +44,7 @@ class StatusNow(msgspec.Struct, frozen=True, tag=True):
     status: dict[str, Any]
 
 
-Message = Progressed | Finished | Failed | StatusNow
+Message = LocalOrder | Progressed | Finished | Failed | StatusNow
 _decoder = msgspec.json.Decoder(Message)
 
 
@@ -55,3 +69,13 @@ class Inbox:
             messages.append(_decoder.decode(bytes(self._held[_LENGTH.size : _LENGTH.size + length])))
             del self._held[: _LENGTH.size + length]
         return messages
+
+
+def receive_order(channel: socket.socket) -> LocalOrder | None:
+    """None when the caller has gone first."""
+    inbox = Inbox()
+    while data := channel.recv(1 << 20):
+        for message in inbox.feed(data):
+            assert isinstance(message, LocalOrder)
+            return message
+    return None
