@@ -126,6 +126,13 @@ def reclaimed(rooms: Rooms, op: edits.Reclaimed, at_us: int) -> None:
         child = rooms.namespace.require(child_id)
         rooms.namespace.unlink_child(op.inode_id, child)
         _free(rooms, rooms.namespace.orphan(child))
+    if op.blocks:
+        inode = rooms.namespace.require(op.inode_id)
+        gone = inode.blocks[-op.blocks :]
+        length = inode.length - sum(rooms.blocks.require(block_id).length for block_id in gone)
+        rooms.namespace.put(inode._replace(blocks=inode.blocks[: -op.blocks], length=length))
+        for block_id in gone:
+            _free_block(rooms, block_id)
     if op.emptied:
         rooms.namespace.free(rooms.namespace.require(op.inode_id))
 
@@ -175,13 +182,16 @@ def _remove(rooms: Rooms, inode_id: int, at_us: int) -> None:
 
 
 def _free(rooms: Rooms, orphan: Inode) -> None:
-    """Frees a nameless inode; a directory with children stays detached until they are reclaimed."""
+    """Frees a nameless inode; a directory with children or a file with many blocks stays detached until they are reclaimed."""
     if orphan.is_directory:
         if orphan.children == 0:
             rooms.namespace.free(orphan)
         return
     if orphan.client_name:
         rooms.leases.end(orphan.id, orphan.client_name)
+    if orphan.id in rooms.namespace.detached:
+        rooms.namespace.put(orphan._replace(client_name=""))
+        return
     for block_id in orphan.blocks:
         _free_block(rooms, block_id)
     rooms.namespace.free(orphan)

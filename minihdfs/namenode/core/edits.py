@@ -116,18 +116,20 @@ class TrackerEpochReset:
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """The name is gone. A file or an empty directory is freed with it; a tree is detached, then reclaimed bit by bit."""
+    """The name is gone. A file or an empty directory is freed with it; a tree or a large file is detached, then reclaimed bit by bit."""
 
     inode_id: int
 
 
 @dataclass(frozen=True, slots=True)
 class Reclaimed:
-    """Children of a detached directory: files are freed, directories become detached themselves. `emptied` frees the directory."""
+    """Children of a detached directory: files are freed, directories and large files become detached themselves. Or so many of the last
+    blocks of a detached file. `emptied` frees the directory or file."""
 
     inode_id: int
     children: tuple[int, ...]
     emptied: bool
+    blocks: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ def check_tree(rooms: Rooms, inodes: dict[int, Inode]) -> None:
         if inode.id == ROOT_INODE_ID:
             continue
         if inode.parent_id == 0:
-            assert inode.is_directory and inode.id in rooms.namespace.detached, f"inode {inode.id} hangs nowhere"
+            assert inode.id in rooms.namespace.detached, f"inode {inode.id} hangs nowhere"
             assert inode.id not in named, f"detached inode {inode.id} has a name"
         else:
             here = (inode.parent_id, inode.name)
@@ -47,7 +47,7 @@ def check_tree(rooms: Rooms, inodes: dict[int, Inode]) -> None:
             assert at.id not in seen, f"inode {inode.id} lies in a cycle"
             seen.add(at.id)
             at = inodes.get(at.parent_id)
-    assert sorted(rooms.namespace.detached) == [key for key, _true in rooms.overlay.detached.items()], "detached directories differ"
+    assert sorted(rooms.namespace.detached) == [key for key, _true in rooms.overlay.detached.items()], "detached inodes differ"
 
 
 def check_files(rooms: Rooms, inodes: dict[int, Inode], blocks: dict[int, Block]) -> None:
@@ -60,7 +60,7 @@ def check_files(rooms: Rooms, inodes: dict[int, Inode], blocks: dict[int, Block]
             owner[block_id] = inode.id
             block = blocks[block_id]
             assert block.inode_id == inode.id and block.replication == inode.replication, f"block {block_id} differs from inode {inode.id}"
-            may_be_unfinished = inode.client_name and number == len(inode.blocks)
+            may_be_unfinished = (inode.client_name or inode.id in rooms.namespace.detached) and number == len(inode.blocks)
             assert block.state == COMPLETE or may_be_unfinished, f"block {block_id} is unfinished in inode {inode.id}"
         assert inode.length == sum(blocks[block_id].length for block_id in inode.blocks), f"inode {inode.id} is {inode.length} bytes long"
     assert owner.keys() == blocks.keys(), "a block belongs to no file"

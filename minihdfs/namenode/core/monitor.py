@@ -7,9 +7,12 @@ meet meanwhile is extended by the pause.
 
 from __future__ import annotations
 
+from itertools import islice
+
 from minihdfs.namenode.core import edits
 from minihdfs.namenode.core.datanodes import Datanode
 from minihdfs.namenode.core.lease_recovery import take_over_silent
+from minihdfs.namenode.core.records import BLOCKS_AT_ONCE, Inode
 from minihdfs.namenode.core.rooms import Rooms
 
 
@@ -82,14 +85,14 @@ class Burial:
         if rooms.datanodes.get(uuid) is not self._node:
             return True
         held = rooms.blocks.blocks_of(uuid)
-        for block_id in list(held)[: rooms.options.step_records]:
+        for block_id in list(islice(held, rooms.options.step_records)):
             rooms.blocks.lost(uuid, block_id)
         return not rooms.blocks.blocks_of(uuid)
 
 
 class Reclaim:
-    """Frees deleted trees: some children of one detached directory per slice. Stops while nothing may be edited; the monitor starts it
-    again."""
+    """Frees deleted trees and large files: some children or blocks of one that is detached per slice. Stops while nothing may be edited;
+    the monitor starts it again."""
 
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
@@ -99,8 +102,24 @@ class Reclaim:
         if not rooms.safemode.may_edit or not rooms.namespace.detached:
             rooms.reclaiming = False
             return True
-        directory_id = next(iter(rooms.namespace.detached))
-        limit = rooms.options.reclaim_records
-        found = rooms.namespace.children(directory_id, "", limit)
-        rooms.commit(edits.Reclaimed(directory_id, tuple(inode_id for _name, inode_id in found), len(found) < limit))
+        inode = rooms.namespace.require(next(iter(rooms.namespace.detached)))
+        rooms.commit(self._some_children(inode) if inode.is_directory else self._some_blocks(inode))
         return False
+
+    def _some_children(self, directory: Inode) -> edits.Reclaimed:
+        """What they take with them counts: the budget is one of records."""
+        limit = self._rooms.options.reclaim_records
+        found = self._rooms.namespace.children(directory.id, "", limit)
+        taken: list[int] = []
+        records = 0
+        for _name, inode_id in found:
+            blocks = len(self._rooms.namespace.require(inode_id).blocks)
+            records += 1 + (blocks if blocks <= BLOCKS_AT_ONCE else 0)
+            if taken and records > limit:
+                break
+            taken.append(inode_id)
+        return edits.Reclaimed(directory.id, tuple(taken), len(taken) == len(found) < limit)
+
+    def _some_blocks(self, file: Inode) -> edits.Reclaimed:
+        count = min(len(file.blocks), self._rooms.options.reclaim_records)
+        return edits.Reclaimed(file.id, (), count == len(file.blocks), count)

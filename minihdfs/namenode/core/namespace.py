@@ -13,7 +13,7 @@ from minihdfs.model import ROOT_INODE_ID, FileStatus
 from minihdfs.namenode.core.events import Caller
 from minihdfs.namenode.core.overlay import Overlay
 from minihdfs.namenode.core.permissions import Permissions
-from minihdfs.namenode.core.records import Inode
+from minihdfs.namenode.core.records import BLOCKS_AT_ONCE, Inode
 
 
 class Namespace:
@@ -22,7 +22,7 @@ class Namespace:
         self._permissions = permissions
         self.files = self.directories = 0
         self.detached: dict[int, None] = dict.fromkeys(key for key, _true in overlay.detached.items())
-        """Deleted directories whose children are still to be reclaimed, as the table has them, oldest first."""
+        """Deleted directories and large files that are still to be reclaimed, as the table has them, oldest first."""
 
     # ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -169,7 +169,7 @@ class Namespace:
     def orphan(self, inode: Inode) -> Inode:
         orphaned = inode._replace(parent_id=0)
         self.put(orphaned)
-        if inode.is_directory:
+        if inode.is_directory or len(inode.blocks) > BLOCKS_AT_ONCE:
             self.overlay.detached.put(inode.id, True)
             self.detached[inode.id] = None
         return orphaned
@@ -183,11 +183,11 @@ class Namespace:
         self.overlay.inode.remove(inode.id)
         if inode.is_directory:
             self.directories -= 1
-            if inode.id in self.detached:
-                del self.detached[inode.id]
-                self.overlay.detached.remove(inode.id)
         else:
             self.files -= 1
+        if inode.id in self.detached:
+            del self.detached[inode.id]
+            self.overlay.detached.remove(inode.id)
 
     def _count_child(self, directory_id: int, change: int, at_us: int) -> None:
         directory = self.require(directory_id)

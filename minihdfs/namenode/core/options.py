@@ -53,7 +53,8 @@ class Options:
     step_records: int = 10_000
     """Records one step may touch; longer work continues in later steps."""
     reclaim_records: int = 1_000
-    """Children of a deleted directory freed by one edit."""
+    """Of what was deleted, so many inodes and blocks are freed by one edit."""
+    blocks_per_file_max: int = 10_000
     renames_max: int = 1_000
     retry_keep_us: int = 600 * _SECOND
     """Of the log's time: how long a call's repetition is known for one. An unmodified Hadoop shell came back after 39 s (measured)."""

@@ -46,6 +46,8 @@ def get_listing(rooms: Rooms, event: events.GetListing) -> Listing | None:
     page = rooms.options.listing_page
     found = rooms.namespace.children(inode.id, after, page + 1)
     children = [rooms.namespace.glance(inode_id) for _name, inode_id in found[:page]]
+    if event.need_location:
+        children = _with_blocks_up_to(rooms.options.step_records, children)
     remaining = len(found) - len(children)
     if remaining and not after:
         remaining = inode.children - len(children)
@@ -55,6 +57,16 @@ def get_listing(rooms: Rooms, event: events.GetListing) -> Listing | None:
         located_all = tuple(None if child.is_directory else _located(rooms, child, 0, child.length, host) for child in children)
         _await_replicas(rooms, located_all)
     return Listing(tuple(rooms.namespace.status(child, child.name.encode()) for child in children), remaining, located_all)
+
+
+def _with_blocks_up_to(limit: int, children: list[Inode]) -> list[Inode]:
+    """The first of them, as many as have so many blocks together: a page of locations is bounded by what has to be looked up."""
+    blocks = 0
+    for number, child in enumerate(children):
+        blocks += len(child.blocks)
+        if number and blocks > limit:
+            return children[:number]
+    return children
 
 
 def get_block_locations(rooms: Rooms, event: events.GetBlockLocations) -> LocatedBlocks:

@@ -2,8 +2,8 @@
 
 Tables: *dentry* (parent id, name) → inode id; *inode* id → Inode; *block* id → Block; *retry* (client id, call id) → Retry;
 *answered* txid → Answered (when and for whom a Retry was made, in the order of their making); *lease* inode id → client name;
-*detached* inode id → True (deleted subtrees that are still to be reclaimed); *datanode* uuid → True (those that have ever registered); and
-one Counters.
+*detached* inode id → True (deleted subtrees and large files that are still to be reclaimed); *datanode* uuid → True (those that have ever
+registered); and one Counters.
 A field is only ever appended, with a default: old stores are read by newer code.
 """
 
@@ -19,6 +19,9 @@ TABLES = (DENTRY, INODE, BLOCK, RETRY, ANSWERED, LEASE, DETACHED, DATANODE)
 
 Ranges = tuple[tuple[int, int], ...]
 """(first, last) of each, ascending."""
+
+BLOCKS_AT_ONCE = 1_000
+"""A file with more blocks is not freed in one edit: nameless, it lies among the detached until it is reclaimed. Part of what edits mean."""
 
 BUILDING, COMMITTED, COMPLETE = 0, 1, 2
 """A block is being written → its writer said its final length → a replica of that length has been reported and the writer went on."""

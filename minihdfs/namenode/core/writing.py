@@ -151,6 +151,9 @@ def add_block(rooms: Rooms, event: events.AddBlock) -> LocatedBlock:
     elif previous is not None:
         raise InvalidArgument(f"{event.path}: block {previous.id} was said to be its last, but it has none")
     _await_replica(rooms, inode, Refusal(NotReplicatedYet, f"Not replicated yet: {event.path}, block {last_id} has no reported replica"))
+    if len(inode.blocks) >= rooms.options.blocks_per_file_max:
+        most = f"{event.path} has {len(inode.blocks)} blocks of {inode.block_bytes} bytes, and no file has more"
+        raise InvalidArgument(f"{most}: write it with a larger block size")
     nodes = rooms.placement.choose(
         inode.replication, inode.block_bytes, rooms.now, host=event.caller.host, exclude=event.exclude, favored=event.favored
     )
