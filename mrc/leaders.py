@@ -17,7 +17,7 @@ from mrc.home import Home
 
 class Leaders(Protocol):
     def namenode(self) -> str:
-        """host:port of the leading namenode's Hadoop RPC. Raises Unavailable."""
+        """host:port of the leading namenode's Hadoop RPC; behind commas those who may lead next. Raises Unavailable."""
         ...
 
     def namenode_for_datanodes(self) -> str: ...
@@ -65,7 +65,9 @@ class CoordinatorLeaders:
             return self._coordinator
 
     def namenode(self) -> str:
-        return self._address("namenode", 0)
+        leader = self._address("namenode", 0)
+        others = [member.address for member in self.coordinator.membership.members("namenode")]
+        return ",".join(dict.fromkeys([leader, *others]))
 
     def namenode_for_datanodes(self) -> str:
         return self._address("namenode", 1)

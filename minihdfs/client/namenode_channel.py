@@ -19,6 +19,8 @@ from minihdfs import hadoop_rpc
 from minihdfs.hadoop_rpc import ClientConnection, MalformedRpc, Reply
 
 _RECEIVE_BYTES = 256 << 10
+LOOK_S = 1.0
+"""How long an answer may be outstanding before the caller looks whether somebody else leads."""
 
 
 class ConnectionLost(Exception):
@@ -26,9 +28,10 @@ class ConnectionLost(Exception):
 
 
 class _Waiter:
-    __slots__ = ("failure", "reads", "reply", "woken")
+    __slots__ = ("failure", "look_s", "reads", "reply", "still_waiting", "woken")
 
-    def __init__(self) -> None:
+    def __init__(self, still_waiting: Callable[[], None]) -> None:
+        self.still_waiting, self.look_s = still_waiting, time.monotonic() + LOOK_S
         self.reply: Reply | None = None
         self.failure: Exception | None = None
         self.reads = False  # this waiter holds the reader's role
@@ -55,15 +58,16 @@ class Channel:
     def usable(self) -> bool:
         return self._failure is None
 
-    def call(self, call_id: int, frame: bytes, deadline_s: float) -> Reply:
-        """Sends one encoded call and waits for its answer. Raises ConnectionLost, TimedOut (`deadline_s` is on time.monotonic)."""
-        waiter = _Waiter()
+    def call(self, call_id: int, frame: bytes, deadline_s: float, still_waiting: Callable[[], None] = lambda: None) -> Reply:
+        """Sends one encoded call and waits for its answer. Raises ConnectionLost, TimedOut (`deadline_s` is on time.monotonic).
+        `still_waiting` is called about once a second until the answer comes, and must not block."""
+        waiter = _Waiter(still_waiting)
         with self._lock:
             if self._failure is not None:
                 raise ConnectionLost(str(self._failure))
             self._waiters[call_id] = waiter
         try:
-            self._send(frame, deadline_s)
+            self._send(frame, deadline_s, waiter)
             return self._wait(waiter, deadline_s)
         finally:
             self._leave(call_id, waiter)
@@ -77,7 +81,11 @@ class Channel:
 
     # ── sending ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _send(self, frame: bytes, deadline_s: float) -> None:
+    def abandon_for(self, reason: str) -> None:
+        """Whoever waits here is told that the connection is lost; from any thread."""
+        self._fail(ConnectionLost(reason))
+
+    def _send(self, frame: bytes, deadline_s: float, waiter: _Waiter) -> None:
         with self._send_lock:
             data = memoryview(self._greeting + frame if self._greeting else frame)
             self._greeting = b""
@@ -86,8 +94,8 @@ class Channel:
                     try:
                         data = data[self._sock.send(data) :]
                     except (BlockingIOError, InterruptedError):
-                        if not self._ready(select.POLLOUT, deadline_s):
-                            raise TimedOut(f"{self.address} does not read") from None
+                        while not self._ready(select.POLLOUT, min(deadline_s, waiter.look_s)):
+                            self._look(waiter, deadline_s, "does not read")
             except OSError as error:
                 self._fail(error)
                 raise ConnectionLost(str(error)) from error
@@ -108,21 +116,29 @@ class Channel:
                     self._reading = waiter.reads = True
                 waiter.woken.clear()
             if waiter.reads:
-                self._read(lambda: waiter.reply is not None or waiter.failure is not None, deadline_s)
-            elif not waiter.woken.wait(max(0.0, deadline_s - time.monotonic())):
+                self._read(waiter, deadline_s)
+            elif not waiter.woken.wait(max(0.0, min(deadline_s, waiter.look_s) - time.monotonic())):
                 with self._lock:
                     answered = waiter.reply is not None or waiter.failure is not None
                 if not answered:
-                    raise TimedOut(f"{self.address} did not answer in time")
+                    self._look(waiter, deadline_s, "did not answer in time")
 
-    def _read(self, done: Callable[[], bool], deadline_s: float) -> None:
+    def _look(self, waiter: _Waiter, deadline_s: float, why: str) -> None:
+        now_s = time.monotonic()
+        if now_s >= deadline_s:
+            raise TimedOut(f"{self.address} {why}")
+        if now_s >= waiter.look_s:
+            waiter.look_s = now_s + LOOK_S
+            waiter.still_waiting()
+
+    def _read(self, waiter: _Waiter, deadline_s: float) -> None:
         """Reads for everybody until this waiter's call is over."""
-        while not done():
+        while waiter.reply is None and waiter.failure is None:
             try:
                 data = self._sock.recv(_RECEIVE_BYTES)
             except (BlockingIOError, InterruptedError):
-                if not self._ready(select.POLLIN, deadline_s):
-                    raise TimedOut(f"{self.address} did not answer in time") from None
+                if not self._ready(select.POLLIN, min(deadline_s, waiter.look_s)):
+                    self._look(waiter, deadline_s, "did not answer in time")
                 continue
             except OSError as error:
                 self._fail(error)

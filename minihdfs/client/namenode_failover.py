@@ -1,8 +1,9 @@
 """Which namenode to ask, and asking again: a call keeps its identity (client id, call id) through every retry, so it is done once.
 
 An address that refuses, hangs up or answers Standby makes way for the next one, with a growing pause; one that is starting up is asked
-again. How long to go on depends on what is known: where nobody has ever answered, one round of all addresses is enough (unless
-`first_patience_s` says that a cluster exists); after that, `patience_s` covers a restart or failover.
+again. One that is silent for a second is asked, with all others, who leads: it may be frozen while another does. How long to go on
+depends on what is known: where nobody has ever answered, one round of all addresses is enough (unless `first_patience_s` says that a
+cluster exists); after that, `patience_s` covers a restart or failover.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from google.protobuf.message import DecodeError, Message
 from clusterkit.errors import ClusterError, TimedOut, Unavailable
 from minihdfs import hadoop_rpc
 from minihdfs.client.namenode_channel import Channel, ConnectionLost
+from minihdfs.client.namenode_lookout import look_around
 from minihdfs.errors import BY_CODE, BY_JAVA_CLASS, FsError, Standby, StartingUp
 from minihdfs.hadoop_rpc import Reply
 
@@ -30,7 +32,7 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 1.0
 
 @dataclass(frozen=True, slots=True)
 class CallOptions:
-    connect_timeout_s: float = 3.0
+    connect_timeout_s: float = 1.0
     call_timeout_s: float = 60.0  # for one answer; a parked addBlock or complete takes 3 s
     patience_s: float = 30.0  # how long a namenode that answered before may be gone
     first_patience_s: float = 0.0  # how long to wait for a namenode that never answered
@@ -48,7 +50,7 @@ class Caller:
         self.addresses, self.user, self._options = tuple(addresses), user, options
         self._waiting = waiting or (lambda _why: None)
         self._client_id = client_id or os.urandom(16)
-        self._lock = threading.Lock()
+        self._lock, self._looker = threading.Lock(), threading.Lock()
         self._channel: Channel | None = None
         self._preferred = 0  # index of the address to connect to next
         self._answered_s: float | None = None  # when anybody last answered, on time.monotonic
@@ -65,7 +67,7 @@ class Caller:
             try:
                 channel = self._connected()
                 frame = hadoop_rpc.encode_call(call_id, self._client_id, retry, protocol, method, request)
-                reply = channel.call(call_id, frame, time.monotonic() + self._options.call_timeout_s)
+                reply = channel.call(call_id, frame, time.monotonic() + self._options.call_timeout_s, self._looking(channel))
                 self._answered_s = time.monotonic()
                 value = _value(reply, response)
                 if waited:
@@ -75,7 +77,7 @@ class Caller:
                 refused, last = error, error.message
             except (ConnectionLost, TimedOut, OSError) as error:
                 last = _reason(error)
-                if isinstance(error, TimedOut) and channel is not None:
+                if isinstance(error, TimedOut) and channel is not None and not self._somebody_else(channel):
                     raise TimedOut(f"{method}: {error.message}", next_command="mrc status") from None
             if not isinstance(refused, StartingUp):
                 self._give_up_on(channel)
@@ -87,6 +89,31 @@ class Caller:
                 time.sleep(pause_s)
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
         raise AssertionError("unreachable")
+
+    def _looking(self, channel: Channel) -> Callable[[], None]:
+        """What a call does that has waited for a second: see whether another one leads, on a thread of its own, one look at a time. When
+        somebody does, the connection is given up, and with it everybody who waits for a process that may be frozen."""
+
+        def look() -> None:
+            if len(self.addresses) > 1 and self._looker.acquire(blocking=False):
+                threading.Thread(target=self._look_for_better, args=(channel,), name="who-leads", daemon=True).start()
+
+        return look
+
+    def _look_for_better(self, channel: Channel) -> None:
+        try:
+            better = look_around(self.addresses, self.user).better_than(channel.address)
+            if better:
+                with self._lock:
+                    if self._channel is channel:
+                        self._channel, self._preferred = None, self.addresses.index(better)
+                channel.abandon_for(f"{channel.address} does not answer; {better} does")
+        finally:
+            self._looker.release()
+
+    def _somebody_else(self, channel: Channel) -> bool:
+        """At the end of a call's time: is there another one to go to? An address that is alive is believed to be at work."""
+        return len(self.addresses) > 1 and bool(look_around(self.addresses, self.user).better_than(channel.address))
 
     def close(self) -> None:
         with self._lock:
@@ -131,7 +158,7 @@ class Caller:
         if self._channel is not None:
             self._channel.abandon()
         self._channel = None
-        self._lock = threading.Lock()
+        self._lock, self._looker = threading.Lock(), threading.Lock()
         self._client_id = os.urandom(16)
 
 
