@@ -26,6 +26,7 @@ _HELP = {
     "encoding_errors": "What to do with invalid UTF-8: strict or replace.",
     "max_attempts": "Failures of one task that fail the job.",
     "memory_limit_bytes": "Resident size above which a task is ended.",
+    "file_limit_bytes": "Largest file that a task may write.",
     "spill_bytes": "Memory a map gathers before it spills to disk.",
     "no_progress_limit_s": "Seconds without progress after which a task is ended.",
     "output_replication": "Replicas of the output; 0 = the file system's default.",

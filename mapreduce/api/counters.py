@@ -20,6 +20,10 @@ MAX_NAME_BYTES = 1_024
 _MOST = (1 << 63) - 1
 
 
+class TooManyCounters(ValueError):
+    """More names than a task may count under."""
+
+
 class Counter:
     """One number. `inc` takes any whole number, negative ones too."""
 
@@ -51,10 +55,11 @@ class Counters:
 
     def counter(self, group: str, name: str) -> Counter:
         """The user's. Raises TypeError and ValueError where the names are not what they have to be."""
-        try:
-            return self._groups[group][name]
-        except (KeyError, TypeError):
-            return self._made(group, name)
+        if type(name) is str and type(group) is str:
+            names = self._groups.get(group)
+            if names is not None and name in names:
+                return names[name]
+        return self._made(group, name)
 
     def own(self, name: str) -> Counter:
         """One of the engine's own."""
@@ -71,7 +76,7 @@ class Counters:
         size = _size_of_name(name) + _size_of_name(group)
         if self._names >= MAX_NAMES or self._names_bytes + size > MAX_NAMES_BYTES:
             limit = f"{MAX_NAMES} counters, and {MAX_NAMES_BYTES >> 10} KiB of their names"
-            raise ValueError(f"too many counters: one task has at most {limit}; what there is one of for every record is output")
+            raise TooManyCounters(f"too many counters: one task has at most {limit}; what there is one of for every record is output")
         self._names, self._names_bytes = self._names + 1, self._names_bytes + size
         return self._groups.setdefault(group, {}).setdefault(name, Counter())
 

@@ -45,7 +45,9 @@ class Job:
     """`strict` fails a record that is not UTF-8; `replace` puts U+FFFD for the bytes that are not."""
     max_attempts: ClassVar[int] = 4
     memory_limit_bytes: ClassVar[int] = 2 << 30
-    """Resident size at which a task is ended."""
+    """Resident size at which a task is ended, with its subprocesses and the files of /dev/shm that it holds."""
+    file_limit_bytes: ClassVar[int] = 64 << 30
+    """Largest file that a task may write; writing more raises OSError, File too large."""
     spill_bytes: ClassVar[int] = 256 << 20
     """Growth of a map task's resident size at which it sorts and writes out what it holds."""
     no_progress_limit_s: ClassVar[float] = 600.0

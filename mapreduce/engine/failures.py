@@ -6,6 +6,7 @@ starts at the first frame that is not ours; `engine_traceback` keeps all of them
 
 from __future__ import annotations
 
+import errno
 import linecache
 import traceback
 from collections.abc import Iterable
@@ -105,6 +106,11 @@ def user_traceback(error: BaseException) -> str:
     return _joined(shown.format()).removeprefix(_HEADER) if not shown.stack else _joined(shown.format())
 
 
+def user_frames(error: BaseException) -> str:
+    """The user's frames alone, for an error that says all itself."""
+    return user_traceback(error).removeprefix(_HEADER)
+
+
 def full_traceback(error: BaseException) -> str:
     return _joined(traceback.format_exception(error))
 
@@ -122,6 +128,8 @@ def has_user_frame(trace: TracebackType | None) -> bool:
 def raised(error: BaseException, *, path: str = "", offset: int = -1, record: object = "", why: str = "") -> FailureReport:
     """The report on an exception that came out of the user's code. `why` is what it means, where the exception alone would not say."""
     kind, message = "raised", cut(printable(why), MESSAGE_CHARACTERS) or one_line(error)
+    if isinstance(error, OSError) and error.errno == errno.EFBIG:
+        message += " (the job's file_limit_bytes)"
     if isinstance(error, SystemExit):
         kind, message = "exited", f"exited with status {_exit_status(error)}"
     return FailureReport(

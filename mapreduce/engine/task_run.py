@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+import msgspec
+
 from clusterkit.errors import ClusterError
 from mapreduce.api.context import Context
-from mapreduce.api.counters import Counter, Counters, Totals
+from mapreduce.api.counters import Counter, Counters, TooManyCounters, Totals
 from mapreduce.api.job import Job, start
 from mapreduce.engine import map_side, user_calls
 from mapreduce.engine.attempt import Progress, ProgressSink, Task
@@ -28,6 +30,7 @@ from mapreduce.engine.failures import (
     printable,
     raised,
     record_text,
+    user_frames,
 )
 from mapreduce.engine.keys import BadKey
 from mapreduce.engine.pulse import Moves, Pulse
@@ -155,6 +158,8 @@ class TaskRun:
         cause = error.__cause__ if isinstance(error, CannotWrite | CannotPickle | CannotUnpickle) else None
         if cause is not None and has_user_frame(cause.__traceback__):
             return UserCodeFailed(raised(cause, path=where.path, offset=where.offset, record=where.record, why=str(error)))
+        if isinstance(error, TooManyCounters):
+            return UserCodeFailed(msgspec.structs.replace(report("raised", str(error)), traceback=user_frames(error)))
         if said := self._users_fault(error):
             return UserCodeFailed(report(*said))
         if has_user_frame(error.__traceback__) or isinstance(error, SystemExit):

@@ -24,6 +24,7 @@ SETTINGS: dict[str, type] = {
     "encoding_errors": str,
     "max_attempts": int,
     "memory_limit_bytes": int,
+    "file_limit_bytes": int,
     "spill_bytes": int,
     "no_progress_limit_s": float,
     "output_replication": int,

@@ -19,7 +19,8 @@ from mapreduce.plan.splits import make_splits, uncut
 from mapreduce.storage.api import Storage
 
 MAX_REDUCERS = 10_000
-_LEAST: dict[str, float] = {"reducers": 0, "split_bytes": 0, "max_attempts": 1, "memory_limit_bytes": 64 << 20, "spill_bytes": 1 << 20,
+_LEAST: dict[str, float] = {"reducers": 0, "split_bytes": 0, "max_attempts": 1, "memory_limit_bytes": 64 << 20,
+                            "file_limit_bytes": 64 << 20, "spill_bytes": 1 << 20,
                             "no_progress_limit_s": 0.1, "output_replication": 0}  # fmt: skip
 
 

@@ -63,6 +63,7 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     max_attempts: int = 4
     no_progress_limit_s: float = 600.0
     memory_limit_bytes: int = 2 << 30  # resident size of one task process
+    file_limit_bytes: int = 64 << 30  # largest file that a task may write
     spill_bytes: int = 256 << 20  # growth of a map task's resident size before it spills
     output_replication: int = 0  # 0 = the file system's default
     python: str = ""  # "3.11": submitter's minor version; workers refuse another

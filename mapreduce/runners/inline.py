@@ -22,7 +22,9 @@ from typing import TextIO
 
 from clusterkit.errors import ClusterError
 from mapreduce.engine.attempt import Progress
+from mapreduce.engine.child_main import prepare_children
 from mapreduce.engine.failures import TaskFailed, full_traceback, one_line
+from mapreduce.engine.limits import limited_files
 from mapreduce.plan.describe import JobClassFacts
 from mapreduce.plan.loading import load_job
 from mapreduce.plan.packaging import package_code
@@ -109,8 +111,9 @@ class InlineRunner:
             record.fractions[plan.attempt_id] = progress.fraction
 
         try:
-            with _as_it_was(), _task_streams():
+            with _as_it_was(), limited_files(record.spec), _task_streams():
                 job = load_job(record.spec.code, self._code)
+                prepare_children(record.spec.code, self._code)
                 counters, part = run_one(Workplace(job, record.spec, self._source, self._target, work), plan, on_progress)
         except TaskFailed as failed:
             record.task_failed(plan.attempt_id, failed.report)
@@ -128,6 +131,7 @@ def _as_it_was() -> Iterator[None]:
     if numpy_random is not None:
         numpy_random.seed()
     directory, environment, limit = os.open(".", os.O_RDONLY | os.O_DIRECTORY), dict(os.environ), sys.getrecursionlimit()
+    main, main_spec = sys.modules["__main__"], sys.modules["__main__"].__spec__
     in_main = threading.current_thread() is threading.main_thread()
     handlers = {number: signal.getsignal(number) for number in signal.valid_signals()} if in_main else {}
     try:
@@ -140,6 +144,7 @@ def _as_it_was() -> Iterator[None]:
             os.environ.clear()
             os.environ.update(environment)
         sys.setrecursionlimit(limit)
+        main.__spec__ = main_spec
         for number, handler in handlers.items():
             if handler is not None and signal.getsignal(number) is not handler:
                 signal.signal(number, handler)

@@ -106,11 +106,39 @@ def proportional_bytes(pid: int) -> int:
 
 def measure(pid: int) -> tuple[int, int]:
     """Memory and number of a process and its descendants. One process is measured by its resident size; several share pages since their
-    fork, so their proportional sizes are added, which takes longer, for as many as can be afforded."""
+    fork, so their proportional sizes are added, which takes longer, for as many as can be afforded. Files in memory that they hold open are
+    memory, too, mapped or not."""
     pids = tree(pid)
-    if len(pids) == 1:
-        return resident_bytes(pid), 1
-    return sum(proportional_bytes(one) for one in pids[:MAX_MEASURED]), len(pids)
+    measured = pids[:MAX_MEASURED]
+    resident = resident_bytes(pid) if len(pids) == 1 else sum(proportional_bytes(one) for one in measured)
+    files = _memory_files(measured)
+    if files:
+        resident += max(0, files - sum(_mapped_shared_bytes(one) for one in measured))
+    return resident, len(pids)
+
+
+def _memory_files(pids: list[int]) -> int:
+    """Bytes of the files in /dev/shm and of memfds that these processes hold open, each counted once."""
+    sizes: dict[tuple[int, int], int] = {}
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            for entry in Path(f"/proc/{pid}/fd").iterdir():
+                with contextlib.suppress(OSError):
+                    if str(entry.readlink()).startswith(("/dev/shm/", "/memfd:")):
+                        found = entry.stat()
+                        sizes[found.st_dev, found.st_ino] = found.st_blocks * 512
+    return sum(sizes.values())
+
+
+def _mapped_shared_bytes(pid: int) -> int:
+    """What of shared memory is in the process's resident size already."""
+    try:
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("RssShmem:"):
+                return int(line.split()[1]) << 10
+    except OSError:
+        pass
+    return 0
 
 
 def marked(owner: Path | str) -> Iterator[int]:

@@ -22,7 +22,9 @@ import msgspec
 from clusterkit.errors import ClusterError, CorruptRecord
 from mapreduce.api.job import Job
 from mapreduce.engine.attempt import PartOutput, Progress, Segment, Task
+from mapreduce.engine.child_main import prepare_children
 from mapreduce.engine.failures import TaskFailed
+from mapreduce.engine.limits import limit_files
 from mapreduce.engine.tasks import run_map, run_map_only, run_reduce
 from mapreduce.plan.loading import load_job
 from mapreduce.plan.manifest import part_name, staging_directory
@@ -134,6 +136,7 @@ class _Attempt:
 
     def run(self) -> None:
         self._check_python()
+        limit_files(self._spec)
         job = self._load_code()
         if self._order.kind == "reduce":
             self._reduce(job)
@@ -220,7 +223,9 @@ class _Attempt:
             beside = copy.with_suffix(f".{os.getpid()}.tmp")
             beside.write_bytes(archive)
             beside.rename(copy)
-        return load_job(code, directory)
+        job = load_job(code, directory)
+        prepare_children(code, directory)
+        return job
 
     # ── progress ──
 

@@ -261,6 +261,48 @@ def test_a_task_begins_as_a_process_that_has_just_loaded_the_job(bench: Bench) -
     assert len(set(made)) == len(made) == 12
 
 
+def test_a_pool_of_processes_in_map_works(bench: Bench) -> None:
+    job = """
+        import concurrent.futures, multiprocessing
+        from mapreduce import Job
+
+        class Seven:
+            value = 7
+
+        def square(x):
+            return x * x + Seven.value
+
+        class Pooled(Job):
+            reducers = 0
+
+            def map(self, line: str):
+                with multiprocessing.get_context(line).Pool(2) as pool:
+                    yield line, pool.map(square, [1, 2])
+                with concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context(line)) as pool:
+                    yield line, list(pool.map(square, [3]))
+        """
+    bench.run(job, bench.file("in", "fork\nspawn\nforkserver\n"), settings={"split_bytes": 100})
+    rows = b"".join(bench.parts().values()).decode().splitlines()
+    assert rows == [f"{how}\t{got}" for how in ("fork", "spawn", "forkserver") for got in ([8, 11], [16])]
+
+
+def test_a_file_larger_than_the_jobs_limit_fails_where_it_is_written(bench: Bench) -> None:
+    job = """
+        from mapreduce import Job
+
+        class Fills(Job):
+            def map(self, line: str):
+                with open("/dev/null", "rb"), __import__("tempfile").TemporaryFile() as file:
+                    for _ in range(65):
+                        file.write(bytes(1 << 20))
+                        file.flush()
+                yield line, 1
+        """
+    status = bench.run(job, bench.file("in", "x\n"), settings={"file_limit_bytes": 64 << 20})
+    assert status["error"] == "OSError: [Errno 27] File too large (the job's file_limit_bytes)"
+    assert status["failure"]["record"] == "x"
+
+
 def test_an_existing_output_is_refused_unless_it_is_to_be_replaced(bench: Bench) -> None:
     path = bench.file("in", "a b\n")
     bench.run(WORDS, path)

@@ -19,7 +19,9 @@ from collections import deque
 from pathlib import Path
 
 from clusterkit.errors import ClusterError
+from mapreduce.engine.child_main import prepare_children
 from mapreduce.engine.failures import full_traceback, one_line
+from mapreduce.engine.limits import limit_files
 from mapreduce.plan.loading import load_job
 from mapreduce.plan.spec import FailureReport
 from mapreduce.runners.leftovers import WORK_PREFIXES, Owned, end_descendants, sweep
@@ -77,7 +79,9 @@ class Conductor:
     def _place(self) -> Workplace:
         """In a task's process: the job as it is when it has just been loaded, and storages of the task's own."""
         order = self._order
+        limit_files(order.spec)
         job = load_job(order.spec.code, Path(order.code))
+        prepare_children(order.spec.code, Path(order.code))
         return Workplace(job, order.spec, open_storage(order.source_uri), open_storage(order.target_uri), self._work)
 
     def _conduct(self) -> None:

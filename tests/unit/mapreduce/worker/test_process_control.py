@@ -50,3 +50,25 @@ def test_marked_processes_are_found_whoever_their_parent_is(tmp_path: os.PathLik
     orphan = int(done.stdout)
     assert list(process_control.marked(tmp_path)) == [orphan]  # type: ignore[arg-type]
     process_control.kill(orphan)
+
+
+def test_files_in_memory_count_as_memory_once() -> None:
+    script = """
+import mmap, os
+fd = os.open("/dev/shm/mrc-test-%d" % os.getpid(), os.O_CREAT | os.O_RDWR)
+os.unlink("/dev/shm/mrc-test-%d" % os.getpid())
+for _ in range(64):
+    os.write(fd, bytes(1 << 20))
+mapped = mmap.mmap(fd, 32 << 20)
+sum(mapped[i] for i in range(0, 32 << 20, 4096))
+os.memfd_create("more")
+print(flush=True)
+input()
+"""
+    holder = subprocess.Popen(["python3", "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        assert holder.stdout is not None
+        holder.stdout.read(1)
+        assert 64 << 20 < process_control.measure(holder.pid)[0] < 100 << 20
+    finally:
+        holder.communicate()
