@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from google.protobuf.message import DecodeError, Message
 
-from minihdfs.hadoop_frames import MAX_FRAME_BYTES, Frames, delimited, framed
+from minihdfs.hadoop_frames import MAX_FRAME_BYTES as MAX_FRAME_BYTES
+from minihdfs.hadoop_frames import Frames, delimited, framed
 from minihdfs.hadoop_frames import MalformedRpc as MalformedRpc
 from minihdfs.pb import hadoop_rpc_pb2 as pb
 

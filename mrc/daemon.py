@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, TextIO
 
 from setproctitle import setproctitle
 
+from clusterkit.descriptors import raise_descriptor_limit
 from clusterkit.errors import ClusterError
+from clusterkit.garbage import GarbagePolicy
 from clusterkit.log import start_logging
 from clusterkit.service import Announcement, Service
 from mrc.home import Home
@@ -31,6 +33,10 @@ if TYPE_CHECKING:
 EXIT_STEPPED_DOWN = 3
 SAYS_NEXT = "; try: "
 """Between the cause of a failed start and the command that helps, in the line that the launcher reads."""
+SERVES_MANY = ("namenode", "datanode", "jobtracker", "coordinator")
+"""Roles with a thousand clients. Not the worker: a user's tasks inherit its limits."""
+HOLDS_MUCH = ("namenode", "datanode")
+"""Roles with a million records in memory, and no children that would inherit how garbage is collected."""
 HOME_LOOK_S, HOME_GRACE_S = 2.0, 5.0
 
 
@@ -39,6 +45,8 @@ def serve(home: Home, role: str, node_id: str, flags: Sequence[str], report: Tex
     start_logging(f"{role}-{node_id}")
     setproctitle(f"mrc: {role} {node_id}")
     log = logging.getLogger("mrc.daemon")
+    if role in SERVES_MANY:
+        raise_descriptor_limit()
     try:
         service = build(home, role, node_id, flags)
         service.start()
@@ -65,6 +73,8 @@ def serve(home: Home, role: str, node_id: str, flags: Sequence[str], report: Tex
     announcement.publish(home.path)
     membership = _join(announcement, read_settings(home, flags)[0])
     log.info("serving at %s", service.address)
+    if role in HOLDS_MUCH:
+        GarbagePolicy().start()
     _say(report, "serving")
     _stop_on_signals(service)
     _stop_without_data(service, home.data(role, node_id))

@@ -31,7 +31,7 @@ _DETAILS = {
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    frame_bytes: int = 4 << 20  # of any method; most have less (wire_limits)
+    frame_bytes: int = hadoop_rpc.MAX_FRAME_BYTES  # longer ends the connection; what is longer than its method may be is not kept
     receive_bytes: int = 16 << 10  # taken from one connection in one turn
     paused_answer_bytes: int = 1 << 20  # unread answers above this: no more is read from the client, and nothing done for it
     dropped_answer_bytes: int = 64 << 20  # above this the client is dropped

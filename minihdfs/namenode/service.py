@@ -174,6 +174,7 @@ class NamenodeService:
         self._loop = loop
         flusher = self._flusher = StoreFlusher(core, journal, store_path, cluster_id, self._post_while_serving)
         flusher.start()
+        loop.each_second = flusher.turned
         driver = Driver(
             core, journal, CODEC, self._deliver, self._clock, durable=flusher.durable, lease_deadline_us=self._lease_deadline_us
         )

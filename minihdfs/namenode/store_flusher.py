@@ -1,18 +1,19 @@
-"""Brings the core's changed records to the store on disk, behind the journal: nothing waits for it as long as it keeps up.
+"""Brings the core's changed records to the store on disk, behind the journal: nothing ever waits for it.
 
 The writer is a process of its own, fed through a pipe. (A thread would release and re-take the interpreter lock at every record:
-beside a busy core that was measured at 2,600–10,000 records/s; a process is not slowed.) `durable` is the driver's hook: it is called
-on the core's thread when all applied edits are durable, and from time to time freezes what changed. A thread encodes it and waits for
-the writer; the end is posted to the core as StoreFlushed.
+beside a busy core that was measured at 2,600–10,000 records/s; a process is not slowed.) `durable` is the driver's hook, `turned` the
+loop's, about once a second; both are called on the core's thread when all applied edits are durable, and from time to time freeze what
+changed. A thread encodes it and waits for the writer; the end is posted to the core as StoreFlushed.
 
-When the writer lags until `dirty_max` records wait in memory, `durable` blocks: edits wait, the dict stays bounded. When the writer
-died, the next `durable` raises: the process exits, and its journal has everything. A disk below its reserve is posted as
-StoreSpaceChanged.
+When the writer lags until `dirty_max` records wait in memory, the core is told by StoreLags and holds edits back; reads, heartbeats and
+the lease go on. When the writer died, the next hook raises: the process exits, and its journal has everything. A disk below its reserve
+is posted as StoreSpaceChanged. One writer at a time: it holds a lock beside the store, and ends when its namenode does.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import logging
 import queue
 import shutil
@@ -30,7 +31,7 @@ import msgspec
 from clusterkit.effects import Edit, Event
 from clusterkit.errors import ClusterError
 from clusterkit.journal import Journal
-from minihdfs.namenode.core.events import StoreFlushed, StoreSpaceChanged
+from minihdfs.namenode.core.events import StoreFlushed, StoreLags, StoreSpaceChanged
 from minihdfs.namenode.core.namesystem import Namesystem
 from minihdfs.namenode.core.overlay import Batch
 from minihdfs.namenode.core.records import Counters
@@ -71,6 +72,7 @@ class StoreFlusher:
         self._flushed_at = time.monotonic()
         self._failure: str | None = None
         self._short = ""
+        self._lags = False
         self._thread = threading.Thread(target=self._run, name="store-flusher", daemon=True)
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -82,16 +84,27 @@ class StoreFlusher:
 
     def durable(self, _edits: Sequence[Edit]) -> None:
         """The driver's hook, on the core's thread: every edit applied so far is durable."""
+        self.turned()
+
+    def turned(self) -> None:
+        """Between two turns, also when nothing happens: what the last edits changed must not wait for the next one. Never blocks."""
         self._check()
         if self._flushed_txid > self._forgotten_txid:
             self._forgotten_txid = self._flushed_txid
             self._journal.forget(self._forgotten_txid)
         dirty = self._core.dirty_records()
-        if dirty >= self._dirty_max and not self._idle.wait(STALL_S):
-            raise ClusterError(f"the namespace store {self._path} takes no records: {dirty} wait since {STALL_S:.0f} s")
+        self._tell_lag(dirty)
         due = dirty >= self._flush_records or time.monotonic() - self._flushed_at >= FLUSH_INTERVAL_S
-        if due and self._idle.is_set():
+        if due and dirty and self._idle.is_set():
             self._begin()
+
+    def _tell_lag(self, dirty: int) -> None:
+        lags = dirty >= (self._dirty_max // 2 if self._lags else self._dirty_max)
+        if lags != self._lags:
+            self._lags = lags
+            reason = f"The namespace store {self._path} is {dirty} records behind; changes wait until it has caught up." if lags else ""
+            LOG.warning(reason or "the namespace store has caught up")
+            self._post(StoreLags(reason))
 
     def stop(self) -> None:
         """Orderly: what is durable goes to the store, then the writer ends. Only after the core's last step."""
@@ -186,6 +199,8 @@ def write_batches(store: LmdbStore, source: IO[bytes], replies: IO[bytes]) -> No
 
 def main() -> None:
     path, cluster_id = sys.argv[1:]
+    lock = (Path(path) / "writer.lock").open("wb")
+    fcntl.flock(lock, fcntl.LOCK_EX)  # a predecessor's writer ends with its last batch; this namenode's edits are in its journal
     store = LmdbStore(Path(path), cluster_id)
     try:
         write_batches(store, sys.stdin.buffer, sys.stdout.buffer)

@@ -43,6 +43,7 @@ from minihdfs.namenode.core.records import (
 MAGIC = b"mrc-namespace"
 FORMAT_VERSION = 2
 MAP_BYTES = 64 << 30
+MAX_READERS = 126
 _GROWTH_RESERVE_BYTES = 1 << 30
 
 _ID = struct.Struct(">Q")
@@ -67,6 +68,7 @@ class LmdbStore:
         self.path = path
         try:
             self._env = _open(path, map_bytes)
+            self._env.reader_check()
             self._meta = self._env.open_db(b"meta")
             self._dbs = {table: self._env.open_db(table.encode()) for table in TABLES}
         except lmdb.Error as error:
@@ -148,7 +150,14 @@ class LmdbStore:
         self.write_rows(batch.counters, encode_rows(batch))
 
     def write_rows(self, counters: Counters, rows: Rows) -> None:
-        """One transaction, durable on return. Grows the map first when it might not fit."""
+        """One transaction, durable on return. Grows the map first when it might not fit.
+
+        Readers that were killed are forgotten before and after: each would hold a slot, and keep old pages from being used again."""
+        self._env.reader_check()
+        self._write_rows(counters, rows)
+        self._env.reader_check()
+
+    def _write_rows(self, counters: Counters, rows: Rows) -> None:
         self._make_room(sum(len(key) + len(value) + 64 for puts, _removed in rows.values() for key, value in puts))
         with self._env.begin(write=True) as txn:
             have = self._counters(txn)
@@ -198,7 +207,7 @@ def _open(path: Path, map_bytes: int) -> Any:
     while True:
         try:
             return lmdb.open(
-                str(path), map_size=map_bytes, max_dbs=len(TABLES) + 1, max_readers=16, metasync=True, sync=True, writemap=False
+                str(path), map_size=map_bytes, max_dbs=len(TABLES) + 1, max_readers=MAX_READERS, metasync=True, sync=True, writemap=False
             )
         except (lmdb.MemoryError, MemoryError):
             if map_bytes <= 64 << 20:

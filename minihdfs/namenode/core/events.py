@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from minihdfs.model import BlockRef, CopyEnded, DatanodeAddress, DatanodeUsage
+from minihdfs.namenode.core.store_events import StoreFlushed as StoreFlushed
+from minihdfs.namenode.core.store_events import StoreLags as StoreLags
+from minihdfs.namenode.core.store_events import StoreSpaceChanged as StoreSpaceChanged
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,17 +387,3 @@ class EpochCeiling:
 
     service: str
     number: int
-
-
-@dataclass(frozen=True, slots=True)
-class StoreFlushed:
-    """The store on disk now holds every edit up to this txid: the overlay may drop them."""
-
-    txid: int
-
-
-@dataclass(frozen=True, slots=True)
-class StoreSpaceChanged:
-    """The disk under journal and store went below its reserve (`reason` says so) or has room again (""). Edits are refused meanwhile."""
-
-    reason: str

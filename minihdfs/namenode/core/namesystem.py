@@ -21,7 +21,7 @@ from minihdfs.namenode.core.invariants import check_all
 from minihdfs.namenode.core.monitor import Monitor
 from minihdfs.namenode.core.options import Options
 from minihdfs.namenode.core.overlay import Batch, Store
-from minihdfs.namenode.core.parking import EPOCH_ASKED, EPOCH_NEXT, SAFE_MODE_ENDS, Parked, Waits
+from minihdfs.namenode.core.parking import EPOCH_ASKED, EPOCH_NEXT, SAFE_MODE_ENDS, STORE_CATCHES_UP, Parked, Waits
 from minihdfs.namenode.core.rooms import Rooms
 
 Handler = Callable[[Rooms, Any], Any]
@@ -151,6 +151,10 @@ class Namesystem:
             self._ceiling(event)
         elif kind is events.StoreFlushed:
             self.flushed(event.txid)
+        elif kind is events.StoreLags:
+            rooms.safemode.store_lags = event.reason
+            if not event.reason:
+                self._wake(STORE_CATCHES_UP)
         elif kind is events.StoreSpaceChanged:
             rooms.safemode.no_space = event.reason
             if rooms.leading:

@@ -1,5 +1,5 @@
-"""Requests that wait for what datanodes report: a block's first replica, the end of safe mode, a datanode at all. Answered when it
-comes, or with "not yet" at their deadline.
+"""Requests that wait for what datanodes report: a block's first replica, the end of safe mode, a datanode at all; or for the store on
+disk to catch up. Answered when it comes, or with "not yet" at their deadline.
 
 A parked request is the event itself; being resumed means being stepped again. Why park: foreign clients that are told "not yet" sleep
 400 ms, and those that are told of safe mode or of a block without replicas fail. So nobody need notice that a namenode was restarted.
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from clusterkit.effects import Event
 
-SAFE_MODE_ENDS, DATANODE_COMES, EPOCH_ASKED, EPOCH_NEXT = 0, -1, -2, -3
+SAFE_MODE_ENDS, DATANODE_COMES, EPOCH_ASKED, EPOCH_NEXT, STORE_CATCHES_UP = 0, -1, -2, -3, -4
 """What may be awaited beside the first replica of a block, which goes by the block's id."""
 
 

@@ -17,7 +17,7 @@ from minihdfs.namenode.core.blocks import Blocks
 from minihdfs.namenode.core.commands import Refusal
 from minihdfs.namenode.core.datanodes import Datanodes
 from minihdfs.namenode.core.options import Options
-from minihdfs.namenode.core.parking import SAFE_MODE_ENDS, Waits
+from minihdfs.namenode.core.parking import SAFE_MODE_ENDS, STORE_CATCHES_UP, Waits
 
 THRESHOLD_PER_MILLE = 999
 NAMES_SHOWN = 3
@@ -29,7 +29,7 @@ class Safemode:
         self.on = False
         self.by_hand = False
         self.left_us = 0
-        self.no_space = ""
+        self.no_space = self.store_lags = ""
         self._first_us = 0
         """When the first datanode came; `_news_us`: when one said something new last."""
         self._news_us = 0
@@ -83,16 +83,18 @@ class Safemode:
     @property
     def may_edit(self) -> bool:
         """May the namenode change something of its own accord?"""
-        return not self.on and not self.no_space
+        return not self.on and not self.no_space and not self.store_lags
 
     def may_delete(self, now: Instant) -> bool:
         """May datanodes be told to delete replicas?"""
         return not self.on and (now.mono_us >= self._barred_until_us or self._is_enough())
 
     def require_off(self, what: str) -> None:
-        """Raises SafeMode, or Waits for the end of one that ends by itself (StartingUp when it does not)."""
+        """Raises SafeMode, or Waits for what ends by itself (StartingUp when it does not in time)."""
         if self.no_space:
             raise SafeMode(f"Cannot {what}. {self.no_space}", next_command="df -h")
+        if self.store_lags:
+            raise Waits(STORE_CATCHES_UP, Refusal(StartingUp, f"Cannot {what}. {self.store_lags}"))
         if not self.on:
             return
         if self.by_hand:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import threading
 import time
@@ -249,3 +250,30 @@ def test_a_core_that_raises_ends_the_loop_with_its_error() -> None:
     wait_until(lambda: namenode.failure is not None)
     namenode.stop()
     assert isinstance(namenode.failure, ZeroDivisionError)
+
+
+def test_calls_leave_no_cyclic_garbage() -> None:
+    """A daemon's old generation is never collected: what each call left there would stay."""
+    core = FakeCore()
+    core.rules[ev.GetFileInfo] = STATUS
+    core.rules[ev.Delete] = Refusal(SafeMode, "not now")
+    with running(core) as namenode:
+
+        def ask_all() -> None:
+            client = RawClient(namenode)
+            for number in range(50):
+                client.ask("getFileInfo", nn.GetFileInfoRequest(src="/x"), call_id=number)
+                client.ask("delete", nn.DeleteRequest(src="/x", recursive=False), call_id=100 + number)
+                client.ask("frobnicate", nn.MsyncRequest(), call_id=200 + number)
+                client.ask("getListing", nn.GetFileInfoRequest(src="/x"), call_id=300 + number)  # does not decode
+            client.sock.close()
+
+        ask_all()
+        gc.collect()
+        core.asked.clear()
+        gc.disable()
+        try:
+            ask_all()
+            assert gc.collect() < 50
+        finally:
+            gc.enable()

@@ -168,8 +168,8 @@ def test_a_request_longer_than_its_method_may_be_is_refused_and_never_kept() -> 
 def test_a_frame_over_every_limit_ends_the_connection() -> None:
     with running() as namenode:
         client = RawClient(namenode)
-        client.sock.sendall(struct.pack(">I", 5 << 20))
-        assert "over the limit of 4194304" in client.reply().message
+        client.sock.sendall(struct.pack(">I", 129 << 20))
+        assert "over the limit of 134217728" in client.reply().message
         assert client.ended()
 
 
