@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+MAX_STATUS_CHARACTERS = 500
+
 
 class Context:
     """Facts of one task attempt.
@@ -29,7 +31,7 @@ class Context:
 
     def status(self, text: str) -> None:
         """One line that `mrc job status` shows beside the task. It also counts as progress."""
-        self.status_text = str(text)
+        self.status_text = " ".join(str(text).split())[:MAX_STATUS_CHARACTERS]
         self._on_status(self.status_text)
 
     def attach(self, *, offset: Callable[[], int], on_status: Callable[[str], None]) -> None:

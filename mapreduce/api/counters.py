@@ -9,6 +9,8 @@ from __future__ import annotations
 from operator import index
 from typing import Any
 
+from mapreduce.plan.spec import COUNTERS_LEFT_OUT, MAX_JOB_COUNTERS
+
 Totals = dict[str, dict[str, int]]
 """group -> name -> value: the form in which counters travel. The engine's own are in the group `job`."""
 
@@ -82,11 +84,18 @@ class Counters:
 
 
 def add_totals(into: Totals, more: Totals) -> None:
-    """Adds the second to the first, in place."""
+    """Adds the second to the first, in place. As on the tracker, a job has at most MAX_JOB_COUNTERS names, and what is left out is told."""
+    held = sum(map(len, into.values()))
     for group, names in more.items():
         target = into.setdefault(group, {})
         for name, value in names.items():
-            target[name] = target.get(name, 0) + value
+            if name in target:
+                target[name] += value
+            elif group == JOB_GROUP or held < MAX_JOB_COUNTERS:
+                target[name], held = value, held + 1
+            else:
+                own = into.setdefault(JOB_GROUP, {})
+                own[COUNTERS_LEFT_OUT] = own.get(COUNTERS_LEFT_OUT, 0) + 1
 
 
 def _whole(amount: Any) -> int:

@@ -131,7 +131,7 @@ def raised(error: BaseException, *, path: str = "", offset: int = -1, record: ob
     if isinstance(error, OSError) and error.errno == errno.EFBIG:
         message += " (the job's file_limit_bytes)"
     if isinstance(error, SystemExit):
-        kind, message = "exited", f"exited with status {_exit_status(error)}"
+        kind, message = "exited", f"exited with status {exit_status(error)}"
     return FailureReport(
         kind=kind,
         message=message,
@@ -143,7 +143,7 @@ def raised(error: BaseException, *, path: str = "", offset: int = -1, record: ob
     )
 
 
-def _exit_status(error: SystemExit) -> int:
+def exit_status(error: SystemExit) -> int:
     if error.code is None:
         return 0
     return error.code if isinstance(error.code, int) else 1

@@ -60,20 +60,35 @@ def run_reduce(
     return PartOutput(output.length, output.crc32c, output.records, run.totals())
 
 
+class _EndOf:
+    """Stands behind the values of a key: whoever comes here when reduce has gone on to another key has kept the iterator, and would find it
+    empty without a word."""
+
+    __slots__ = ("_key", "_reduction")
+
+    def __init__(self, reduction: _Reduction, key: Any) -> None:
+        self._reduction, self._key = reduction, key
+
+    def __iter__(self) -> Iterator[Any]:
+        if self._reduction.key is not self._key:
+            raise RuntimeError(f"the values of the key {self._key!r:.80} are read after their reduce: keep a list of them")
+        return iter(())
+
+
 class _Reduction:
     def __init__(self, run: TaskRun, output: TextOutput, is_frozen: Callable[[], bool]) -> None:
         self._run, self._output, self._is_frozen = run, output, is_frozen
         self._records, self._groups = run.counter("reduce_input_records"), run.counter("reduce_input_groups")
-        self._key: Any = None
+        self.key: Any = None
         self._failure: BaseException | None = None
 
     def consume(self, sections: Iterator[tuple[Section, Iterator[list[Pair]]]]) -> None:
         reduce_function, write, through = self._run.calls.pairs_of("reduce"), self._output.write, self._run.moves.through
-        self._run.position = lambda: Position(record=f"key {self._key!r}", method="reduce")
+        self._run.position = lambda: Position(record=f"key {self.key!r}", method="reduce")
         for section, pieces in sections:
             for key, group in groupby(through(self._pairs(pieces)), _KEY):
-                self._key = key = decode(key) if section.is_encoded else key
-                write(through(reduce_function(key, map(_VALUE, group))))
+                self.key = key = decode(key) if section.is_encoded else key
+                write(through(reduce_function(key, chain(map(_VALUE, group), _EndOf(self, key)))))
                 if self._failure is not None:
                     raise self._failure
                 self._groups.inc()

@@ -5,6 +5,7 @@ reports. Nothing but TaskFailed (and KeyboardInterrupt) leaves `boundary`.
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ from mapreduce.engine.failures import (
     TaskFailed,
     UserCodeFailed,
     cut,
+    exit_status,
     full_traceback,
     has_user_frame,
     one_line,
@@ -82,13 +84,16 @@ class TaskRun:
         self._class, self._spec = job, spec
         self.moves = Moves()
         self._ticks = 0
+        self._pid = os.getpid()
         self.calls = UserCalls(None)
 
     def begin(self) -> None:
         """Makes the instance and calls its setup; inside `boundary`."""
         parameters = all_decoded(self._spec.parameters)
+        self.calls = UserCalls(self._class.__new__(self._class))
+        for name in ("__init__", "setup", "teardown"):
+            self.calls.refuse_yields(name)
         self.calls = UserCalls(start(self._class, parameters, self._context, self._counters, given=self._spec.given))
-        self.calls.refuse_yields("teardown")
         self.calls.once("setup")
         self.tick()
 
@@ -103,8 +108,19 @@ class TaskRun:
         self._last_report = time.monotonic()
         self._sink(Progress(min(self.fraction, 1.0), self.phase, self._context.status_text, self.totals()))
 
+    def _end_a_forked_process(self, error: BaseException | None = None) -> None:
+        """A process that the job has forked, and that came back here instead of ending, would do this task's work a second time, into the
+        same files, and speak for it. `sys.exit` in it means what it says."""
+        if os.getpid() == self._pid:
+            return
+        if not isinstance(error, SystemExit):
+            what = one_line(error) if error is not None else "a child ends with os._exit"
+            os.write(2, f"a process that the job forked came back into the engine and is ended: {what}\n".encode())
+        os._exit(exit_status(error) if isinstance(error, SystemExit) else 70)
+
     def tick(self) -> float:
         """Reports if it is time to; returns the seconds on the clock."""
+        self._end_a_forked_process()
         self._ticks += 1
         now = time.monotonic()
         if now - self._last_report >= REPORT_EVERY_S:
@@ -127,7 +143,12 @@ class TaskRun:
         """Turns whatever is raised inside into TaskFailed."""
         try:
             with Pulse(self._moved, self._report_if_due):
-                yield
+                try:
+                    yield
+                except BaseException as error:
+                    self._end_a_forked_process(error)
+                    raise
+                self._end_a_forked_process()
         except TaskFailed:
             raise
         except BaseException as error:  # user code may raise anything, SystemExit and its kin included

@@ -13,6 +13,9 @@ from clusterkit.errors import UsageError
 
 SPEC_VERSION = 1
 DEFAULT_REDUCERS = 2
+MAX_JOB_COUNTERS = 20_000
+COUNTERS_LEFT_OUT = "counters_left_out"
+"""A job's counters have at most so many names; how often a task counted under one more is told by the engine's own counter of this name."""
 HASH_SEED = 0
 """PYTHONHASHSEED of every process that runs a job's code, in every runner: `hash` of a text, and with it the order of a set, is then the
 same in all tasks of a job, on all workers, and when the job is run again. One number for all jobs, because a process cannot change it."""

@@ -34,7 +34,7 @@ from mapreduce.runners.api import Status, Submission
 from mapreduce.runners.leftovers import WORK_PREFIXES, Owned, sweep
 from mapreduce.runners.output import Output
 from mapreduce.runners.record import JobRecord, new_job_id, the_job
-from mapreduce.runners.task import TaskPlan, Workplace, run_one, task_plans
+from mapreduce.runners.task import TaskPlan, Versions, Workplace, changed_code, loaded_versions, run_one, task_plans
 from mapreduce.storage.api import Storage
 from mapreduce.worker import process_control
 
@@ -48,9 +48,10 @@ class InlineRunner:
         self._source, self._target, self._work = source, target or source, work
         self._record: JobRecord | None = None
         self._code = Path()
+        self._versions: Versions = {}
 
     def submit(self, facts: JobClassFacts, submission: Submission) -> str:
-        self._code = Path(facts.origin)
+        self._code, self._versions = Path(facts.origin), {}
         code = facts.code(package_code(facts.file)[1])
         spec = plan_job(
             facts, code, self._source, submission.inputs, submission.output, output_storage=self._target, settings=submission.settings,
@@ -114,9 +115,14 @@ class InlineRunner:
             with _as_it_was(), limited_files(record.spec), _task_streams():
                 job = load_job(record.spec.code, self._code)
                 prepare_children(record.spec.code, self._code)
-                counters, part = run_one(Workplace(job, record.spec, self._source, self._target, work), plan, on_progress)
+                code = loaded_versions(self._code)
+                counters, part = run_one(Workplace(job, self._code, record.spec, self._source, self._target, work), plan, on_progress)
         except TaskFailed as failed:
             record.task_failed(plan.attempt_id, failed.report)
+            return
+        changed = changed_code(self._versions, code)
+        if changed is not None:
+            record.task_failed(plan.attempt_id, changed)
             return
         record.task_done(plan.attempt_id, counters)
         if part is not None:

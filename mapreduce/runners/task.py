@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +12,11 @@ from clusterkit.errors import CorruptRecord
 from mapreduce.api.counters import Totals
 from mapreduce.api.job import Job
 from mapreduce.engine.attempt import PartOutput, ProgressSink, Segment, Task
+from mapreduce.engine.failures import printable
 from mapreduce.engine.map_output import DATA_NAME, INDEX_NAME, read_index
 from mapreduce.engine.tasks import run_map, run_map_only, run_reduce
 from mapreduce.plan.manifest import Part, part_name
-from mapreduce.plan.spec import JobSpec
+from mapreduce.plan.spec import FailureReport, JobSpec
 from mapreduce.runners.output import Output
 from mapreduce.runners.record import JobRecord
 from mapreduce.storage.api import Storage, Writer
@@ -29,11 +32,36 @@ class TaskPlan:
     part_path: str = ""
 
 
+Versions = dict[str, tuple[int, int]]
+"""Files of a job's code that a task has loaded: path -> time in ns, size."""
+
+
+def loaded_versions(directory: Path) -> Versions:
+    """What of the job's own directory this process has loaded."""
+    found: Versions = {}
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None)
+        if isinstance(file, str) and file.startswith(f"{directory}/"):
+            with contextlib.suppress(OSError):
+                state = Path(file).stat()
+                found[file] = state.st_mtime_ns, state.st_size
+    return found
+
+
+def changed_code(known: Versions, loaded: Versions) -> FailureReport | None:
+    """A failure when a task has loaded another version of a file than the tasks before it, whose versions are `known`; adds to them."""
+    for file, version in loaded.items():
+        if known.setdefault(file, version) != version:
+            return FailureReport(kind="input", message=f"{printable(file)} changed while the job ran: its tasks have not run the same code")
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Workplace:
     """What all tasks of a job share. `work` is a directory of this machine."""
 
     job: type[Job]
+    code: Path  # the directory that its files are in
     spec: JobSpec
     source: Storage
     target: Storage

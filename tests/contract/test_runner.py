@@ -261,6 +261,21 @@ def test_a_task_begins_as_a_process_that_has_just_loaded_the_job(bench: Bench) -
     assert len(set(made)) == len(made) == 12
 
 
+def test_code_that_changes_while_the_job_runs_fails_it(bench: Bench) -> None:
+    job = """
+        from mapreduce import Job
+
+        class Editing(Job):
+            def map(self, line: str):
+                with open(__file__, "a") as file:
+                    file.write("# another version\\n")
+                yield line, 1
+        """
+    status = bench.run(job, bench.file("in", "x\n"))
+    assert status["state"] == "FAILED"
+    assert status["error"].endswith("job.py changed while the job ran: its tasks have not run the same code")
+
+
 def test_a_pool_of_processes_in_map_works(bench: Bench) -> None:
     job = """
         import concurrent.futures, multiprocessing

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from mapreduce.jobtracker.core import states
-from mapreduce.jobtracker.core.model import MAP, AttemptRow, Counters, FileResult, JobPlan, TaskId
+from mapreduce.jobtracker.core.model import JOB_GROUP, MAP, AttemptRow, Counters, FileResult, JobPlan, TaskId
 from mapreduce.jobtracker.core.states import FINISHED, PENDING
+from mapreduce.plan.spec import COUNTERS_LEFT_OUT, MAX_JOB_COUNTERS
 
 
 @dataclass(slots=True)
@@ -67,8 +68,12 @@ class JobRecord:
         return stage == self.plan.committing_stage
 
     def count(self, counters: Counters, sign: int) -> None:
+        """Names never leave the totals, so what was left out when it was added is left out when it is taken back."""
         for group, name, value in counters:
-            self.totals[group, name] = self.totals.get((group, name), 0) + sign * value
+            key = (group, name)
+            if key not in self.totals and group != JOB_GROUP and len(self.totals) >= MAX_JOB_COUNTERS:
+                key, value = (JOB_GROUP, COUNTERS_LEFT_OUT), 1
+            self.totals[key] = self.totals.get(key, 0) + sign * value
 
     def counters(self) -> Counters:
         return tuple((group, name, value) for (group, name), value in sorted(self.totals.items()))

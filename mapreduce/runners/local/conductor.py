@@ -30,7 +30,7 @@ from mapreduce.runners.local.process import fork_task, run_task
 from mapreduce.runners.local.wire import Failed, Finished, Inbox, LocalOrder, Message, Progressed, StatusNow, encode, receive_order
 from mapreduce.runners.output import Output
 from mapreduce.runners.record import JobRecord
-from mapreduce.runners.task import TaskPlan, Workplace, task_plans
+from mapreduce.runners.task import TaskPlan, Versions, Workplace, changed_code, task_plans
 from mapreduce.storage.opening import open_storage
 from mapreduce.worker import process_control
 
@@ -53,6 +53,7 @@ class Conductor:
         self._order, self._caller, self._work = order, caller, work
         self._record = JobRecord(order.job_id, order.spec, order.output_uri)
         self._output = Output(open_storage(order.target_uri), order.spec, order.job_id)
+        self._code: Versions = {}
         self._maps: deque[TaskPlan] = deque()
         self._reduces: deque[TaskPlan] = deque()
         self._running: dict[int, _Running] = {}  # by file descriptor
@@ -82,7 +83,7 @@ class Conductor:
         limit_files(order.spec)
         job = load_job(order.spec.code, Path(order.code))
         prepare_children(order.spec.code, Path(order.code))
-        return Workplace(job, order.spec, open_storage(order.source_uri), open_storage(order.target_uri), self._work)
+        return Workplace(job, Path(order.code), order.spec, open_storage(order.source_uri), open_storage(order.target_uri), self._work)
 
     def _conduct(self) -> None:
         for plan in task_plans(self._record, self._output):
@@ -136,7 +137,10 @@ class Conductor:
         code = running.child.reap()
         self._end_orphans()
         verdict, plan = running.verdict, running.plan
-        if isinstance(verdict, Finished):
+        changed = changed_code(self._code, verdict.code) if isinstance(verdict, Finished) else None
+        if changed is not None:
+            self._record.task_failed(plan.attempt_id, changed)
+        elif isinstance(verdict, Finished):
             self._record.task_done(plan.attempt_id, verdict.counters)
             if verdict.part is not None:
                 self._output.take(plan.kind, plan.index, verdict.part)
@@ -199,7 +203,11 @@ def conduct(order: LocalOrder, caller: socket.socket, parent: Path) -> None:
 
 
 def main() -> None:
-    caller = socket.socket(fileno=int(sys.argv[1]))
+    with socket.socket(fileno=int(sys.argv[1])) as caller:
+        _serve(caller)
+
+
+def _serve(caller: socket.socket) -> None:
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda _number, _frame: caller.shutdown(socket.SHUT_RD))
@@ -212,7 +220,7 @@ def main() -> None:
     gc.freeze()  # pages of what is loaded now stay shared with the tasks
     try:
         conduct(order, caller, Path(order.work or tempfile.gettempdir()))
-    except OSError as error:  # no directory to work in: told as the job's failure
+    except (OSError, ClusterError) as error:  # no directory to work in, no file system: told as the job's failure
         record = JobRecord(order.job_id, order.spec, order.output_uri)
         record.fail(FailureReport(kind="storage", message=one_line(error), engine_traceback=full_traceback(error)))
         caller.sendall(encode(StatusNow(record.status())))

@@ -23,7 +23,7 @@ from mapreduce.engine.failures import TaskFailed, full_traceback, one_line
 from mapreduce.plan.spec import FailureReport
 from mapreduce.runners.local.child import Child
 from mapreduce.runners.local.wire import Failed, Finished, Message, Progressed, encode
-from mapreduce.runners.task import TaskPlan, Workplace, run_one
+from mapreduce.runners.task import TaskPlan, Workplace, loaded_versions, run_one
 from mapreduce.worker import process_control
 
 CHANNEL_FD = 3
@@ -53,7 +53,7 @@ def fork_task(body: Callable[[socket.socket], None], temporary: Path) -> Child:
 
 
 def _become_task(channel: socket.socket, temporary: Path, conductor: int) -> None:
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_DFL)
     os.setsid()
     process_control.die_with_parent(conductor)
@@ -79,8 +79,10 @@ def run_task(make_place: Callable[[], Workplace], plan: TaskPlan, channel: socke
         tell(Progressed(progress.fraction))
 
     try:
-        counters, part = run_one(make_place(), plan, on_progress)
-        tell(Finished(counters, part))
+        place = make_place()
+        code = loaded_versions(place.code)
+        counters, part = run_one(place, plan, on_progress)
+        tell(Finished(counters, part, code))
     except TaskFailed as failed:
         tell(Failed(failed.report))
     except Exception as error:  # closing the part file, or an error of ours: told with its traceback

@@ -34,6 +34,7 @@ class Progressed(msgspec.Struct, frozen=True, tag=True):
 class Finished(msgspec.Struct, frozen=True, tag=True):
     counters: dict[str, dict[str, int]]
     part: Part | None = None
+    code: dict[str, tuple[int, int]] = {}  # versions of the job's files that it ran
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):

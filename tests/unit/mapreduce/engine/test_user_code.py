@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from functools import lru_cache
@@ -10,10 +11,13 @@ from typing import Any
 import pytest
 
 from mapreduce import Job
+from mapreduce.api.counters import Totals, add_totals
 from mapreduce.engine import task_run
 from mapreduce.engine.attempt import Progress
 from mapreduce.engine.failures import UserCodeFailed
 from mapreduce.engine.pulse import Moves, Pulse
+from mapreduce.jobtracker.core.records import JobRecord, StageRecord
+from mapreduce.worker.wire import counters_of
 from tests.equipment.until import until
 from tests.unit.mapreduce.engine.running import run_job
 
@@ -162,6 +166,11 @@ def test_a_setup_or_teardown_that_yields_is_refused_before_anything_runs() -> No
         def teardown(self) -> Any:
             return [("a", 1)]
 
+    class Made(Base):
+        def __init__(self) -> Any:
+            yield 1
+
+    assert failure_of(Made).message.startswith("__init__ yields")
     report = failure_of(Yielding)
     assert report.message.startswith("teardown yields, and nobody reads what it yields")
     assert "test_user_code.py, line" in report.message
@@ -302,6 +311,37 @@ def test_values_of_every_kind_travel_beside_each_other() -> None:
             yield key, list(values)
 
     assert run_job(Mixed, b"a\n", reducers=1)[0] == [b"a\t[1, [1], (1, 'x'), (1, ['x'])]\n"]
+
+
+def test_an_iterator_of_values_that_was_kept_is_not_silently_empty() -> None:
+    class Keeping(Base):
+        def setup(self) -> None:
+            self.kept: Any = iter(())
+
+        def reduce(self, key: str, values: Iterator[Any]) -> Any:
+            kept, self.kept = self.kept, values
+            yield key, sum(kept)
+
+    report = failure_of(Keeping, b"a\nb\n", reducers=1)
+    assert report.message.startswith("RuntimeError: the values of the key 'a' are read after their reduce")
+    assert report.record == "key 'b'"
+
+
+@pytest.mark.parametrize("leaving", ["raise SystemExit(3)", "return ()", "raise ValueError('in the child')"])
+def test_a_forked_process_that_comes_back_neither_works_nor_speaks_for_the_task(leaving: str) -> None:
+    space: dict[str, Any] = {"os": os}
+    exec(f"def child():\n    {leaving}", space)
+
+    class Forking(Base):
+        def map(self, line: str) -> Any:
+            pid = os.fork()
+            if pid == 0:
+                return space["child"]()
+            status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            return [(line, status)]
+
+    expected = 3 if "SystemExit" in leaving else 70
+    assert run_job(Forking, b"a\nb\n", reducers=1)[0] == [f"a\t{expected}\nb\t{expected}\n".encode()]
 
 
 # ── what is said ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -449,3 +489,19 @@ def test_a_record_that_takes_for_ever_is_silent(monkeypatch: pytest.MonkeyPatch)
 
     run_job(Stuck, b"a\nb\n", reducers=1)
     assert counts[0] == counts[1]
+
+
+def test_a_jobs_counters_are_bounded_and_what_is_left_out_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The local runners' sum and the tracker's are the same."""
+    monkeypatch.setattr("mapreduce.api.counters.MAX_JOB_COUNTERS", 5)
+    monkeypatch.setattr("mapreduce.jobtracker.core.records.MAX_JOB_COUNTERS", 5)
+    totals: Totals = {}
+    job = JobRecord("job_1", "", None, 1, 0, StageRecord([]), StageRecord([]))  # type: ignore[arg-type]
+    tasks: list[Totals] = [{"G": {f"c{task}{n}": 2 for n in range(3)}, "job": {"map_input_records": 7}} for task in range(3)]
+    for task in tasks:
+        add_totals(totals, task)
+        job.count(counters_of(task), +1)
+    assert totals["job"] == {"map_input_records": 21, "counters_left_out": 6 - len(totals["G"]) + 3}
+    assert {(group, name): value for group, names in totals.items() for name, value in names.items()} == job.totals
+    job.count(counters_of(tasks[2]), -1)
+    assert job.totals["job", "counters_left_out"] == totals["job"]["counters_left_out"] - 3
