@@ -39,12 +39,22 @@ class DatanodeAddress:
 
 
 @dataclass(frozen=True, slots=True)
+class Disk:
+    """A file system that a datanode's volumes lie on. `id` tells it from others of the same host."""
+
+    id: str
+    capacity_bytes: int
+    remaining_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class DatanodeUsage:
     capacity_bytes: int = 0
     used_bytes: int = 0
     remaining_bytes: int = 0
     transfers: int = 0  # block streams open now
     blocks: int = 0
+    disks: tuple[Disk, ...] = ()  # each once, however many volumes lie on it; () = one of its own
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from minihdfs.datanode.replica_writer import ReplicaWriter, stored_checksum
 from minihdfs.datanode.trash import STRAY, UNKNOWN
 from minihdfs.datanode.volume import FINALIZED, Volume
 from minihdfs.datanode.volume_scan import bring_back, scan
-from minihdfs.model import BlockRef, DatanodeUsage
+from minihdfs.model import BlockRef, DatanodeUsage, Disk
 
 log = logging.getLogger(__name__)
 
@@ -106,9 +106,12 @@ class BlockStore:
 
     def usage(self, transfers: int) -> DatanodeUsage:
         """Waits for no disk."""
-        rooms = [volume.room() for volume in self.volumes]
-        capacity, remaining = sum(room[0] for room in rooms), sum(room[1] for room in rooms)
-        return DatanodeUsage(capacity, self._used_bytes, remaining, transfers, len(self._replicas))
+        rooms: dict[str, tuple[int, int]] = {}
+        for volume in self.volumes:  # several may lie on one disk, and one of them may have failed
+            rooms[volume.disk_id] = max(rooms.get(volume.disk_id, (0, 0)), volume.room())
+        disks = tuple(Disk(disk_id, *room) for disk_id, room in rooms.items())
+        capacity, remaining = sum(disk.capacity_bytes for disk in disks), sum(disk.remaining_bytes for disk in disks)
+        return DatanodeUsage(capacity, self._used_bytes, remaining, transfers, len(self._replicas), disks)
 
     def _found(self, block_id: int, stamp: int) -> Replica:
         replica = self._replicas.get(block_id)

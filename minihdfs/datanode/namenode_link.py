@@ -166,6 +166,7 @@ def _usage(usage: DatanodeUsage) -> pb.Usage:
         remaining_bytes=usage.remaining_bytes,
         transfers=usage.transfers,
         blocks=usage.blocks,
+        disks=[pb.Disk(id=disk.id, capacity_bytes=disk.capacity_bytes, remaining_bytes=disk.remaining_bytes) for disk in usage.disks],
     )
 
 

@@ -69,6 +69,7 @@ class Volume:
         self.left: Callable[[Volume], None] = lambda _volume: None  # told once, when it fails
         self._health = VolumeHealth()
         self._made: set[tuple[int, int]] = set()
+        self.disk_id = ""  # of the file system it lies on
         self._room = (0, 0)
         self._measured_s = -HANGS_AFTER_S
 
@@ -154,6 +155,7 @@ class Volume:
     def measure(self) -> tuple[int, int]:
         """(capacity, remaining) in bytes now, both without the reserve; what is in the trash counts as remaining."""
         facts = os.statvfs(self.root)
+        self.disk_id = f"{self.root.stat().st_dev:x}-{facts.f_fsid:x}"
         capacity, free = facts.f_blocks * facts.f_frsize, facts.f_bavail * facts.f_frsize + self.trash.size
         self._room = max(0, capacity - self.reserve_bytes), max(0, free - self.reserve_bytes)
         self._measured_s = time.monotonic()

@@ -12,7 +12,7 @@ from typing import Any
 from clusterkit.effects import Event
 from clusterkit.errors import TimedOut
 from clusterkit.rpc import Server, make_server, peer_host
-from minihdfs.model import BlockRef, CopyEnded, DatanodeAddress, DatanodeUsage, Invalidate, Order, Replicate
+from minihdfs.model import BlockRef, CopyEnded, DatanodeAddress, DatanodeUsage, Disk, Invalidate, Order, Replicate
 from minihdfs.namenode.core import events as ev
 from minihdfs.namenode.core.commands import HeartbeatReply, Refusal, Registered, Reregister
 from minihdfs.pb import datanode_pb2 as pb
@@ -20,6 +20,9 @@ from minihdfs.pb import datanode_pb2_grpc
 
 REPLY_TIMEOUT_S = 10.0
 THREADS = 8
+BYTES_MAX = 1 << 60
+DISKS_MAX = 64
+DISK_ID_CHARS_MAX = 64
 
 
 class _Waiter:
@@ -136,8 +139,13 @@ def address_to_pb(address: DatanodeAddress) -> pb.Address:
 
 
 def usage_from_pb(message: pb.Usage) -> DatanodeUsage:
-    sizes = message.capacity_bytes, message.used_bytes, message.remaining_bytes
-    return DatanodeUsage(*sizes, message.transfers, message.blocks)
+    """Whatever it says is bounded."""
+    capacity, used, remaining = (min(n, BYTES_MAX) for n in (message.capacity_bytes, message.used_bytes, message.remaining_bytes))
+    disks = tuple(
+        Disk(disk.id[:DISK_ID_CHARS_MAX], min(disk.capacity_bytes, BYTES_MAX), min(disk.remaining_bytes, BYTES_MAX))
+        for disk in message.disks[:DISKS_MAX]
+    )
+    return DatanodeUsage(capacity, used, remaining, message.transfers, message.blocks, disks)
 
 
 def blocks_from_pb(blocks: Iterable[pb.Block]) -> tuple[BlockRef, ...]:

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aminihdfs/pb/datanode.proto\x12\x12mrcluster.minihdfs\"2\n\x05\x42lock\x12\n\n\x02id\x18\x01 \x01(\x04\x12\r\n\x05stamp\x18\x02 \x01(\x04\x12\x0e\n\x06length\x18\x03 \x01(\x04\"\x81\x01\n\x07\x41\x64\x64ress\x12\x0c\n\x04uuid\x18\x01 \x01(\t\x12\x0c\n\x04host\x18\x02 \x01(\t\x12\x10\n\x08hostname\x18\x03 \x01(\t\x12\x11\n\txfer_port\x18\x04 \x01(\r\x12\x10\n\x08ipc_port\x18\x05 \x01(\r\x12\x0c\n\x04rack\x18\x06 \x01(\t\x12\x15\n\rdomain_socket\x18\x07 \x01(\t\"o\n\x05Usage\x12\x16\n\x0e\x63\x61pacity_bytes\x18\x01 \x01(\x04\x12\x12\n\nused_bytes\x18\x02 \x01(\x04\x12\x17\n\x0fremaining_bytes\x18\x03 \x01(\x04\x12\x11\n\ttransfers\x18\x04 \x01(\r\x12\x0e\n\x06\x62locks\x18\x05 \x01(\r\"\x97\x01\n\x0fRegisterRequest\x12,\n\x07\x61\x64\x64ress\x18\x01 \x01(\x0b\x32\x1b.mrcluster.minihdfs.Address\x12\x12\n\ncluster_id\x18\x02 \x01(\t\x12(\n\x05usage\x18\x03 \x01(\x0b\x32\x19.mrcluster.minihdfs.Usage\x12\x18\n\x10software_version\x18\x04 \x01(\r\"j\n\rRegisterReply\x12\x17\n\x0fregistration_id\x18\x01 \x01(\x04\x12\x12\n\ncluster_id\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\x04\x12\x1d\n\x15heartbeat_interval_ms\x18\x04 \x01(\r\"c\n\x10HeartbeatRequest\x12\x0c\n\x04uuid\x18\x01 \x01(\t\x12\x17\n\x0fregistration_id\x18\x02 \x01(\x04\x12(\n\x05usage\x18\x03 \x01(\x0b\x32\x19.mrcluster.minihdfs.Usage\"c\n\tReplicate\x12(\n\x05\x62lock\x18\x01 \x01(\x0b\x32\x19.mrcluster.minihdfs.Block\x12,\n\x07targets\x18\x02 \x03(\x0b\x32\x1b.mrcluster.minihdfs.Address\"H\n\nInvalidate\x12)\n\x06\x62locks\x18\x01 \x03(\x0b\x32\x19.mrcluster.minihdfs.Block\x12\x0f\n\x07unknown\x18\x02 \x01(\x08\"`\n\x06Repair\x12(\n\x05\x62lock\x18\x01 \x01(\x0b\x32\x19.mrcluster.minihdfs.Block\x12,\n\x07sources\x18\x02 \x03(\x0b\x32\x1b.mrcluster.minihdfs.Address\"\xa8\x01\n\x05Order\x12\x32\n\treplicate\x18\x01 \x01(\x0b\x32\x1d.mrcluster.minihdfs.ReplicateH\x00\x12\x34\n\ninvalidate\x18\x02 \x01(\x0b\x32\x1e.mrcluster.minihdfs.InvalidateH\x00\x12,\n\x06repair\x18\x03 \x01(\x0b\x32\x1a.mrcluster.minihdfs.RepairH\x00\x42\x07\n\x05order\"^\n\x0eHeartbeatReply\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12)\n\x06orders\x18\x02 \x03(\x0b\x32\x19.mrcluster.minihdfs.Order\x12\x12\n\nreregister\x18\x03 \x01(\x08\"\x84\x02\n\x0f\x46ullReportChunk\x12\x0c\n\x04uuid\x18\x01 \x01(\t\x12\x17\n\x0fregistration_id\x18\x02 \x01(\x04\x12\x11\n\treport_id\x18\x03 \x01(\x04\x12\x16\n\x0e\x62\x65gun_sequence\x18\x04 \x01(\x04\x12\r\n\x05\x63hunk\x18\x05 \x01(\r\x12\x0c\n\x04last\x18\x06 \x01(\x08\x12+\n\x08replicas\x18\x07 \x03(\x0b\x32\x19.mrcluster.minihdfs.Block\x12&\n\x03\x62\x61\x64\x18\x08 \x03(\x0b\x32\x19.mrcluster.minihdfs.Block\x12-\n\nunfinished\x18\t \x03(\x0b\x32\x19.mrcluster.minihdfs.Block\">\n\tCopyEnded\x12\x10\n\x08\x62lock_id\x18\x01 \x01(\x04\x12\x0e\n\x06target\x18\x02 \x01(\t\x12\x0f\n\x07\x66\x61ilure\x18\x03 \x01(\t\"\xd1\x01\n\x0e\x43hangesRequest\x12\x0c\n\x04uuid\x18\x01 \x01(\t\x12\x17\n\x0fregistration_id\x18\x02 \x01(\x04\x12\x10\n\x08sequence\x18\x03 \x01(\x04\x12+\n\x08received\x18\x04 \x03(\x0b\x32\x19.mrcluster.minihdfs.Block\x12*\n\x07\x64\x65leted\x18\x05 \x03(\x0b\x32\x19.mrcluster.minihdfs.Block\x12-\n\x06\x63opied\x18\x06 \x03(\x0b\x32\x1d.mrcluster.minihdfs.CopyEnded\"f\n\x12\x42\x61\x64ReplicasRequest\x12\x0c\n\x04uuid\x18\x01 \x01(\t\x12\x17\n\x0fregistration_id\x18\x02 \x01(\x04\x12)\n\x06\x62locks\x18\x03 \x03(\x0b\x32\x19.mrcluster.minihdfs.Block\"[\n\x0bReportReply\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\x12\n\nreregister\x18\x02 \x01(\x08\x12)\n\x06orders\x18\x03 \x03(\x0b\x32\x19.mrcluster.minihdfs.Order2\xba\x03\n\x14NamenodeForDatanodes\x12R\n\x08Register\x12#.mrcluster.minihdfs.RegisterRequest\x1a!.mrcluster.minihdfs.RegisterReply\x12U\n\tHeartbeat\x12$.mrcluster.minihdfs.HeartbeatRequest\x1a\".mrcluster.minihdfs.HeartbeatReply\x12R\n\nFullReport\x12#.mrcluster.minihdfs.FullReportChunk\x1a\x1f.mrcluster.minihdfs.ReportReply\x12N\n\x07\x43hanged\x12\".mrcluster.minihdfs.ChangesRequest\x1a\x1f.mrcluster.minihdfs.ReportReply\x12S\n\x08\x46oundBad\x12&.mrcluster.minihdfs.BadReplicasRequest\x1a\x1f.mrcluster.minihdfs.ReportReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aminihdfs/pb/datanode.proto\x12\x12mrcluster.minihdfs\"2\n\x05\x42lock\x12\n\n\x02id\x18\x01 \x01(\x04\x12\r\n\x05stamp\x18\x02 \x01(\x04\x12\x0e\n\x06length\x18\x03 \x01(\x04\"\x81\x01\n\x07\x41\x64\x64ress\x12\x0c\n\x04uuid\x18\x01 \x01(\t\x12\x0c\n\x04host\x18\x02 \x01(\t\x12\x10\n\x08hostname\x18\x03 \x01(\t\x12\x11\n\txfer_port\x18\x04 \x01(\r\x12\x10\n\x08ipc_port\x18\x05 \x01(\r\x12\x0c\n\x04rack\x18\x06 \x01(\t\x12\x15\n\rdomain_socket\x18\x07 \x01(\t\"C\n\x04\x44isk\x12\n\n\x02id\x18\x01 \x01(\t\x12\x16\n\x0e\x63\x61pacity_bytes\x18\x02 \x01(\x04\x12\x17\n\x0fremaining_bytes\x18\x03 \x01(\x04\"\x98\x01\n\x05Usage\x12\x16\n\x0e\x63\x61pacity_bytes\x18\x01 \x01(\x04\x12\x12\n\nused_bytes\x18\x02 \x01(\x04\x12\x17\n\x0fremaining_bytes\x18\x03 \x01(\x04\x12\x11\n\ttransfers\x18\x04 \x01(\r\x12\x0e\n\x06\x62locks\x18\x05 \x01(\r\x12\'\n\x05\x64isks\x18\x06 \x03(\x0b\x32\x18.mrcluster.minihdfs.Disk\"\x97\x01\n\x0fRegisterRequest\x12,\n\x07\x61\x64\x64ress\x18\x01 \x01(\x0b\x32\x1b.mrcluster.minihdfs.Address\x12\x12\n\ncluster_id\x18\x02 \x01(\t\x12(\n\x05usage\x18\x03 \x01(\x0b\x32\x19.mrcluster.minihdfs.Usage\x12\x18\n\x10software_version\x18\x04 \x01(\r\"j\n\rRegisterReply\x12\x17\n\x0fregistration_id\x18\x01 \x01(\x04\x12\x12\n\ncluster_id\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\x04\x12\x1d\n\x15heartbeat_interval_ms\x18\x04 \x01(\r\"c\n\x10HeartbeatRequest\x12\x0c\n\x04uuid\x18\x01 \x01(\t\x12\x17\n\x0fregistration_id\x18\x02 \x01(\x04\x12(\n\x05usage\x18\x03 \x01(\x0b\x32\x19.mrcluster.minihdfs.Usage\"c\n\tReplicate\x12(\n\x05\x62lock\x18\x01 \x01(\x0b\x32\x19.mrcluster.minihdfs.Block\x12,\n\x07targets\x18\x02 \x03(\x0b\x32\x1b.mrcluster.minihdfs.Address\"H\n\nInvalidate\x12)\n\x06\x62locks\x18\x01 \x03(\x0b\x32\x19.mrcluster.minihdfs.Block\x12\x0f\n\x07unknown\x18\x02 \x01(\x08\"`\n\x06Repair\x12(\n\x05\x62lock\x18\x01 \x01(\x0b\x32\x19.mrcluster.minihdfs.Block\x12,\n\x07sources\x18\x02 \x03(\x0b\x32\x1b.mrcluster.minihdfs.Address\"\xa8\x01\n\x05Order\x12\x32\n\treplicate\x18\x01 \x01(\x0b\x32\x1d.mrcluster.minihdfs.ReplicateH\x00\x12\x34\n\ninvalidate\x18\x02 \x01(\x0b\x32\x1e.mrcluster.minihdfs.InvalidateH\x00\x12,\n\x06repair\x18\x03 \x01(\x0b\x32\x1a.mrcluster.minihdfs.RepairH\x00\x42\x07\n\x05order\"^\n\x0eHeartbeatReply\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12)\n\x06orders\x18\x02 \x03(\x0b\x32\x19.mrcluster.minihdfs.Order\x12\x12\n\nreregister\x18\x03 \x01(\x08\"\x84\x02\n\x0f\x46ullReportChunk\x12\x0c\n\x04uuid\x18\x01 \x01(\t\x12\x17\n\x0fregistration_id\x18\x02 \x01(\x04\x12\x11\n\treport_id\x18\x03 \x01(\x04\x12\x16\n\x0e\x62\x65gun_sequence\x18\x04 \x01(\x04\x12\r\n\x05\x63hunk\x18\x05 \x01(\r\x12\x0c\n\x04last\x18\x06 \x01(\x08\x12+\n\x08replicas\x18\x07 \x03(\x0b\x32\x19.mrcluster.minihdfs.Block\x12&\n\x03\x62\x61\x64\x18\x08 \x03(\x0b\x32\x19.mrcluster.minihdfs.Block\x12-\n\nunfinished\x18\t \x03(\x0b\x32\x19.mrcluster.minihdfs.Block\">\n\tCopyEnded\x12\x10\n\x08\x62lock_id\x18\x01 \x01(\x04\x12\x0e\n\x06target\x18\x02 \x01(\t\x12\x0f\n\x07\x66\x61ilure\x18\x03 \x01(\t\"\xd1\x01\n\x0e\x43hangesRequest\x12\x0c\n\x04uuid\x18\x01 \x01(\t\x12\x17\n\x0fregistration_id\x18\x02 \x01(\x04\x12\x10\n\x08sequence\x18\x03 \x01(\x04\x12+\n\x08received\x18\x04 \x03(\x0b\x32\x19.mrcluster.minihdfs.Block\x12*\n\x07\x64\x65leted\x18\x05 \x03(\x0b\x32\x19.mrcluster.minihdfs.Block\x12-\n\x06\x63opied\x18\x06 \x03(\x0b\x32\x1d.mrcluster.minihdfs.CopyEnded\"f\n\x12\x42\x61\x64ReplicasRequest\x12\x0c\n\x04uuid\x18\x01 \x01(\t\x12\x17\n\x0fregistration_id\x18\x02 \x01(\x04\x12)\n\x06\x62locks\x18\x03 \x03(\x0b\x32\x19.mrcluster.minihdfs.Block\"[\n\x0bReportReply\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\x12\n\nreregister\x18\x02 \x01(\x08\x12)\n\x06orders\x18\x03 \x03(\x0b\x32\x19.mrcluster.minihdfs.Order2\xba\x03\n\x14NamenodeForDatanodes\x12R\n\x08Register\x12#.mrcluster.minihdfs.RegisterRequest\x1a!.mrcluster.minihdfs.RegisterReply\x12U\n\tHeartbeat\x12$.mrcluster.minihdfs.HeartbeatRequest\x1a\".mrcluster.minihdfs.HeartbeatReply\x12R\n\nFullReport\x12#.mrcluster.minihdfs.FullReportChunk\x1a\x1f.mrcluster.minihdfs.ReportReply\x12N\n\x07\x43hanged\x12\".mrcluster.minihdfs.ChangesRequest\x1a\x1f.mrcluster.minihdfs.ReportReply\x12S\n\x08\x46oundBad\x12&.mrcluster.minihdfs.BadReplicasRequest\x1a\x1f.mrcluster.minihdfs.ReportReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,34 +35,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BLOCK']._serialized_end=100
   _globals['_ADDRESS']._serialized_start=103
   _globals['_ADDRESS']._serialized_end=232
-  _globals['_USAGE']._serialized_start=234
-  _globals['_USAGE']._serialized_end=345
-  _globals['_REGISTERREQUEST']._serialized_start=348
-  _globals['_REGISTERREQUEST']._serialized_end=499
-  _globals['_REGISTERREPLY']._serialized_start=501
-  _globals['_REGISTERREPLY']._serialized_end=607
-  _globals['_HEARTBEATREQUEST']._serialized_start=609
-  _globals['_HEARTBEATREQUEST']._serialized_end=708
-  _globals['_REPLICATE']._serialized_start=710
-  _globals['_REPLICATE']._serialized_end=809
-  _globals['_INVALIDATE']._serialized_start=811
-  _globals['_INVALIDATE']._serialized_end=883
-  _globals['_REPAIR']._serialized_start=885
-  _globals['_REPAIR']._serialized_end=981
-  _globals['_ORDER']._serialized_start=984
-  _globals['_ORDER']._serialized_end=1152
-  _globals['_HEARTBEATREPLY']._serialized_start=1154
-  _globals['_HEARTBEATREPLY']._serialized_end=1248
-  _globals['_FULLREPORTCHUNK']._serialized_start=1251
-  _globals['_FULLREPORTCHUNK']._serialized_end=1511
-  _globals['_COPYENDED']._serialized_start=1513
-  _globals['_COPYENDED']._serialized_end=1575
-  _globals['_CHANGESREQUEST']._serialized_start=1578
-  _globals['_CHANGESREQUEST']._serialized_end=1787
-  _globals['_BADREPLICASREQUEST']._serialized_start=1789
-  _globals['_BADREPLICASREQUEST']._serialized_end=1891
-  _globals['_REPORTREPLY']._serialized_start=1893
-  _globals['_REPORTREPLY']._serialized_end=1984
-  _globals['_NAMENODEFORDATANODES']._serialized_start=1987
-  _globals['_NAMENODEFORDATANODES']._serialized_end=2429
+  _globals['_DISK']._serialized_start=234
+  _globals['_DISK']._serialized_end=301
+  _globals['_USAGE']._serialized_start=304
+  _globals['_USAGE']._serialized_end=456
+  _globals['_REGISTERREQUEST']._serialized_start=459
+  _globals['_REGISTERREQUEST']._serialized_end=610
+  _globals['_REGISTERREPLY']._serialized_start=612
+  _globals['_REGISTERREPLY']._serialized_end=718
+  _globals['_HEARTBEATREQUEST']._serialized_start=720
+  _globals['_HEARTBEATREQUEST']._serialized_end=819
+  _globals['_REPLICATE']._serialized_start=821
+  _globals['_REPLICATE']._serialized_end=920
+  _globals['_INVALIDATE']._serialized_start=922
+  _globals['_INVALIDATE']._serialized_end=994
+  _globals['_REPAIR']._serialized_start=996
+  _globals['_REPAIR']._serialized_end=1092
+  _globals['_ORDER']._serialized_start=1095
+  _globals['_ORDER']._serialized_end=1263
+  _globals['_HEARTBEATREPLY']._serialized_start=1265
+  _globals['_HEARTBEATREPLY']._serialized_end=1359
+  _globals['_FULLREPORTCHUNK']._serialized_start=1362
+  _globals['_FULLREPORTCHUNK']._serialized_end=1622
+  _globals['_COPYENDED']._serialized_start=1624
+  _globals['_COPYENDED']._serialized_end=1686
+  _globals['_CHANGESREQUEST']._serialized_start=1689
+  _globals['_CHANGESREQUEST']._serialized_end=1898
+  _globals['_BADREPLICASREQUEST']._serialized_start=1900
+  _globals['_BADREPLICASREQUEST']._serialized_end=2002
+  _globals['_REPORTREPLY']._serialized_start=2004
+  _globals['_REPORTREPLY']._serialized_end=2095
+  _globals['_NAMENODEFORDATANODES']._serialized_start=2098
+  _globals['_NAMENODEFORDATANODES']._serialized_end=2540
 # @@protoc_insertion_point(module_scope)

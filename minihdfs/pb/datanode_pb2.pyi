@@ -34,19 +34,31 @@ class Address(_message.Message):
     domain_socket: str
     def __init__(self, uuid: _Optional[str] = ..., host: _Optional[str] = ..., hostname: _Optional[str] = ..., xfer_port: _Optional[int] = ..., ipc_port: _Optional[int] = ..., rack: _Optional[str] = ..., domain_socket: _Optional[str] = ...) -> None: ...
 
+class Disk(_message.Message):
+    __slots__ = ("id", "capacity_bytes", "remaining_bytes")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    CAPACITY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    REMAINING_BYTES_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    capacity_bytes: int
+    remaining_bytes: int
+    def __init__(self, id: _Optional[str] = ..., capacity_bytes: _Optional[int] = ..., remaining_bytes: _Optional[int] = ...) -> None: ...
+
 class Usage(_message.Message):
-    __slots__ = ("capacity_bytes", "used_bytes", "remaining_bytes", "transfers", "blocks")
+    __slots__ = ("capacity_bytes", "used_bytes", "remaining_bytes", "transfers", "blocks", "disks")
     CAPACITY_BYTES_FIELD_NUMBER: _ClassVar[int]
     USED_BYTES_FIELD_NUMBER: _ClassVar[int]
     REMAINING_BYTES_FIELD_NUMBER: _ClassVar[int]
     TRANSFERS_FIELD_NUMBER: _ClassVar[int]
     BLOCKS_FIELD_NUMBER: _ClassVar[int]
+    DISKS_FIELD_NUMBER: _ClassVar[int]
     capacity_bytes: int
     used_bytes: int
     remaining_bytes: int
     transfers: int
     blocks: int
-    def __init__(self, capacity_bytes: _Optional[int] = ..., used_bytes: _Optional[int] = ..., remaining_bytes: _Optional[int] = ..., transfers: _Optional[int] = ..., blocks: _Optional[int] = ...) -> None: ...
+    disks: _containers.RepeatedCompositeFieldContainer[Disk]
+    def __init__(self, capacity_bytes: _Optional[int] = ..., used_bytes: _Optional[int] = ..., remaining_bytes: _Optional[int] = ..., transfers: _Optional[int] = ..., blocks: _Optional[int] = ..., disks: _Optional[_Iterable[_Union[Disk, _Mapping]]] = ...) -> None: ...
 
 class RegisterRequest(_message.Message):
     __slots__ = ("address", "cluster_id", "usage", "software_version")

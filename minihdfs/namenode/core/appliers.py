@@ -198,6 +198,7 @@ def _free(rooms: Rooms, orphan: Inode) -> None:
 
 
 def _free_block(rooms: Rooms, block_id: int) -> None:
+    rooms.datanodes.room.block_gone(block_id)
     for uuid, ref in rooms.blocks.remove(block_id):
         node = rooms.datanodes.get(uuid)
         if node is not None:

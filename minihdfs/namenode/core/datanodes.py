@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from clusterkit.effects import Instant
 from minihdfs.model import BlockRef, DatanodeAddress, DatanodeReportRow, DatanodeUsage
 from minihdfs.namenode.core.options import Options
+from minihdfs.namenode.core.room import Room
 
 
 @dataclass(slots=True)
@@ -97,6 +98,7 @@ class Datanodes:
         self.awaited: dict[str, None] = dict(self.known)
         """Those of them that have not reported in full to this namenode."""
         self.have_reported = False
+        self.room = Room(options)
         self._registrations = 0
 
     def register(self, address: DatanodeAddress, usage: DatanodeUsage, epoch: int, now: Instant) -> Datanode:
@@ -134,6 +136,13 @@ class Datanodes:
         """The live datanode that speaks with its present registration, or None: then it must register again."""
         node = self.by_uuid.get(uuid)
         return node if node is not None and node.alive and node.registration_id == registration_id else None
+
+    def promise(self, node: Datanode, block_id: int, size: int, now: Instant) -> None:
+        self.room.promise(node.address, node.usage, block_id, size, now)
+
+    def free_bytes(self, node: Datanode) -> int:
+        """What is free there and promised to nobody."""
+        return node.usage.remaining_bytes - self.room.promised(node.address, node.usage)
 
     def live(self) -> list[Datanode]:
         return [node for node in self.by_uuid.values() if node.alive]

@@ -94,6 +94,7 @@ def check_replicas(rooms: Rooms, blocks: dict[int, Block]) -> None:
     assert soft.under_total == len(under), "under-replicated blocks are miscounted"
     assert set(soft.over) == {block.id for block, count in complete if count > block.replication}, "excess blocks are miscounted"
     rooms.replication.copies.check_invariants()
+    rooms.datanodes.room.check_invariants()
     for node in rooms.datanodes.by_uuid.values():
         assert not (set(soft.held.get(node.uuid, {})) & set(node.ordered)), f"{node.uuid} holds what it was ordered to delete"
 

@@ -50,6 +50,7 @@ class Monitor:
         self._due_us = self._looked_us + self._interval_us
         self._bury()
         rooms = self._rooms
+        rooms.datanodes.room.expire(rooms.now)
         rooms.safemode.look(rooms.now)
         if not rooms.safemode.on and rooms.now.mono_us - rooms.safemode.left_us >= rooms.options.settle_us:
             rooms.replication.run(rooms.now)

@@ -49,6 +49,9 @@ class Options:
     """How long datanodes delete nothing after a safe mode that ended with blocks missing."""
     datanodes_max: int = 10_000
 
+    room_promised_us: int = 300 * _SECOND
+    """How long the room for a block that is given out is taken off its datanodes, unless they report it."""
+
     listing_page: int = 1_000
     step_records: int = 10_000
     """Records one step may touch; longer work continues in later steps."""

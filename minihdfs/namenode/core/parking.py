@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from clusterkit.effects import Event
 
-SAFE_MODE_ENDS, DATANODE_COMES, EPOCH_ASKED, EPOCH_NEXT, STORE_CATCHES_UP = 0, -1, -2, -3, -4
+SAFE_MODE_ENDS, DATANODE_COMES, EPOCH_ASKED, EPOCH_NEXT, STORE_CATCHES_UP, ROOM_COMES = 0, -1, -2, -3, -4, -5
 """What may be awaited beside the first replica of a block, which goes by the block's id."""
 
 

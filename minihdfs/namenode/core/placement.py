@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection
 
 from clusterkit.effects import Instant
 from minihdfs.namenode.core.datanodes import Datanode, Datanodes, is_on
+from minihdfs.namenode.core.room import disks_of
 
 LOAD_FACTOR = 2.0
 """A datanode with more than this many times the average of open streams counts as loaded."""
@@ -42,6 +43,7 @@ class Placement:
             node = self._next([*existing, *chosen], usable, host, favored, limit)
             chosen.append(node)
             usable.remove(node)
+            usable = [other for other in usable if self._has_room(other, block_bytes, chosen)]
         return chosen
 
     def explain(self, block_bytes: int, exclude: Collection[str]) -> str:
@@ -56,6 +58,10 @@ class Placement:
         live = sum(node.alive for node in nodes)
         return f"{live} of {len(nodes)} datanodes are live: " + ", ".join(f"{counts[reason]} {reason}" for reason in sorted(counts))
 
+    def is_promised(self, block_bytes: int, exclude: Collection[str]) -> bool:
+        """Is there room that is only promised? A writer may need less of it than a whole block."""
+        return any(node.usage.remaining_bytes >= block_bytes and node.uuid not in exclude for node in self._datanodes.live())
+
     def _reason(self, node: Datanode, block_bytes: int, exclude: Collection[str]) -> str | None:
         if not node.alive:
             return "dead"
@@ -63,7 +69,15 @@ class Placement:
             return "excluded by the writer"
         if node.usage.remaining_bytes < block_bytes:
             return f"with less than {block_bytes} bytes free"
+        if self._datanodes.free_bytes(node) < block_bytes:
+            return f"with less than {block_bytes} bytes free that no writer was promised"
         return None
+
+    def _has_room(self, node: Datanode, block_bytes: int, chosen: list[Datanode]) -> bool:
+        """Beside those just chosen: datanodes may share a disk."""
+        disks = set(disks_of(node.address, node.usage))
+        beside = sum(1 for other in chosen if not disks.isdisjoint(disks_of(other.address, other.usage)))
+        return self._datanodes.free_bytes(node) >= (beside + 1) * block_bytes
 
     def _load_limit(self) -> float:
         live = self._datanodes.live()

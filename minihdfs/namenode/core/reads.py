@@ -21,6 +21,7 @@ from minihdfs.namenode.core.commands import Answer
 from minihdfs.namenode.core.parking import SAFE_MODE_ENDS, Waits
 from minihdfs.namenode.core.permissions import EXECUTE, READ
 from minihdfs.namenode.core.records import BUILDING, Block, Inode
+from minihdfs.namenode.core.room import total
 from minihdfs.namenode.core.rooms import Rooms
 
 
@@ -137,11 +138,10 @@ def locate(rooms: Rooms, block: Block, offset: int, host: str) -> LocatedBlock:
 
 
 def get_fs_stats(rooms: Rooms, event: events.GetFsStats) -> FsStats:
-    usages = [node.usage for node in rooms.datanodes.live()]
+    capacity, used, remaining = total((node.address, node.usage) for node in rooms.datanodes.live())
     blocks = rooms.blocks
     return FsStats(
-        sum(usage.capacity_bytes for usage in usages), sum(usage.used_bytes for usage in usages),
-        sum(usage.remaining_bytes for usage in usages), blocks.under_total, len(blocks.bad), blocks.missing,
+        capacity, used, remaining, blocks.under_total, len(blocks.bad), blocks.missing,
         rooms.namespace.files, rooms.namespace.directories, blocks.total, rooms.safemode.on, rooms.datanodes.deleting_total(),
         len(blocks.future),
     )  # fmt: skip

@@ -130,6 +130,7 @@ class Replication:
             calmest = min(loads)
             source = self._rng.choice([node for node, load in zip(sources, loads, strict=True) if load == calmest])
             self.copies.plan(Copy(block.id, block.stamp, block.length, source.uuid, target.uuid), now)
+            self._datanodes.promise(target, block.id, block.length, now)
 
     def _may_receive(self, node: Datanode, block: Block) -> bool:
         failed = self.copies.has_failed(block.id, node.uuid)
@@ -144,6 +145,7 @@ class Replication:
         if not failure:
             self.copies.sent(source.uuid, block_id, target)
         elif self.copies.failed(source.uuid, block_id, target, now):
+            self._datanodes.room.kept(target, block_id)
             block, count = self._blocks.get(block_id), len(self._blocks.holders(block_id))
             if block is not None and block.state == COMPLETE and 0 < count < block.replication:
                 self._copy_one(block, count, now)

@@ -182,6 +182,7 @@ def take_replica(rooms: Rooms, node: Datanode, ref: BlockRef, *, now: bool = Fal
     if _is_ordered_away(node, ref, now=now):
         return
     rooms.given.saw(ref)
+    rooms.datanodes.room.kept(node.uuid, ref.id)
     verdict = rooms.blocks.received(node.uuid, ref)
     if verdict == UNKNOWN:
         _take_unknown(rooms, node, ref)

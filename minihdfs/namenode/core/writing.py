@@ -23,8 +23,9 @@ from minihdfs.model import MAX_BLOCK_BYTES, MIN_BLOCK_BYTES, BlockRef, FileStatu
 from minihdfs.namenode.core import edits, events
 from minihdfs.namenode.core.changes import place_for
 from minihdfs.namenode.core.commands import Answer, Refusal
+from minihdfs.namenode.core.datanodes import Datanode
 from minihdfs.namenode.core.lease_recovery import close_file, close_for_writer, why_open
-from minihdfs.namenode.core.parking import DATANODE_COMES, Waits
+from minihdfs.namenode.core.parking import DATANODE_COMES, ROOM_COMES, Waits
 from minihdfs.namenode.core.permissions import WRITE
 from minihdfs.namenode.core.reads import locate
 from minihdfs.namenode.core.records import BUILDING, Block, Inode
@@ -163,16 +164,25 @@ def add_block(rooms: Rooms, event: events.AddBlock) -> LocatedBlock:
     if inode.blocks:
         rooms.replication.settle(inode.blocks[-1], rooms.now)
     rooms.commit(edits.BlockAdded(inode.id, block_id, stamp))
-    rooms.blocks.pipelines[block_id] = tuple(node.uuid for node in nodes)
+    _give(rooms, inode, block_id, nodes)
     return LocatedBlock(BlockRef(block_id, stamp, 0), inode.length, tuple(node.address for node in nodes))
 
 
+def _give(rooms: Rooms, inode: Inode, block_id: int, nodes: list[Datanode]) -> None:
+    """The block is written there: its room is taken."""
+    rooms.blocks.pipelines[block_id] = tuple(node.uuid for node in nodes)
+    for node in nodes:
+        rooms.datanodes.promise(node, block_id, inode.block_bytes, rooms.now)
+
+
 def _nowhere(rooms: Rooms, inode: Inode, event: events.AddBlock) -> Exception:
-    """No datanode can take a block. While the term is young and none is here yet, one is awaited."""
+    """No datanode can take a block. While the term is young and none is here yet, one is awaited; if all room is promised, some of it."""
     why = rooms.placement.explain(inode.block_bytes, event.exclude)
     refused = NoDatanodes(f"no datanode can take a block of {event.path}: {why}", next_command="mrc status")
     if rooms.settling() and not rooms.datanodes.live():
         return Waits(DATANODE_COMES, Refusal(NoDatanodes, refused.message))
+    if rooms.patient and rooms.placement.is_promised(inode.block_bytes, event.exclude):
+        return Waits(ROOM_COMES, None)
     return refused
 
 
@@ -187,7 +197,7 @@ def _added_before(rooms: Rooms, inode: Inode, event: events.AddBlock) -> Located
         nodes = rooms.placement.choose(inode.replication, inode.block_bytes, rooms.now, host=event.caller.host, exclude=event.exclude)
         if not nodes:
             raise _nowhere(rooms, inode, event)
-        rooms.blocks.pipelines[block.id] = tuple(node.uuid for node in nodes)
+        _give(rooms, inode, block.id, nodes)
     uuids = rooms.blocks.pipelines[block.id]
     addresses = tuple(node.address for uuid in uuids if (node := rooms.datanodes.get(uuid)) is not None)
     return LocatedBlock(BlockRef(block.id, block.stamp, 0), inode.length, addresses)
@@ -328,4 +338,6 @@ def get_additional_datanode(rooms: Rooms, event: events.GetAdditionalDatanode) -
     nodes = rooms.placement.choose(max(0, event.count), inode.block_bytes, rooms.now, exclude=exclude, existing=existing)
     if not nodes:
         raise NoDatanodes(f"no further datanode for {event.path}: {rooms.placement.explain(inode.block_bytes, exclude)}")
+    for node in nodes:
+        rooms.datanodes.promise(node, event.block.id, inode.block_bytes, rooms.now)
     return LocatedBlock(event.block, inode.length, tuple(node.address for node in [*existing, *nodes]))

@@ -209,6 +209,10 @@ class Stage(World):
             + (f", {value.blocks_in_future} in the future" if value.blocks_in_future else "")
         )
 
+    def do_disks(self) -> None:
+        value = self.ask(events.GetFsStats(self.caller())).value
+        self.lines.append(f"{value.capacity_bytes >> 40} TiB of disks, {value.remaining_bytes} bytes free")
+
     def do_counters(self) -> None:
         """The ids and stamps given last, numbered as in everything that is shown."""
         rooms = self.core.rooms

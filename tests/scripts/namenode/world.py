@@ -16,6 +16,7 @@ from minihdfs.model import (
     CopyEnded,
     DatanodeAddress,
     DatanodeUsage,
+    Disk,
     FileStatus,
     Listing,
     LocatedBlock,
@@ -50,6 +51,7 @@ class ScriptedDatanode:
     rack: str
     free: int
     host: str
+    disk: str = ""
     registration_id: int = 0
     sequence: int = 0
     reports: int = 0
@@ -74,7 +76,8 @@ class ScriptedDatanode:
 
     @property
     def usage(self) -> DatanodeUsage:
-        return DatanodeUsage(1 << 40, 0, self.free, 0, len(self.holds))
+        disks = (Disk(self.disk, 1 << 40, self.free),) if self.disk else ()
+        return DatanodeUsage(1 << 40, 0, self.free, 0, len(self.holds), disks)
 
 
 class World:
@@ -170,8 +173,8 @@ class World:
         for node in self.nodes.values():
             self._register(node)
 
-    def do_datanode(self, name: str, rack: str = "/r1", free: str = str(1 << 39), host: str = "") -> None:
-        self.nodes[name] = ScriptedDatanode(name, rack, int(free), host or f"host-{name}")
+    def do_datanode(self, name: str, rack: str = "/r1", free: str = str(1 << 39), host: str = "", disk: str = "") -> None:
+        self.nodes[name] = ScriptedDatanode(name, rack, int(free), host or f"host-{name}", disk)
 
     def _open(self) -> None:
         self.core = Namesystem(self.options, self.store, random.Random(7))

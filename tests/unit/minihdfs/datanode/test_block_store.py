@@ -233,6 +233,15 @@ def test_the_reserve_is_kept(tmp_path: Path) -> None:
     assert store.usage(0).remaining_bytes == 0
 
 
+def test_volumes_on_one_disk_count_its_room_once(tmp_path: Path) -> None:
+    alone = Volume.open(tmp_path / "v", "d1", "c1", 0)
+    alone.measure()
+    two = BlockStore([alone, Volume.open(tmp_path / "w", "d1", "c1", 0)])
+    usage = two.usage(0)
+    (disk,) = usage.disks
+    assert disk.id == alone.disk_id and usage.capacity_bytes == alone.room()[0] == disk.capacity_bytes
+
+
 def test_a_directory_of_another_cluster_or_node_is_refused(tmp_path: Path) -> None:
     Volume.open(tmp_path / "v", "d1", "c1", 0)
     with pytest.raises(WrongCluster, match="belongs to cluster c1, not to c2"):

@@ -12,6 +12,7 @@ from minihdfs.errors import Standby, WrongCluster
 from minihdfs.model import BlockRef, DatanodeAddress, DatanodeUsage, Invalidate, Repair, Replicate
 from minihdfs.namenode.core import events as ev
 from minihdfs.namenode.core.commands import HeartbeatReply, Refusal, Registered, ReportTaken, Reregister
+from minihdfs.namenode.core.room import total
 from minihdfs.namenode.datanode_rpc import datanode_server
 from minihdfs.pb import datanode_pb2 as pb
 from minihdfs.pb.datanode_pb2_grpc import NamenodeForDatanodesStub
@@ -46,6 +47,17 @@ def test_registering_says_who_and_where_and_is_told_the_epoch(core: ReplyCore, s
     (asked,) = core.asked
     assert asked.address == DatanodeAddress("u-1", "127.0.0.1", "node1", 9866, 9867)
     assert asked.usage == DatanodeUsage(capacity_bytes=9, blocks=2)
+
+
+def test_no_number_of_a_datanode_is_believed_without_a_bound(core: ReplyCore, stub: NamenodeForDatanodesStub) -> None:
+    core.replies[ev.Heartbeat] = HeartbeatReply(7, ())
+    most = (1 << 64) - 1
+    disks = [pb.Disk(id="x" * 1000, capacity_bytes=most, remaining_bytes=most)] * 1000
+    stub.Heartbeat(pb.HeartbeatRequest(usage=pb.Usage(capacity_bytes=most, used_bytes=most, remaining_bytes=most, disks=disks)))
+    usage = core.asked[0].usage
+    assert max(usage.capacity_bytes, usage.used_bytes, usage.remaining_bytes, *(disk.remaining_bytes for disk in usage.disks)) <= 1 << 60
+    assert len(usage.disks) <= 64 and max(len(disk.id) for disk in usage.disks) <= 64
+    assert max(total([(DatanodeAddress(f"u{i}", "h", "h", 1, 2), usage) for i in range(100)])) < 1 << 63
 
 
 def test_an_advertised_host_wins_over_the_one_seen(core: ReplyCore, stub: NamenodeForDatanodesStub) -> None:
