@@ -2,8 +2,9 @@
 
 A fault may only strike where a file system that makes no mistake keeps every acknowledged byte. So a disk is lost only when each of its
 blocks has another good replica that no deletion under way is about to take (*doomed*), and when the namenode, wrong as its knowledge may
-be for as long as a silent datanode counts as there, cannot rightly decide to delete that one: either more than one replica is wanted, and
-no other disk was lost just before, or every other holder is down and stays down until the namenode must know.
+be for as long as a silent datanode counts as there, cannot rightly decide to delete that one. Either more than one replica is wanted, and
+no other disk was lost just before; or (a switch dies, and then a disk) every other holder goes down first, and stays down until the
+namenode must know.
 """
 
 from __future__ import annotations
@@ -24,14 +25,15 @@ class Disks:
         kinds = self._rng.random()
         self.rots, self.is_lost = kinds < 0.35, 0.3 < kinds < 0.75
         """Swarm: some seeds rot, some lose disks, a few do both, some have neither."""
+        self._behind_a_switch = self._rng.random() < 0.5
         self._last_loss_us = -BETWEEN_LOSSES_US
         self._over = False
 
     @property
     def least_replication(self) -> int:
         """What setReplication asks for at least. With bits rotting it is 2: trimming to one replica may keep one whose bad bytes nobody has
-        met yet, and no system could do better."""
-        return 2 if self.rots else 1
+        met yet, and no system could do better. The same holds for a disk that was lost a moment ago."""
+        return 2 if self.rots or (self.is_lost and not self._behind_a_switch) else 1
 
     def start(self) -> None:
         if self.rots:
@@ -86,42 +88,31 @@ class Disks:
             return 100 * MS
         node = self._rng.choice(candidates)
         self._kernel.note(f"{node.name} loses its disk with {sorted(node.disk)}")
-        for other in self._only_down(node):
-            other.keep_down(self._options.dead_after_us + 2 * SECOND)
+        self._last_loss_us = self._kernel.now_us
+        quickly = self._rng.random() < 0.3
+        if self._behind_a_switch:
+            others = [one for block_id in sorted(node.disk) for one in self._others(node, block_id)]
+            for one in sorted(set(others), key=lambda one: one.name):
+                one.crash()
+                one.keep_down(self._options.dead_after_us + 2 * SECOND)
+                self._kernel.after(self._rng.randrange(SECOND, 10 * SECOND), one.start)
         node.crash()
         node.lose_disk()
-        self._last_loss_us = self._kernel.now_us
-        if self._rng.random() < 0.3 and not self._only_down(node):
-            node.start()
-        else:
-            self._kernel.after(self._rng.randrange(SECOND, 10 * SECOND), node.start)
+        self._kernel.after(MS if quickly else self._rng.randrange(SECOND, 10 * SECOND), node.start)
         return 0
 
     def _may_lose(self, node: DatanodeProcess) -> bool:
         recent = self._kernel.now_us - self._last_loss_us < BETWEEN_LOSSES_US
-        return all(self._may_lose_replica(node, block_id, recent) for block_id in node.disk)
+        return not recent and all(self._may_lose_replica(node, block_id) for block_id in node.disk)
 
-    def _may_lose_replica(self, node: DatanodeProcess, block_id: int, recent: bool) -> bool:
+    def _may_lose_replica(self, node: DatanodeProcess, block_id: int) -> bool:
         block = self._namenode.core.rooms.blocks.get(block_id)
         if block is None:
             return True
-        held = node.disk[block_id]
-        others = self._others(node, block_id)
+        held, others = node.disk[block_id], self._others(node, block_id)
         safe = [one for one in others if not one.is_doomed(block_id) and not one.disk[block_id].bad and one.disk[block_id].ref == held.ref]
-        if held.bad or not safe:
-            return False
-        if block.replication > 1 and not recent:
-            return not any(one.disk[block_id].bad for one in others)
-        return not any(one.up for one in others)
+        enough = self._behind_a_switch or (block.replication > 1 and not any(one.disk[block_id].bad for one in others))
+        return not held.bad and bool(safe) and enough
 
     def _others(self, node: DatanodeProcess, block_id: int) -> list[DatanodeProcess]:
         return [one for one in self._nodes if one is not node and block_id in one.disk]
-
-    def _only_down(self, node: DatanodeProcess) -> list[DatanodeProcess]:
-        """Holders whose replicas are all that is left of a block of this node, and which are down."""
-        down: list[DatanodeProcess] = []
-        for block_id in sorted(node.disk):
-            others = self._others(node, block_id)
-            if not any(one.up for one in others):
-                down += [one for one in others if one not in down]
-        return down

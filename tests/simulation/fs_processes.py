@@ -57,10 +57,12 @@ class EarlyDriver(Driver):
 
 
 class NamenodeProcess(CoreProcess):
-    def __init__(self, kernel: Kernel, options: Options, *, early: bool, look: Callable[[], None]) -> None:
+    def __init__(self, kernel: Kernel, options: Options, *, plant: str, look: Callable[[], None]) -> None:
         """`look` is called after every turn in which anything but heartbeats happened: invariants."""
         super().__init__(kernel, NAMENODE)
-        self._options, self._early, self._look = options, early, look
+        self._options, self._plant, self._look = options, plant, look
+        self._connections: dict[str, int] = {}
+        """Of each client, the one that is listened to (and those made later): older ones were dropped."""
         self._rng = kernel.stream("nn/flush")
         self._flushes = self._rng.random() < 0.7
         self.store = MemoryStore()
@@ -70,7 +72,7 @@ class NamenodeProcess(CoreProcess):
 
     def boot(self) -> None:
         self.core = Namesystem(self._options, self.store, self.kernel.stream(f"nn/{self.incarnation}"))
-        kind = EarlyDriver if self._early else Driver
+        kind = EarlyDriver if self._plant == "ack-before-fsync" else Driver
         self.driver = kind(self.core, self.journal, CODEC, self._deliver, self.clock, durable=self._made_durable)
         self.driver.replay(self.core.txid)
         self.epochs += 1  # the coordinator's: it rises whatever happens here
@@ -91,9 +93,21 @@ class NamenodeProcess(CoreProcess):
             self.journal.is_full = self._full
 
     def receive(self, source: str, message: Any) -> None:
+        if self._is_of_a_dropped_connection(source, message):
+            return
         self.turn(message)
         if type(message) is not events.Heartbeat:
             self._look()
+
+    def _is_of_a_dropped_connection(self, source: str, message: Any) -> bool:
+        """As the rpc loop does: a repeated call ends every other connection of its client, so that its first transmission cannot follow."""
+        caller = getattr(message, "caller", None)
+        if caller is None:
+            return False
+        connection = caller.reply_to[3]
+        if caller.retry and self._plant != "late-firsts-run":
+            self._connections[source] = max(connection, self._connections.get(source, 0))
+        return connection < self._connections.get(source, 0)
 
     def _deliver(self, send: Send) -> None:
         for order in getattr(send.message, "orders", ()):

@@ -18,11 +18,12 @@ from minihdfs.namenode.edit_codec import CODEC
 from tests.simulation.fs_clients import Client
 from tests.simulation.fs_disks import Disks
 from tests.simulation.fs_processes import NAMENODE, DatanodeProcess, NamenodeProcess, Replica
+from tests.simulation.fs_writers import Log, Shared
 from tests.simulation.kernel import MS, SECOND, Kernel, Violation
 
 
 class FileSystemWorld:
-    PLANTS = ("ack-before-fsync", "no-periodic-full-report")
+    PLANTS = ("ack-before-fsync", "no-periodic-full-report", "abort-by-path")
 
     def __init__(self, kernel: Kernel, plant: str) -> None:
         self._kernel, rng = kernel, kernel.stream("world")
@@ -34,14 +35,14 @@ class FileSystemWorld:
             replication_timeout_us=4 * SECOND, order_resend_us=2 * SECOND, reclaim_records=3, step_records=5, listing_page=4,
             cached_records_max=rng.choice((0, 1000)),
         )  # fmt: skip
-        self.winners: dict[str, list[str]] = {}
-        self.namenode = NamenodeProcess(kernel, self.options, early=plant == "ack-before-fsync", look=self._look)
+        self.shared = Shared(zombie_deletes=plant == "abort-by-path")
+        self.namenode = NamenodeProcess(kernel, self.options, plant=plant, look=self._look)
         reports = plant != "no-periodic-full-report"
         self.datanodes = [
             DatanodeProcess(kernel, f"dn{i}", f"/r{i % 2}", full_reports=reports, guard=self._guard) for i in range(1, count + 1)
         ]  # fmt: skip
         self._disks = Disks(kernel, self.options, self.namenode, self.datanodes)
-        self.clients = [Client(kernel, f"c{i}", self.winners, self._disks.least_replication) for i in range(1, rng.randrange(1, 4) + 1)]
+        self.clients = [Client(kernel, f"c{i}", self.shared, self._disks.least_replication) for i in range(1, rng.randrange(1, 4) + 1)]
         self._swallows = rng.choice((0.0, 0.0, 0.02, 0.1))
         self._known_bad: dict[tuple[int, str, int], Replica] = {}
 
@@ -77,7 +78,7 @@ class FileSystemWorld:
 
     def _look(self) -> None:
         self.namenode.core.check_invariants()
-        for path, names in self.winners.items():
+        for path, names in self.shared.winners.items():
             if len(names) != len(set(names)) or len(names) > 1:
                 raise Violation(f"{path} was created by {names}")
 
@@ -141,6 +142,8 @@ class FileSystemWorld:
                 held = node.disk.get(block_id)
                 if (node.name in holders) != (held is not None and not held.bad):
                     raise Violation(f"block {block_id}: the namenode knows {holders}, {node.name} holds {held}")
+        for log in self.shared.logs.values():
+            self._verify_log(log)
         again = Namesystem(self.options, self.namenode.store, self._kernel.stream("again"))
         for record in self.namenode.journal.read(again.txid):
             again.apply(CODEC.decode(record.payload))
@@ -170,6 +173,22 @@ class FileSystemWorld:
             gone = {path: blocks for path, blocks in client.tree.items() if found.get(path, "") != blocks}
             strange = {path: blocks for path, blocks in found.items() if client.tree.get(path, "") != blocks}
             raise Violation(f"{client.name}: acknowledged and not there {gone}; there and not acknowledged {strange}")
+
+    def _verify_log(self, log: Log) -> None:
+        rooms = self.namenode.core.rooms
+        shared = rooms.namespace.child(ROOT_INODE_ID, "shared")
+        inode = rooms.namespace.child(shared.id, log.path.rpartition("/")[2]) if shared is not None else None
+        if inode is None:
+            if log.completed or log.closed_at >= 0:
+                raise Violation(f"{log.path} is gone")
+            return
+        found, whole = "".join(self._content(block_id) for block_id in inode.blocks), "".join(log.written)
+        if log.completed and found != whole:
+            raise Violation(f"{log.path} was completed with {whole!r} and holds {found!r}")
+        if not whole.startswith(found) or len(found) < log.noted:
+            raise Violation(f"{log.path} holds {found!r} of {whole!r}, of which {log.noted} bytes were noted")
+        if log.closed_at >= 0 and len(found) != log.closed_at:
+            raise Violation(f"{log.path} was closed with {log.closed_at} bytes and holds {found!r}")
 
     def _content(self, block_id: int) -> str:
         for node in self.datanodes:

@@ -151,8 +151,9 @@ class Process:
         incarnation = self.incarnation
         self.kernel.after(delay_us, lambda: self._act(incarnation, action))
 
-    def send(self, target: str, message: Any) -> None:
-        self.kernel.network.send(self, target, message)
+    def send(self, target: str, message: Any, late_us: int = 0) -> None:
+        """`late_us`: how long it lies in some buffer on the way before anything else happens to it."""
+        self.kernel.network.send(self, target, message, late_us)
 
     def guarded(self, action: Callable[[], None]) -> None:
         """Runs work of this process; a fault inside it, or an error a real process would exit on, ends the process."""
@@ -182,7 +183,7 @@ class Network:
         self.filter: Callable[[str, str, Any], Any] = lambda _source, _target, message: message
         """A world's own faults: may change a message, or answer None to swallow it."""
 
-    def send(self, source: Process, target: str, message: Any) -> None:
+    def send(self, source: Process, target: str, message: Any, late_us: int = 0) -> None:
         receiver = self._kernel.processes[target]
         if (source.name, target) in self.cuts or not receiver.up or self._rng.random() < self.loss:
             return
@@ -191,7 +192,7 @@ class Network:
             delay = self._rng.randrange(100, 2 * MS)
             if self._rng.random() < self.slow:
                 delay = self._rng.randrange(20 * MS, 3 * SECOND)
-            self._kernel.after(delay, lambda: self._arrive(receiver, incarnation, name, message))
+            self._kernel.after(late_us + delay, lambda: self._arrive(receiver, incarnation, name, message))
 
     def _arrive(self, receiver: Process, incarnation: int, source: str, message: Any) -> None:
         if (source, receiver.name) in self.cuts:
