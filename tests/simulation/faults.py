@@ -34,7 +34,8 @@ def plan(rng: random.Random, names: list[str], duration_us: int) -> list[Fault]:
     for _ in range(rng.randrange(4, 25)):
         target, other = rng.choice(names), rng.choice(names)
         length = int(rng.choice((200 * MS, SECOND, 5 * SECOND)) * rng.uniform(0.5, 2.0))
-        faults.append(Fault(rng.randrange(duration_us), rng.choice(kinds), target, other, length))
+        kind = rng.choice(kinds)
+        faults.append(Fault(rng.randrange(duration_us), kind, names[0] if kind == "disk full" else target, other, length))
     return sorted(faults, key=lambda fault: (fault.at_us, fault.kind, fault.target, fault.other))
 
 

@@ -18,7 +18,7 @@ from minihdfs.namenode.core.commands import Answer, Refusal
 from tests.simulation import fs_writers
 from tests.simulation.fs_processes import NAMENODE
 from tests.simulation.fs_writers import Shared
-from tests.simulation.kernel import MS, Kernel, Process, Violation
+from tests.simulation.kernel import MS, SECOND, Kernel, Process, Violation
 
 RESEND_US = 700 * MS
 Steps = Generator[Any, Any, Any]
@@ -87,7 +87,8 @@ class Client(Process):
         answers: dict[str, str] = {}
         self._waiting[call] = (messages, answers)
         for name, (kind, *rest) in messages.items():
-            self.send(name, (kind, (self.name, self.incarnation, call), *rest))
+            late = kind == "write" and self.rng.random() < self._lateness
+            self.send(name, (kind, (self.name, self.incarnation, call), *rest), self.rng.randrange(SECOND // 2, 4 * SECOND) if late else 0)
         self.later(patience_us, lambda: self._gathered(call))
 
     def _gathered(self, call: int) -> None:

@@ -1,4 +1,5 @@
-"""What happens to the datanodes' disks in the simulator: bits rot, and whole disks are lost, under a ledger of what may be lost at all.
+"""What happens to the datanodes' disks in the simulator: bits rot, replicas cannot be read for a while, and whole disks are lost, under a
+ledger of what may be lost at all.
 
 A fault may only strike where a file system that makes no mistake keeps every acknowledged byte. So a disk is lost only when each of its
 blocks has another good replica that no deletion under way is about to take (*doomed*), and when the namenode, wrong as its knowledge may
@@ -25,6 +26,8 @@ class Disks:
         kinds = self._rng.random()
         self.rots, self.is_lost = kinds < 0.35, 0.3 < kinds < 0.75
         """Swarm: some seeds rot, some lose disks, a few do both, some have neither."""
+        self.resists = self._rng.random() < 0.4
+        """Replicas cannot be read for a while: nothing is lost by that, whatever is done meanwhile."""
         self._behind_a_switch = self._rng.random() < 0.5
         self._last_loss_us = -BETWEEN_LOSSES_US
         self._over = False
@@ -39,10 +42,15 @@ class Disks:
         if self.rots:
             self._again(self._rot, SECOND, 4 * SECOND)
         if self.is_lost:
-            self._again(self._lose, SECOND, 6 * SECOND)
+            self._again(self._lose, 100 * MS if self._behind_a_switch else SECOND, SECOND if self._behind_a_switch else 6 * SECOND)
+
+        if self.resists:
+            self._again(self._resist, SECOND // 2, 2 * SECOND)
 
     def heal(self) -> None:
         self._over = True
+        for node in self._nodes:
+            node.unreadable.clear()
 
     def _again(self, act: Callable[[], int], least_us: int, most_us: int) -> None:
         def strike() -> None:
@@ -60,7 +68,7 @@ class Disks:
             (node, block_id)
             for node in self._nodes
             for block_id in sorted(node.disk)
-            if not node.disk[block_id].bad and self._may_rot(block_id) and not self._is_suspect(block_id, node.name)
+            if not node.disk[block_id].bad and self._may_rot(node, block_id) and not self._is_suspect(block_id, node.name)
         ]
         if candidates and self._kernel.now_us - self._last_loss_us > BETWEEN_LOSSES_US:
             node, block_id = self._rng.choice(candidates)
@@ -69,23 +77,40 @@ class Disks:
             self._last_loss_us = max(self._last_loss_us, self._kernel.now_us - BETWEEN_LOSSES_US // 2)
         return 0
 
-    def _may_rot(self, block_id: int) -> bool:
+    def _may_rot(self, node: DatanodeProcess, block_id: int) -> bool:
         block = self._namenode.core.rooms.blocks.get(block_id)
-        copies = [node.disk[block_id] for node in self._nodes if block_id in node.disk and not node.is_doomed(block_id)]
-        anywhere = [node.disk[block_id] for node in self._nodes if block_id in node.disk]
-        return block is not None and block.replication > 1 and len(copies) > 1 and not any(copy.bad for copy in anywhere)
+        others = [(one, one.disk[block_id]) for one in self._others(node, block_id)]
+        equal = [one for one, copy in others if copy.ref == node.disk[block_id].ref and not one.is_doomed(block_id)]
+        return block is not None and block.replication > 1 and bool(equal) and not any(copy.bad for _one, copy in others)
 
     def _is_suspect(self, block_id: int, datanode: str) -> bool:
         """Mended, but the news is under way: the namenode could not tell a second flip from the one it knows of."""
         return datanode in self._namenode.core.rooms.blocks.bad.get(block_id, ())
+
+    # ── EIO ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _resist(self) -> int:
+        """For a while a disk gives out some of its replicas to nobody. Often somebody restarts its datanode because of it."""
+        node = self._rng.choice(self._nodes)
+        chosen = {block_id for block_id in sorted(node.disk) if self._rng.random() < 0.3}
+        if chosen:
+            self._kernel.note(f"{node.name} cannot read {sorted(chosen)}")
+            node.unreadable |= chosen
+            self._kernel.after(self._rng.randrange(SECOND, 6 * SECOND), lambda: node.unreadable.difference_update(chosen))
+            if self._rng.random() < 0.5:
+                node.crash()
+                self._kernel.after(self._rng.randrange(100 * MS, SECOND), node.start)
+        return 0
 
     # ── loss ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _lose(self) -> int:
         """A disk is replaced by an empty one: after a while, or (somebody was quick, or a mount is missing) at once."""
         candidates = [node for node in self._nodes if node.disk and self._may_lose(node)]
+        if self._behind_a_switch and self._rng.random() < 0.8:  # the worst moment: somebody's replica is one too many
+            candidates = [node for node in candidates if any(self._is_excess(block_id) for block_id in node.disk)]
         if not candidates:
-            return 100 * MS
+            return 50 * MS
         node = self._rng.choice(candidates)
         self._kernel.note(f"{node.name} loses its disk with {sorted(node.disk)}")
         self._last_loss_us = self._kernel.now_us
@@ -100,6 +125,9 @@ class Disks:
         node.lose_disk()
         self._kernel.after(MS if quickly else self._rng.randrange(SECOND, 10 * SECOND), node.start)
         return 0
+
+    def _is_excess(self, block_id: int) -> bool:
+        return any(block_id in node.wishes or block_id in node.ordered for node in self._namenode.core.rooms.datanodes.by_uuid.values())
 
     def _may_lose(self, node: DatanodeProcess) -> bool:
         recent = self._kernel.now_us - self._last_loss_us < BETWEEN_LOSSES_US

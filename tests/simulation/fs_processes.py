@@ -25,6 +25,7 @@ from minihdfs.namenode.core.namesystem import Namesystem
 from minihdfs.namenode.core.options import Options
 from minihdfs.namenode.edit_codec import CODEC
 from minihdfs.namenode.store_memory import MemoryStore
+from tests.simulation.fs_plants import infect_core, infect_message, infect_report
 from tests.simulation.kernel import MS, SECOND, CoreProcess, DiskJournal, Kernel
 
 NAMENODE = "nn"
@@ -75,6 +76,7 @@ class NamenodeProcess(CoreProcess):
         kind = EarlyDriver if self._plant == "ack-before-fsync" else Driver
         self.driver = kind(self.core, self.journal, CODEC, self._deliver, self.clock, durable=self._made_durable)
         self.driver.replay(self.core.txid)
+        infect_core(self.core, self._plant)
         self.epochs += 1  # the coordinator's: it rises whatever happens here
         self.journal.is_full = False
         self.turn(events.LeadershipGained(self.epochs))
@@ -95,7 +97,7 @@ class NamenodeProcess(CoreProcess):
     def receive(self, source: str, message: Any) -> None:
         if self._is_of_a_dropped_connection(source, message):
             return
-        self.turn(message)
+        self.turn(infect_message(self.core, message, self._plant))
         if type(message) is not events.Heartbeat:
             self._look()
 
@@ -124,7 +126,8 @@ class NamenodeProcess(CoreProcess):
         batch = self.core.freeze()
         if batch is not None:
             delay = self._rng.randrange(MS, 500 * MS)
-            self.kernel.after(delay, lambda: self.store.write(batch))
+            store = self.store
+            self.kernel.after(delay, lambda: store.write(batch))
             self.later(delay + 1, lambda: self.turn(events.StoreFlushed(batch.counters.txid)))
 
 
@@ -136,17 +139,24 @@ class Replica:
 
 
 class DatanodeProcess(CoreProcess):
-    def __init__(self, kernel: Kernel, name: str, rack: str, *, full_reports: bool, guard: Callable[[str, int], None]) -> None:
+    def __init__(self, kernel: Kernel, name: str, rack: str, *, plant: str, guard: Callable[[str, int], None]) -> None:
         """`guard(datanode, block id)` is called before a replica is deleted: it must not be the last good one."""
         super().__init__(kernel, name)
         number = int(name[2:])
         self.address = DatanodeAddress(name, f"host-{name}", name, 9000 + number, 9100 + number, rack)
         self._options = AgentOptions(
-            self.address, 5 * SECOND if full_reports else 0, 0.2, report_chunk_replicas=3, call_timeout_us=SECOND
+            self.address, 0 if plant == "no-periodic-full-report" else 5 * SECOND, 0.2, report_chunk_replicas=3, call_timeout_us=SECOND
         )  # fmt: skip
-        self._guard = guard
+        self._plant, self._guard = plant, guard
         self._rng = kernel.stream(f"{name}/work")
         self.disk: dict[int, Replica] = {}
+        self.left: dict[int, BlockRef] = {}
+        """What writers left unfinished: no replica, but on the disk."""
+        self.marked: set[int] = set()
+        """Only asked for membership: replicas that bear a mark on the disk that their bytes are wrong."""
+        self.unreadable: set[int] = set()
+        """Only asked for membership: replicas that the disk does not give out at present (EIO, too many open files)."""
+        self._write_fails = kernel.stream(f"{name}/errors").choice((0.0, 0.0, 0.03, 0.15))
         self._doomed: dict[int, int] = {}
 
     def doom(self, blocks: tuple[BlockRef, ...], incarnation: int) -> None:
@@ -168,7 +178,8 @@ class DatanodeProcess(CoreProcess):
 
     def lose_disk(self) -> None:
         """While it is down. Who it is and the epoch it has seen may be lost with the replicas."""
-        self.disk.clear()
+        for part in (self.disk, self.left, self.marked, self.unreadable):
+            part.clear()
         if self._rng.random() < 0.5:
             self.journal = DiskJournal(self)
 
@@ -176,7 +187,15 @@ class DatanodeProcess(CoreProcess):
         agent = Agent(self._options, random.Random(self._rng.random()))
         self.driver = Driver(agent, self.journal, AGENT_CODEC, self._deliver, self.clock)
         self.driver.replay()
-        self.turn(agent_events.ReplicasListed(tuple(self.disk[block_id].ref for block_id in sorted(self.disk))))
+        refs = [self.disk[block_id].ref for block_id in sorted(self.disk)]
+        if self._plant == "unreadable-is-deleted":
+            for ref in [ref for ref in refs if ref.id in self.unreadable]:
+                refs.remove(ref)
+                self._guard(self.name, ref.id)
+                del self.disk[ref.id]
+        known = () if self._plant == "bad-mark-is-lost" else self.marked
+        bad = tuple(ref for ref in refs if ref.id in known or ref.id in self.unreadable)
+        self.turn(agent_events.ReplicasListed(tuple(refs), tuple(self.left[block_id] for block_id in sorted(self.left)), bad))
         self.later(self._rng.randrange(SECOND, 4 * SECOND), self._scan)
 
     def receive(self, source: str, message: Any) -> None:
@@ -186,7 +205,8 @@ class DatanodeProcess(CoreProcess):
         elif kind == "read":
             token, block_id = rest
             replica = self.disk.get(block_id)
-            found = "none" if replica is None else "bad" if replica.bad else f"={replica.content}"
+            is_lying = replica is not None and (replica.bad or block_id in self.unreadable)
+            found = "none" if replica is None else "bad" if is_lying else f"={replica.content}"
             self.send(source, (token, found))
         else:
             self._answered(kind, rest[0])
@@ -197,22 +217,15 @@ class DatanodeProcess(CoreProcess):
         if send.to == agent_events.SHELL:
             self._work(send.message)
             return
-        message, usage = send.message, DatanodeUsage(1 << 40, 0, 1 << 40, 0, len(self.disk))
+        message, usage = infect_report(send.message, self._plant), DatanodeUsage(1 << 40, 0, 1 << 40, 0, len(self.disk))
         to: Token = (self.name, self.incarnation, message.call)
         if isinstance(message, agent_events.Register):
             self.send(NAMENODE, events.RegisterDatanode(to, message.address, message.cluster_id, usage))
         elif isinstance(message, agent_events.Heartbeat):
             self.send(NAMENODE, events.Heartbeat(to, self.name, message.registration_id, usage))
         elif isinstance(message, agent_events.FullReportChunk):
-            chunk = (
-                message.report_id,
-                message.begun_sequence,
-                message.chunk,
-                message.last,
-                message.replicas,
-                message.unfinished,
-                message.bad,
-            )
+            numbers = (message.report_id, message.begun_sequence, message.chunk, message.last)
+            chunk = (*numbers, message.replicas, message.unfinished, message.bad)
             self.send(NAMENODE, events.FullBlockReport(to, self.name, message.registration_id, *chunk))
         elif isinstance(message, agent_events.Changes):
             changes = (message.sequence, message.received, message.deleted, message.copied)
@@ -244,8 +257,16 @@ class DatanodeProcess(CoreProcess):
 
         def finalize() -> None:
             held = self.disk.get(ref.id)
+            if self._rng.random() < self._write_fails:
+                if token is not None and held is None:  # a writer's; of a copy that fails nothing is kept
+                    self.left[ref.id] = ref
+                    self.turn(agent_events.ReplicaLeft(ref))
+                return
             if held is None or held.bad or held.ref.stamp < ref.stamp:
                 self.disk[ref.id] = Replica(ref, content)
+                self.left.pop(ref.id, None)
+                self.marked.discard(ref.id)
+                self.unreadable.discard(ref.id)
             if token is not None:
                 self.send(source, (token, "written"))
             self.turn(agent_events.ReplicaFinalized(self.disk[ref.id].ref))
@@ -267,36 +288,49 @@ class DatanodeProcess(CoreProcess):
     def _copy(self, order: agent_events.CopyReplica) -> None:
         replica = self.disk.get(order.block.id)
         if replica is not None and replica.bad:
-            self.turn(agent_events.ReplicaFoundBad(replica.ref))
-        elif replica is not None:
+            self._found_bad(replica.ref)
+        elif replica is not None and order.block.id not in self.unreadable:
             for target in order.targets:
                 self.send(target.uuid, ("copy", None, replica.ref, replica.content))
         self.turn(agent_events.CopyFinished(order.block, order.targets))
 
+    def _found_bad(self, ref: BlockRef) -> None:
+        self.marked.add(ref.id)
+        self.turn(agent_events.ReplicaFoundBad(ref))
+
     def _delete(self, order: agent_events.DeleteReplicas) -> None:
         for ref in order.blocks:
-            held = self.disk.get(ref.id)
+            held, left = self.disk.get(ref.id), self.left.get(ref.id)
             if held is not None and held.ref.stamp <= ref.stamp:
                 self._guard(self.name, ref.id)
                 del self.disk[ref.id]
+                self.marked.discard(ref.id)
+            if left is not None and left.stamp <= ref.stamp:
+                del self.left[ref.id]
 
     def _repair(self, order: agent_events.RepairReplica) -> None:
         held = self.disk.get(order.block.id)
         if held is None:
             return self.turn(agent_events.RepairFinished(order.block, False, "gone"))
-        for source in order.sources if held.bad else ():
+        is_suspect = held.bad or order.block.id in self.unreadable
+        for source in order.sources if is_suspect else ():
             other = self.kernel.processes[source.uuid]
             assert isinstance(other, DatanodeProcess)
             there = other.disk.get(order.block.id)
-            reachable = other.up and (other.name, self.name) not in self.kernel.network.cuts
+            reachable = other.up and (other.name, self.name) not in self.kernel.network.cuts and order.block.id not in other.unreadable
             if reachable and there is not None and not there.bad and there.ref == order.block:
                 self.disk[order.block.id] = Replica(there.ref, there.content)
+                self.unreadable.discard(order.block.id)
+                is_suspect = False
                 break
-        sound = not self.disk[order.block.id].bad
-        self.turn(agent_events.RepairFinished(order.block, sound))
+        if order.block.id in self.unreadable:
+            return self.turn(agent_events.RepairFinished(order.block, False, "it cannot be read now", known=False))
+        (self.marked.add if is_suspect else self.marked.discard)(order.block.id)
+        self.turn(agent_events.RepairFinished(order.block, not is_suspect))
 
     def _scan(self) -> None:
+        """What is known to be bad is not looked at again: nobody needs to be told twice."""
         for block_id in sorted(self.disk):
-            if self.disk[block_id].bad:
-                self.turn(agent_events.ReplicaFoundBad(self.disk[block_id].ref))
+            if self.disk[block_id].bad and block_id not in self.marked:
+                self._found_bad(self.disk[block_id].ref)
         self.later(self._rng.randrange(2 * SECOND, 4 * SECOND), self._scan)

@@ -15,6 +15,8 @@ from minihdfs.namenode.core.commands import ReportTaken
 from minihdfs.namenode.core.namesystem import Namesystem
 from minihdfs.namenode.core.options import Options
 from minihdfs.namenode.edit_codec import CODEC
+from tests.simulation import fs_plants
+from tests.simulation.fs_backup import Backup
 from tests.simulation.fs_clients import Client
 from tests.simulation.fs_disks import Disks
 from tests.simulation.fs_processes import NAMENODE, DatanodeProcess, NamenodeProcess, Replica
@@ -23,7 +25,7 @@ from tests.simulation.kernel import MS, SECOND, Kernel, Violation
 
 
 class FileSystemWorld:
-    PLANTS = ("ack-before-fsync", "no-periodic-full-report", "abort-by-path")
+    PLANTS = fs_plants.PLANTS
 
     def __init__(self, kernel: Kernel, plant: str) -> None:
         self._kernel, rng = kernel, kernel.stream("world")
@@ -35,11 +37,12 @@ class FileSystemWorld:
             replication_timeout_us=4 * SECOND, order_resend_us=2 * SECOND, reclaim_records=3, step_records=5, listing_page=4,
             cached_records_max=rng.choice((0, 1000)),
         )  # fmt: skip
+        self.options = fs_plants.infect_options(self.options, plant)
+        self._backup = Backup(kernel, plant)
         self.shared = Shared(zombie_deletes=plant == "abort-by-path")
         self.namenode = NamenodeProcess(kernel, self.options, plant=plant, look=self._look)
-        reports = plant != "no-periodic-full-report"
         self.datanodes = [
-            DatanodeProcess(kernel, f"dn{i}", f"/r{i % 2}", full_reports=reports, guard=self._guard) for i in range(1, count + 1)
+            DatanodeProcess(kernel, f"dn{i}", f"/r{i % 2}", plant=plant, guard=self._guard) for i in range(1, count + 1)
         ]  # fmt: skip
         self._disks = Disks(kernel, self.options, self.namenode, self.datanodes)
         self.clients = [Client(kernel, f"c{i}", self.shared, self._disks.least_replication) for i in range(1, rng.randrange(1, 4) + 1)]
@@ -49,6 +52,7 @@ class FileSystemWorld:
     def start(self) -> None:
         for process in (self.namenode, *self.datanodes, *self.clients):
             process.start()
+        self._backup.start(self.namenode)
         if self._swallows:
             self._kernel.network.filter = self._swallow
         self._disks.start()
@@ -152,6 +156,7 @@ class FileSystemWorld:
                 raise Violation(f"a restarted namenode has another table of {one.name}")
         if rooms.counters() != again.rooms.counters():
             raise Violation(f"a restarted namenode counts {again.rooms.counters()}, this one {rooms.counters()}")
+        self._backup.restore(self.namenode, self.datanodes, self._disks.least_replication)
 
     def _verify_tree(self, client: Client) -> None:
         """The client's directory holds exactly what the client was told, down to the bytes on the datanodes."""

@@ -132,8 +132,7 @@ def _give_up(client: Client, shared: Shared, log: Log, inode_id: int) -> Steps:
     if shared.zombie_deletes:
         yield from client.call(f"abort {log.path}", lambda caller: events.Delete(caller, log.path, False))
         return
-    if hasattr(events, "AbandonFile"):
-        yield from client.call(f"abandonFile {log.path}", lambda caller: events.AbandonFile(caller, inode_id, client.name))
+    yield from client.call(f"abandonFile {log.path}", lambda caller: events.AbandonFile(caller, inode_id, client.name))
 
 
 def take_over(client: Client, shared: Shared) -> Steps:

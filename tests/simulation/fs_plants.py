@@ -1,0 +1,141 @@
+"""Bugs that are planted into the file system's cores under the simulator, one at a time, to grade it: each must be found.
+
+Those with a letter are faults that the project once had (docs/faults.md). A plant takes back the one decision that mends the fault, from
+outside; the cores know nothing of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from minihdfs.datanode.core.events import FullReportChunk
+from minihdfs.namenode.core import events
+from minihdfs.namenode.core.datanodes import Deletion
+from minihdfs.namenode.core.namesystem import Namesystem
+from minihdfs.namenode.core.options import Options
+from minihdfs.namenode.core.records import COMPLETE
+
+PLANTS = (
+    "ack-before-fsync",
+    "no-periodic-full-report",
+    "abort-by-path",  # A3
+    "bad-is-listed-as-sound",  # A4
+    "bad-mark-is-lost",  # A4: a restart of the datanode forgets it
+    "unreadable-is-deleted",  # A8
+    "excess-is-decided-once",  # A1
+    "future-is-deleted",  # A5
+    "numbers-are-given-again",  # A5
+    "late-firsts-run",  # A6
+    "answers-age-by-the-wall",  # A7
+    "few-answers",  # A7
+    "complete-by-id",  # A10
+    "deletion-by-id",  # A11
+    "noted-bytes-are-dropped",  # A2
+    "edits-without-room",  # B12
+    "safe-mode-for-ever",  # B2
+)
+"""See also `fs_processes` and `fs_writers`, which carry out those that are not in a core."""
+
+
+def infect_options(options: Options, plant: str) -> Options:
+    return replace(options, retry_entries_max=2) if plant == "few-answers" else options
+
+
+def infect_core(core: Namesystem, plant: str) -> None:
+    act = _CORE.get(plant)
+    if act is not None:
+        act(core)
+
+
+def _excess_is_decided_once(core: Namesystem) -> None:
+    deletions: Any = core.rooms.deletions
+    ask, orders = deletions.may_go, deletions.orders
+
+    def blind(node: Any, now: Any) -> Any:
+        deletions.may_go = lambda _node, _deletion, _now: True
+        try:
+            return orders(node, now)
+        finally:
+            deletions.may_go = ask
+
+    def keep(old: Any, node: Any) -> None:
+        for deletion in [*old.wishes.values(), *old.ordered.values()]:
+            node.wish(Deletion(deletion.ref, excess=deletion.excess))
+
+    deletions.orders, deletions.register_again = blind, keep
+
+
+def _future_is_deleted(core: Namesystem) -> None:
+    given: Any = core.rooms.given
+    given.never = lambda _ref: False
+
+
+def _numbers_are_given_again(core: Namesystem) -> None:
+    given: Any = core.rooms.given
+    given.to_skip = lambda: None
+
+
+def _late_firsts_run(core: Namesystem) -> None:
+    retries: Any = core.rooms.retries
+    retries.find_soft = lambda _caller: None
+
+
+def _answers_age_by_the_wall(core: Namesystem) -> None:
+    rooms: Any = core.rooms
+    remember = rooms.retries.remember
+
+    def forget_all_that_is_old(edit: Any) -> None:
+        remember(edit)
+        for _ in range(50):
+            remember(replace(edit, client_id=b""))
+
+    rooms._log_time = lambda: rooms.now.wall_us
+    rooms.retries.remember = forget_all_that_is_old
+
+
+def _edits_without_room(core: Namesystem) -> None:
+    kind: Any = type(core.rooms.safemode)
+    core.rooms.safemode.__class__ = type("Blind", (kind,), {"may_edit": property(lambda self: not self.on)})
+
+
+def _safe_mode_for_ever(core: Namesystem) -> None:
+    safemode: Any = core.rooms.safemode
+    safemode._is_all = lambda _now: False
+
+
+_CORE: dict[str, Callable[[Namesystem], None]] = {
+    "excess-is-decided-once": _excess_is_decided_once,
+    "future-is-deleted": _future_is_deleted,
+    "numbers-are-given-again": _numbers_are_given_again,
+    "late-firsts-run": _late_firsts_run,
+    "answers-age-by-the-wall": _answers_age_by_the_wall,
+    "edits-without-room": _edits_without_room,
+    "safe-mode-for-ever": _safe_mode_for_ever,
+}
+
+
+def infect_message(core: Namesystem, message: Any, plant: str) -> Any:
+    """What the core is told instead."""
+    if plant == "deletion-by-id" and isinstance(message, events.FullBlockReport | events.BlocksChanged):
+        node: Any = core.rooms.datanodes.get(message.uuid)
+        name = "replicas" if isinstance(message, events.FullBlockReport) else "received"
+        heard = tuple(ref for ref in getattr(message, name) if node is None or not node.is_deleting(ref.id))
+        return replace(message, **{name: heard})
+    if plant == "noted-bytes-are-dropped" and isinstance(message, events.Fsync):
+        return replace(message, last_block_length=0)
+    if plant == "complete-by-id" and isinstance(message, events.Complete) and message.last is not None:
+        rooms = core.rooms
+        inode = rooms.namespace.inode(message.inode_id)
+        if inode is not None and inode.client_name == "" and inode.blocks and inode.blocks[-1] == message.last.id:
+            block = rooms.blocks.require(message.last.id)
+            if block.state == COMPLETE:
+                return replace(message, last=replace(message.last, stamp=block.stamp, length=block.length))
+    return message
+
+
+def infect_report(report: Any, plant: str) -> Any:
+    if plant == "bad-is-listed-as-sound" and isinstance(report, FullReportChunk):
+        return replace(report, replicas=(*report.replicas, *report.bad), bad=())
+    return report
