@@ -24,7 +24,7 @@ class Disks:
         self._kernel, self._options, self._namenode, self._nodes = kernel, options, namenode, datanodes
         self._rng = kernel.stream("disks")
         kinds = self._rng.random()
-        self.rots, self.is_lost = kinds < 0.35, 0.3 < kinds < 0.75
+        self.rots, self.is_lost = kinds < 0.35, 0.3 < kinds < 0.85
         """Swarm: some seeds rot, some lose disks, a few do both, some have neither."""
         self.resists = self._rng.random() < 0.4
         """Replicas cannot be read for a while: nothing is lost by that, whatever is done meanwhile."""
@@ -105,35 +105,37 @@ class Disks:
     # ── loss ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _lose(self) -> int:
-        """A disk is replaced by an empty one: after a while, or (somebody was quick, or a mount is missing) at once."""
-        candidates = [node for node in self._nodes if node.disk and self._may_lose(node)]
-        if self._behind_a_switch and self._rng.random() < 0.8:  # the worst moment: somebody's replica is one too many
-            candidates = [node for node in candidates if any(self._is_excess(block_id) for block_id in node.disk)]
+        """A disk of a datanode is replaced by an empty one: after a while, or (somebody was quick, or a mount is missing) at once."""
+        if self._kernel.now_us - self._last_loss_us < BETWEEN_LOSSES_US:
+            return 0
+        on_disk = {node: [block_id for block_id in sorted(node.disk) if self._may_lose(node, block_id)] for node in self._nodes}
+        if self._behind_a_switch and self._rng.random() < 0.995:  # the worst moment: somebody's replica is one too many
+            on_disk = {node: [block_id for block_id in ids if self._is_excess(block_id, node)] for node, ids in on_disk.items()}
+        candidates = [node for node in self._nodes if on_disk[node]]
         if not candidates:
             return 50 * MS
         node = self._rng.choice(candidates)
-        self._kernel.note(f"{node.name} loses its disk with {sorted(node.disk)}")
+        lost = [block_id for block_id in on_disk[node] if self._rng.random() < 0.8]
+        self._kernel.note(f"{node.name} loses a disk with {lost}")
         self._last_loss_us = self._kernel.now_us
         quickly = self._rng.random() < 0.3
         if self._behind_a_switch:
-            others = [one for block_id in sorted(node.disk) for one in self._others(node, block_id)]
+            others = [one for block_id in lost for one in self._others(node, block_id)]
             for one in sorted(set(others), key=lambda one: one.name):
                 one.crash()
                 one.keep_down(self._options.dead_after_us + 2 * SECOND)
                 self._kernel.after(self._rng.randrange(SECOND, 10 * SECOND), one.start)
         node.crash()
-        node.lose_disk()
+        node.lose_disk(lost)
         self._kernel.after(MS if quickly else self._rng.randrange(SECOND, 10 * SECOND), node.start)
         return 0
 
-    def _is_excess(self, block_id: int) -> bool:
-        return any(block_id in node.wishes or block_id in node.ordered for node in self._namenode.core.rooms.datanodes.by_uuid.values())
+    def _is_excess(self, block_id: int, node: DatanodeProcess) -> bool:
+        """Is the namenode about to have another replica of it deleted, because there are enough?"""
+        others = [one for one in self._namenode.core.rooms.datanodes.by_uuid.values() if one.uuid != node.name]
+        return any(wish.excess for one in others for wish in (one.wishes.get(block_id), one.ordered.get(block_id)) if wish is not None)
 
-    def _may_lose(self, node: DatanodeProcess) -> bool:
-        recent = self._kernel.now_us - self._last_loss_us < BETWEEN_LOSSES_US
-        return not recent and all(self._may_lose_replica(node, block_id) for block_id in node.disk)
-
-    def _may_lose_replica(self, node: DatanodeProcess, block_id: int) -> bool:
+    def _may_lose(self, node: DatanodeProcess, block_id: int) -> bool:
         block = self._namenode.core.rooms.blocks.get(block_id)
         if block is None:
             return True

@@ -11,11 +11,10 @@ from dataclasses import replace
 from typing import Any
 
 from minihdfs.datanode.core.events import FullReportChunk
-from minihdfs.namenode.core import events
+from minihdfs.namenode.core import lease_recovery, reports, writing
 from minihdfs.namenode.core.datanodes import Deletion
 from minihdfs.namenode.core.namesystem import Namesystem
 from minihdfs.namenode.core.options import Options
-from minihdfs.namenode.core.records import COMPLETE
 
 PLANTS = (
     "ack-before-fsync",
@@ -60,11 +59,40 @@ def _excess_is_decided_once(core: Namesystem) -> None:
         finally:
             deletions.may_go = ask
 
-    def keep(old: Any, node: Any) -> None:
-        for deletion in [*old.wishes.values(), *old.ordered.values()]:
+    def keep(address: Any, usage: Any, epoch: int, now: Any) -> Any:
+        old, node = core.rooms.datanodes.get(address.uuid), register(address, usage, epoch, now)
+        node.wishes, node.ordered = _Kept(node.wishes), _Kept(node.ordered)
+        for deletion in [] if old is None else [*old.wishes.values(), *old.ordered.values()]:
             node.wish(Deletion(deletion.ref, excess=deletion.excess))
+        return node
 
-    deletions.orders, deletions.register_again = blind, keep
+    datanodes: Any = core.rooms.datanodes
+    register = datanodes.register
+    deletions.orders, deletions.register_again, datanodes.register = blind, lambda _old, _node: None, keep
+
+
+class _Kept(dict[int, Deletion]):
+    def clear(self) -> None:
+        """A death does not end a wish."""
+
+
+def _blinded(module: Any, name: str, instead: Any) -> Callable[[Namesystem], None]:
+    """The core steps with another function in the place of one of a room's."""
+
+    def infect(core: Any) -> None:
+        step = core.step
+
+        def blind(event: Any, now: Any) -> Any:
+            kept = getattr(module, name)
+            setattr(module, name, instead)
+            try:
+                return step(event, now)
+            finally:
+                setattr(module, name, kept)
+
+        core.step = blind
+
+    return infect
 
 
 def _future_is_deleted(core: Namesystem) -> None:
@@ -111,28 +139,12 @@ _CORE: dict[str, Callable[[Namesystem], None]] = {
     "numbers-are-given-again": _numbers_are_given_again,
     "late-firsts-run": _late_firsts_run,
     "answers-age-by-the-wall": _answers_age_by_the_wall,
+    "deletion-by-id": _blinded(reports, "_is_ordered_away", lambda node, ref, *, now: node.is_deleting(ref.id)),
+    "complete-by-id": _blinded(writing, "_ends_as_said", lambda _rooms, closed, last: last is None or last.id in closed.blocks[-1:]),
+    "noted-bytes-are-dropped": _blinded(lease_recovery, "_may_be_held", lambda _rooms, _last, _waited_us: False),
     "edits-without-room": _edits_without_room,
     "safe-mode-for-ever": _safe_mode_for_ever,
 }
-
-
-def infect_message(core: Namesystem, message: Any, plant: str) -> Any:
-    """What the core is told instead."""
-    if plant == "deletion-by-id" and isinstance(message, events.FullBlockReport | events.BlocksChanged):
-        node: Any = core.rooms.datanodes.get(message.uuid)
-        name = "replicas" if isinstance(message, events.FullBlockReport) else "received"
-        heard = tuple(ref for ref in getattr(message, name) if node is None or not node.is_deleting(ref.id))
-        return replace(message, **{name: heard})
-    if plant == "noted-bytes-are-dropped" and isinstance(message, events.Fsync):
-        return replace(message, last_block_length=0)
-    if plant == "complete-by-id" and isinstance(message, events.Complete) and message.last is not None:
-        rooms = core.rooms
-        inode = rooms.namespace.inode(message.inode_id)
-        if inode is not None and inode.client_name == "" and inode.blocks and inode.blocks[-1] == message.last.id:
-            block = rooms.blocks.require(message.last.id)
-            if block.state == COMPLETE:
-                return replace(message, last=replace(message.last, stamp=block.stamp, length=block.length))
-    return message
 
 
 def infect_report(report: Any, plant: str) -> Any:

@@ -25,7 +25,7 @@ from minihdfs.namenode.core.namesystem import Namesystem
 from minihdfs.namenode.core.options import Options
 from minihdfs.namenode.edit_codec import CODEC
 from minihdfs.namenode.store_memory import MemoryStore
-from tests.simulation.fs_plants import infect_core, infect_message, infect_report
+from tests.simulation.fs_plants import infect_core, infect_report
 from tests.simulation.kernel import MS, SECOND, CoreProcess, DiskJournal, Kernel
 
 NAMENODE = "nn"
@@ -97,7 +97,7 @@ class NamenodeProcess(CoreProcess):
     def receive(self, source: str, message: Any) -> None:
         if self._is_of_a_dropped_connection(source, message):
             return
-        self.turn(infect_message(self.core, message, self._plant))
+        self.turn(message)
         if type(message) is not events.Heartbeat:
             self._look()
 
@@ -176,11 +176,14 @@ class DatanodeProcess(CoreProcess):
         super().lose_memory()
         self._doomed.clear()
 
-    def lose_disk(self) -> None:
-        """While it is down. Who it is and the epoch it has seen may be lost with the replicas."""
-        for part in (self.disk, self.left, self.marked, self.unreadable):
-            part.clear()
-        if self._rng.random() < 0.5:
+    def lose_disk(self, lost: list[int]) -> None:
+        """While it is down: one of its disks with these replicas. Who it is and the epoch it has seen may be lost with the last of them."""
+        for block_id in lost:
+            del self.disk[block_id]
+            self.marked.discard(block_id)
+            self.unreadable.discard(block_id)
+        if not self.disk and self._rng.random() < 0.5:
+            self.left.clear()
             self.journal = DiskJournal(self)
 
     def boot(self) -> None:

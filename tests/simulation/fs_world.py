@@ -190,7 +190,7 @@ class FileSystemWorld:
         found, whole = "".join(self._content(block_id) for block_id in inode.blocks), "".join(log.written)
         if log.completed and found != whole:
             raise Violation(f"{log.path} was completed with {whole!r} and holds {found!r}")
-        if not whole.startswith(found) or len(found) < log.noted:
+        if not (whole + log.unsure).startswith(found) or len(found) < log.noted:
             raise Violation(f"{log.path} holds {found!r} of {whole!r}, of which {log.noted} bytes were noted")
         if log.closed_at >= 0 and len(found) != log.closed_at:
             raise Violation(f"{log.path} was closed with {log.closed_at} bytes and holds {found!r}")
