@@ -19,6 +19,7 @@ from typing import Any
 from clusterkit.driver import Driver
 from clusterkit.effects import Event, Instant
 from clusterkit.journal import JournalRecord
+from tests.simulation.torn_disk import survivors
 
 MS = 1_000
 SECOND = 1_000_000
@@ -262,8 +263,11 @@ class DiskJournal:
         pass
 
     def crash(self) -> None:
-        """Of what was not synced a prefix may have reached the disk all the same."""
+        """Of what was not synced some may have reached the disk all the same: a prefix, or pages with holes between them, of which the real
+        journal then makes out what is whole."""
         kept = self._rng.randrange(len(self._pending) + 1) if self._pending else 0
+        if self._pending and self._rng.random() < 0.2:
+            kept = survivors(self._rng, self.durable, self._pending)
         self.durable += self._pending[:kept]
         self._pending = []
 

@@ -13,7 +13,11 @@ from tests.simulation.__main__ import REGRESSIONS
 from tests.simulation.fs_world import FileSystemWorld
 from tests.simulation.runner import WORLDS, simulate, world_class
 
-PLANTED = [*(("fs", plant, 400) for plant in FileSystemWorld.PLANTS), ("jobs", "commit-granted-twice", 150), ("jobs", "grant-before-fsync", 40)]
+PLANTED = [
+    *(("fs", plant, 400) for plant in FileSystemWorld.PLANTS),
+    ("jobs", "commit-granted-twice", 150),
+    ("jobs", "grant-before-fsync", 40),
+]
 """(world, plant, seeds within which it must be found)"""
 ROOT = Path(__file__).parents[2]
 
@@ -44,8 +48,7 @@ def test_what_once_failed_stays_fixed(world: str, seed: int) -> None:
 @pytest.mark.parametrize("world", WORLDS)
 def test_equal_seeds_give_equal_traces_under_any_hash_seed(world: str) -> None:
     """In processes of their own: a set's order or a hash() that leaked into a decision would show."""
-    script = f"from tests.simulation.fs_world import FileSystemWorld
-from tests.simulation.runner import *; print([simulate(world_class('{world}'), seed).trace for seed in range(4)])"
+    script = f"from tests.simulation.runner import *; print([simulate(world_class('{world}'), seed).trace for seed in range(4)])"
     traces = set()
     for hash_seed in ("1", "2"):
         environment = os.environ | {"PYTHONHASHSEED": hash_seed}
