@@ -265,7 +265,7 @@ class DatanodeProcess(CoreProcess):
                     self.left[ref.id] = ref
                     self.turn(agent_events.ReplicaLeft(ref))
                 return
-            if held is None or held.bad or held.ref.stamp < ref.stamp:
+            if held is None or held.bad or held.ref.stamp < ref.stamp or held.ref == ref:
                 self.disk[ref.id] = Replica(ref, content)
                 self.left.pop(ref.id, None)
                 self.marked.discard(ref.id)
@@ -281,8 +281,7 @@ class DatanodeProcess(CoreProcess):
         if isinstance(order, agent_events.CopyReplica):
             self.later(delay, lambda: self._copy(order))
         elif isinstance(order, agent_events.DeleteReplicas):
-            self.later(delay, lambda: self.turn(agent_events.ReplicasDeleted(order.blocks)))
-            self.later(2 * delay, lambda: self._delete(order))
+            self.later(delay, lambda: self._invalidate(order, delay))
         elif isinstance(order, agent_events.RepairReplica):
             self.later(delay, lambda: self._repair(order))
         elif not isinstance(order, agent_events.BringBack):  # simulated disks keep nothing aside
@@ -301,10 +300,16 @@ class DatanodeProcess(CoreProcess):
         self.marked.add(ref.id)
         self.turn(agent_events.ReplicaFoundBad(ref))
 
-    def _delete(self, order: agent_events.DeleteReplicas) -> None:
+    def _invalidate(self, order: agent_events.DeleteReplicas, delay: int) -> None:
+        """Out of the map first, then the files: of those replicas, not of one with the same name that comes meanwhile."""
+        gone = {ref.id: self.disk[ref.id] for ref in order.blocks if ref.id in self.disk and self.disk[ref.id].ref.stamp <= ref.stamp}
+        self.turn(agent_events.ReplicasDeleted(order.blocks))
+        self.later(delay, lambda: self._delete(order, gone))
+
+    def _delete(self, order: agent_events.DeleteReplicas, gone: dict[int, Replica]) -> None:
         for ref in order.blocks:
             held, left = self.disk.get(ref.id), self.left.get(ref.id)
-            if held is not None and held.ref.stamp <= ref.stamp:
+            if held is not None and held is gone.get(ref.id):
                 self._guard(self.name, ref.id)
                 del self.disk[ref.id]
                 self.marked.discard(ref.id)

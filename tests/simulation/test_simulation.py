@@ -14,7 +14,7 @@ from tests.simulation.fs_world import FileSystemWorld
 from tests.simulation.runner import WORLDS, simulate, world_class
 
 PLANTED = [
-    *(("fs", plant, 400) for plant in FileSystemWorld.PLANTS),
+    *(("fs", plant, 1000) for plant in FileSystemWorld.PLANTS),
     ("jobs", "commit-granted-twice", 150),
     ("jobs", "grant-before-fsync", 40),
 ]
