@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import re
+import socket
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -33,6 +35,8 @@ def load(kind: type[C], *, file: Path | None, environment: Mapping[str, str], fl
                 _put(kind, tree, origins, section, key, value, str(file))
     for name in sorted(environment):
         if name.startswith(ENVIRONMENT_PREFIX) and "__" in name:
+            if not environment[name]:
+                raise UsageError(f"the environment's {name} is set and empty", next_command=f"unset {name}")
             section, _, key = name[len(ENVIRONMENT_PREFIX) :].lower().partition("__")
             _put(kind, tree, origins, section, key, environment[name], f"environment {name}")
     for flag in flags:
@@ -59,6 +63,21 @@ def check_listen_host(host: str, security_mode: str) -> None:
         )
 
 
+def check_reachable(key: str, host: str, *, here: bool) -> None:
+    """Refuses what is no address or name, and, `here`, where nothing on this machine could listen."""
+    if ":" in host:
+        raise UsageError(f'{key} = "{host}" is an IPv6 address, which is not served: use 127.0.0.1, 0.0.0.0 or a name')
+    if not re.fullmatch(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?", host):
+        raise UsageError(f"{key} = {host!a} is no address or name of a machine")
+    if here:
+        with socket.socket() as probe:
+            try:
+                probe.bind((host, 0))
+            except OSError as error:
+                cause = (error.strerror or str(error)).lower()
+                raise UsageError(f'{key} = "{host}": nothing can listen there: {cause}', next_command="ip address") from error
+
+
 def is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
@@ -70,7 +89,7 @@ def is_loopback(host: str) -> bool:
 
 def _parse(file: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        return tomllib.loads(file.read_text(encoding="utf-8-sig"))  # a mark that editors leave
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{file}: {error}", next_command=f"vi {file}") from error
 

@@ -269,6 +269,11 @@ class Announcement(msgspec.Struct, frozen=True, kw_only=True):
         directory.mkdir(parents=True, exist_ok=True)
         write_durably(directory / f"{self.role}-{self.id}.json", msgspec.json.encode(self))
 
+    def is_published(self, home: Path) -> bool:
+        with contextlib.suppress(OSError):
+            return (home / "daemons" / f"{self.role}-{self.id}.json").read_bytes() == msgspec.json.encode(self)
+        return False
+
     def withdraw(self, home: Path) -> None:
         with contextlib.suppress(FileNotFoundError):
             (home / "daemons" / f"{self.role}-{self.id}.json").unlink()
@@ -276,10 +281,11 @@ class Announcement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def announcements(home: Path) -> Iterator[Announcement]:
-    """Every announcement below a home, by role and id, whether its daemon still lives or not (`is_held` tells)."""
+    """Every announcement below a home, by role and id, whether its daemon still lives or not (`is_held` tells). It only repeats what a
+    daemon knows: one that is cut or empty is as good as missing, and its daemon says it again."""
     directory = home / "daemons"
     for path in sorted(directory.glob("*.json")) if directory.is_dir() else ():
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, CorruptRecord):
             yield _read(path, Announcement, None)
 
 

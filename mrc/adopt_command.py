@@ -15,6 +15,7 @@ from clusterkit.homes import ServiceHome
 from clusterkit.service import DataDirectory, identity_of
 from coordinator.api import Coordinator
 from mrc.home import Home
+from mrc.printing import err
 from mrc.settings import read_settings
 from mrc.verb import VerbGroup
 
@@ -79,7 +80,7 @@ def _adopt(obj: dict[str, str | None], role: str, directory: str, accepted: bool
     finally:
         coordinator.close()
         locked.close()
-    click.echo(f"the {what} is led from {path} from now on; next: mrc up", err=True)
+    err(f"the {what} is led from {path} from now on; next: mrc up", lines=False)
 
 
 def _check(coordinator: Coordinator, role: str, directory: DataDirectory) -> None:

@@ -6,7 +6,9 @@ import click
 import msgspec
 
 from mrc.home import Home
+from mrc.printing import out, out_json
 from mrc.settings import read_settings
+from mrc.up_command import tell_not_in_force
 from mrc.verb import Verb
 
 
@@ -16,14 +18,16 @@ from mrc.verb import Verb
 @click.pass_obj
 def config(obj: dict[str, str | None], output: str, flags: tuple[str, ...]) -> None:
     """Show the configuration and where each value comes from."""
-    settings, origins = read_settings(Home.named(obj["home"]), flags)
+    home = Home.named(obj["home"])
+    settings, origins = read_settings(home, flags)
     tree = msgspec.to_builtins(settings)
     if output == "json":
-        click.echo(msgspec.json.encode({"settings": tree, "origins": origins}))
+        out_json({"settings": tree, "origins": origins}, indent=None)
         return
     for section, values in tree.items():
-        click.echo(f"[{section}]")
+        out(f"[{section}]")
         for key, value in values.items():
             origin = origins.get(f"{section}.{key}", "default")
-            click.echo(f"{key} = {msgspec.json.encode(value).decode()}{'' if origin == 'default' else f'    # {origin}'}")
-        click.echo()
+            out(f"{key} = {msgspec.json.encode(value).decode()}{'' if origin == 'default' else f'    # {origin}'}")
+        out("")
+    tell_not_in_force(home, settings)

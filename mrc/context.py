@@ -7,7 +7,6 @@ hdfs://HOST:PORT/… is its own address.
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from mrc.home import Home
+from mrc.printing import err
 
 if TYPE_CHECKING:
     from minihdfs.client.filesystem import FileSystem
@@ -40,7 +40,7 @@ class _Notice:
         self._since = self._since or time.monotonic()
         if not self._said and time.monotonic() - self._since >= NOTICE_AFTER_S:
             self._said = True
-            sys.stderr.write(f"waiting for the namenode: {why}\n")
+            err(f"waiting for the namenode: {why}", lines=False)
 
 
 @dataclass(frozen=True, slots=True)

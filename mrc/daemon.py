@@ -11,7 +11,6 @@ import os
 import signal
 import sys
 import threading
-import time
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +24,7 @@ from clusterkit.garbage import GarbagePolicy
 from clusterkit.log import start_logging
 from clusterkit.service import Announcement, Service
 from mrc.home import Home
+from mrc.in_force import began_with
 from mrc.settings import Settings, read_settings
 
 if TYPE_CHECKING:
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 EXIT_STEPPED_DOWN = 3
 SAYS_NEXT = "; try: "
 """Between the cause of a failed start and the command that helps, in the line that the launcher reads."""
-SERVES_MANY = ("namenode", "datanode", "jobtracker", "coordinator")
+SERVES_MANY = ("namenode", "datanode", "tracker", "coordinator")
 """Roles with a thousand clients. Not the worker: a user's tasks inherit its limits."""
 HOLDS_MUCH = ("namenode", "datanode")
 """Roles with a million records in memory, and no children that would inherit how garbage is collected."""
-HOME_LOOK_S, HOME_GRACE_S = 2.0, 5.0
+HOME_LOOK_S, HOME_GRACE_S = 1.0, 5.0
 
 
 def serve(home: Home, role: str, node_id: str, flags: Sequence[str], report: TextIO | None = None) -> int:
@@ -48,7 +48,8 @@ def serve(home: Home, role: str, node_id: str, flags: Sequence[str], report: Tex
     if role in SERVES_MANY:
         raise_descriptor_limit()
     try:
-        service = build(home, role, node_id, flags)
+        settings, _ = read_settings(home, flags)
+        service = build(home, role, node_id, settings)
         service.start()
     except (ClusterError, OSError) as error:
         following = getattr(error, "next_command", None)
@@ -60,7 +61,27 @@ def serve(home: Home, role: str, node_id: str, flags: Sequence[str], report: Tex
         log.error("cannot start:\n%s", traceback.format_exc())
         _say(report, f"{type(error).__name__}: {error}")
         return 1
-    announcement = Announcement(
+    announcement = _announcement(home, role, node_id, service, settings)
+    announcement.publish(home.path)
+    membership = _join(announcement, settings)
+    log.info("serving at %s", service.address)
+    if role in HOLDS_MUCH:
+        GarbagePolicy().start()
+    _say(report, "serving")
+    _stop_on_signals(service)
+    watching = threading.Event()
+    _watch_home(service, home, announcement, watching)
+    _wait(service, log)
+    watching.set()
+    announcement.withdraw(home.path)
+    if membership is not None:
+        membership.close()
+    log.info("ended")
+    return 0
+
+
+def _announcement(home: Home, role: str, node_id: str, service: Service, settings: Settings) -> Announcement:
+    return Announcement(
         role=role,
         id=node_id,
         pid=os.getpid(),
@@ -69,34 +90,25 @@ def serve(home: Home, role: str, node_id: str, flags: Sequence[str], report: Tex
         data_dirs=[str(home.data(role, node_id))],
         log=str(home.log(role, node_id)),
         epoch=int(getattr(service, "epoch", 0)),
+        facts=began_with(role, settings),
     )
-    announcement.publish(home.path)
-    membership = _join(announcement, read_settings(home, flags)[0])
-    log.info("serving at %s", service.address)
-    if role in HOLDS_MUCH:
-        GarbagePolicy().start()
-    _say(report, "serving")
-    _stop_on_signals(service)
-    _stop_without_data(service, home.data(role, node_id))
+
+
+def _wait(service: Service, log: logging.Logger) -> None:
+    """Returns when the service has ended in order; anything else ends the process."""
     try:
         service.wait()
-    except ClusterError as error:
+    except (ClusterError, OSError) as error:
         log.error("stepping down: %s", error)
         os._exit(EXIT_STEPPED_DOWN)
     except Exception:  # the last thing this process does is say why
         log.critical("stepping down:\n%s", traceback.format_exc())
         os._exit(EXIT_STEPPED_DOWN)
-    announcement.withdraw(home.path)
-    if membership is not None:
-        membership.close()
-    log.info("ended")
-    return 0
 
 
-def build(home: Home, role: str, node_id: str, flags: Sequence[str]) -> Service:
+def build(home: Home, role: str, node_id: str, settings: Settings) -> Service:
     from mrc.roles import BUILDERS
 
-    settings, _ = read_settings(home, flags)
     if role not in BUILDERS:
         raise ClusterError(f"no such role: {role}; known: {', '.join(BUILDERS)}")
     return BUILDERS[role](home, node_id, settings)
@@ -127,12 +139,18 @@ def _stop_on_signals(service: Service) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
-def _stop_without_data(service: Service, directory: Path) -> None:
-    """Somebody who deletes a running cluster's home could not find its processes any more: `mrc down` looks there."""
+def _watch_home(service: Service, home: Home, announcement: Announcement, over: threading.Event) -> None:
+    """Somebody who deletes a running cluster's home could not find its processes any more: `mrc down` looks there. What was announced
+    there and is gone or cut is announced again."""
+    directory = home.data(announcement.role, announcement.id)
 
     def watch() -> None:
         while directory.exists():
-            time.sleep(HOME_LOOK_S)
+            if over.wait(HOME_LOOK_S):
+                return
+            with contextlib.suppress(OSError):  # a full disk: the next look tries again
+                if directory.exists() and not announcement.is_published(home.path):
+                    announcement.publish(home.path)
         logging.getLogger("mrc.daemon").error("%s was deleted: ending", directory)
         threading.Timer(HOME_GRACE_S, lambda: os._exit(EXIT_STEPPED_DOWN)).start()  # nothing is left that would be worth more waiting
         service.stop()

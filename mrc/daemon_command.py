@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import socket
 
 import click
 
+from clusterkit.errors import UsageError
 from mrc.home import Home
 from mrc.verb import Verb
 
@@ -21,6 +23,8 @@ def daemon(obj: dict[str, str | None], role: str, node_id: str | None, flags: tu
     """Run one daemon in the foreground until SIGTERM. Its data lies in HOME/data/ROLE-ID."""
     from mrc.daemon import serve
 
+    if node_id is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", node_id):
+        raise UsageError(f"--id {node_id!r} is no name of a node: letters, digits, . _ -", next_command="mrc daemon --help")
     home = Home.named(obj["home"])
     home.path.mkdir(parents=True, exist_ok=True, mode=0o700)
     return serve(home, role, node_id or socket.gethostname(), flags)

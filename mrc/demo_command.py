@@ -19,6 +19,8 @@ import click
 
 from clusterkit.errors import ClusterError
 from mrc.home import Home
+from mrc.interruption import interruptible
+from mrc.printing import out
 from mrc.verb import Verb
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ worker_detached_after_s = {DETACHED_AFTER_S}
 """
 SPLIT_BYTES = 4 << 20
 REPAIR_LIMIT_S = 60.0
+UNDOING_S = 60.0  # a daemon may take its time to end
 
 
 @click.command(cls=Verb)
@@ -53,12 +56,13 @@ def demo(given: Path | None, keep: bool) -> None:
     home = Home(scratch / "home")
     home.path.mkdir(mode=0o700)
     home.config_file.write_text(SETTINGS)
-    try:
-        Demo(home, scratch, given).play()
-    finally:
-        bring_down(home)
-        if not keep:
-            shutil.rmtree(scratch, ignore_errors=True)
+    with interruptible(UNDOING_S):
+        try:
+            Demo(home, scratch, given).play()
+        finally:
+            bring_down(home)
+            if not keep:
+                shutil.rmtree(scratch, ignore_errors=True)
     say(f"everything it started has ended; {time.monotonic() - began:.1f} s in all" + (f"; kept: {scratch}" if keep else ""))
     say("")
     for line in next_steps():
@@ -81,8 +85,7 @@ def next_steps() -> list[str]:
 
 
 def say(line: str) -> None:
-    click.echo(line)
-    sys.stdout.flush()
+    out(line)
 
 
 class Demo:

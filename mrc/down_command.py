@@ -11,6 +11,7 @@ import time
 import click
 
 from mrc.home import Home
+from mrc.printing import err
 from mrc.verb import Verb
 
 WAVES = (("worker", "tracker", "console"), ("datanode",), ("namenode",), ("coordinator",))
@@ -23,7 +24,7 @@ def down(obj: dict[str, str | None]) -> None:
     """End every process of this machine's cluster; nothing is lost, and `mrc up` finds everything again."""
     home = Home.named(obj["home"])
     ended = bring_down(home)
-    click.echo(f"ended {ended} processes of {home.path}" if ended else f"no cluster is running in {home.path}", err=True)
+    err(f"ended {ended} processes of {home.path}" if ended else f"no cluster is running in {home.path}")
 
 
 def bring_down(home: Home) -> int:

@@ -22,6 +22,7 @@ from mapreduce.errors import Interrupted
 from mapreduce.runners.leftovers import end_descendants
 from mapreduce.runners.task import run_one
 from mapreduce.worker import process_control
+from mrc.printing import err
 
 _CODES: dict[int, int] = {signal.SIGINT: EXIT_INTERRUPTED, signal.SIGTERM: 128 + signal.SIGTERM, signal.SIGHUP: 128 + signal.SIGHUP}
 
@@ -58,8 +59,7 @@ class Endings:
 
     def leave(self, said: str) -> NoReturn:
         """After everything has been ended."""
-        with contextlib.suppress(OSError):  # the terminal has gone
-            click.echo(said, err=True)
+        err(said, lines=False)  # also when the terminal has gone
         raise click.exceptions.Exit(_CODES.get(self._received or signal.SIGINT, EXIT_INTERRUPTED))
 
 

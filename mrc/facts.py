@@ -5,7 +5,7 @@ Asks the namenode and the tracker once each, with short deadlines: a cluster tha
 
 from __future__ import annotations
 
-import getpass
+import contextlib
 import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,8 @@ from mrc.home import Home
 
 if TYPE_CHECKING:
     from coordinator.api import Member
+    from minihdfs.client.namenode import NamenodeStatus
+    from minihdfs.model import ServerDefaults
 
 ROLES = ("namenode", "datanode", "tracker", "worker")
 ASK_LIMIT_S = 3.0
@@ -33,6 +35,8 @@ class Facts:
     filesystem: dict[str, Any] = field(default_factory=dict)
     jobs: dict[str, int] = field(default_factory=lambda: {"running": 0, "waiting": 0})
     problems: list[str] = field(default_factory=list)
+    disk_bytes: int = 0  # of this machine's datanodes, 0 = not known: one disk that several share is counted once
+    can_store: bool = True  # a datanode has room for a block
 
     @property
     def ready(self) -> bool:
@@ -41,7 +45,7 @@ class Facts:
         for service in self.services:
             states.setdefault(service["role"], set()).add(service["state"])
         stores = "live" in states.get("datanode", ()) and self.filesystem.get("safe_mode") is False
-        return bool(stores and self.leaders.get("tracker") and "live" in states.get("worker", ()))
+        return bool(stores and self.can_store and self.leaders.get("tracker") and "live" in states.get("worker", ()))
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -62,6 +66,7 @@ def gather(home: Home) -> Facts:
     if not any(row["state"] == "live" for row in services):
         raise Unavailable(f"no cluster is running in {home.path}", next_command="mrc up")
     facts = Facts(str(home.path), "embedded", services)
+    facts.disk_bytes, _ = disks_of(services)
     for role, ask in (("namenode", ask_namenode), ("tracker", ask_tracker)):
         for announcement in announced:
             if announcement.role == role and home.is_alive(role, announcement.id):
@@ -94,6 +99,21 @@ def gather_remote(cluster: str) -> Facts:
     return facts
 
 
+def disks_of(services: list[dict[str, Any]]) -> tuple[int, int]:
+    """(size, free) of the disks below this machine's living datanodes; one that several share is counted once."""
+    sizes: dict[int, tuple[int, int]] = {}
+    here = [service for service in services if service["role"] == "datanode" and service["state"] != "dead"]
+    for directory in (directory for service in here for directory in service["data_dirs"]):
+        with contextlib.suppress(OSError):
+            whole = os.statvfs(directory)
+            sizes[os.stat(directory).st_dev] = whole.f_blocks * whole.f_frsize, whole.f_bavail * whole.f_frsize  # noqa: PTH116
+    return sum(size for size, _ in sizes.values()), sum(free for _, free in sizes.values())
+
+
+def disks_of_home(home: Home) -> tuple[int, int]:
+    return disks_of([_row(a, home.is_alive(a.role, a.id)) for a in home.announced("datanode")])
+
+
 def _member_row(member: Member) -> dict[str, Any]:
     told = member.capabilities
     row = {"role": member.role, "id": member.id, "pid": int(told.get("pid", 0)), "address": member.address, "state": "live"}
@@ -106,19 +126,26 @@ def _row(announcement: Announcement, alive: bool) -> dict[str, Any]:
 
 
 def ask_namenode(facts: Facts, node_id: str, address: str) -> None:
+    from minihdfs.client.filesystem import own_user
     from minihdfs.client.namenode import NamenodeClient
     from minihdfs.client.namenode_failover import CallOptions
 
     options = CallOptions(connect_timeout_s=1.0, call_timeout_s=ASK_LIMIT_S, patience_s=0.0)
-    client = NamenodeClient(address, getpass.getuser(), options=options)
+    client = NamenodeClient(address, own_user(), options=options)
     try:
         status = client.get_status()
+        client_defaults = client.get_server_defaults()
     finally:
         client.close()
     stats = status.stats
+    if stats.missing_blocks:
+        facts.problems.append(
+            f"{stats.missing_blocks} of {stats.blocks} blocks are on no datanode that is here: their files cannot be read whole"
+        )
+    _tell_of_room(facts, status, client_defaults)
     facts.filesystem = {
         "uri": f"hdfs://{address}",
-        "capacity_bytes": stats.capacity_bytes,
+        "capacity_bytes": min(stats.capacity_bytes, facts.disk_bytes or stats.capacity_bytes),
         "used_bytes": stats.used_bytes,
         "files": stats.files,
         "blocks": stats.blocks,
@@ -131,6 +158,19 @@ def ask_namenode(facts: Facts, node_id: str, address: str) -> None:
     facts.leaders["namenode"] = {"id": node_id, "epoch": status.epoch}
     _set_states(facts, "namenode", {address: "active"})
     _set_states(facts, "datanode", {f"{row.address.host}:{row.address.xfer_port}": row.state for row in status.datanodes})
+
+
+def _tell_of_room(facts: Facts, status: NamenodeStatus, defaults: ServerDefaults) -> None:
+    """A disk is named that takes no block more, and the service that fills it."""
+    live = [row for row in status.datanodes if row.state in ("live", "stale")]
+    full = [row for row in live if row.usage.remaining_bytes < defaults.block_bytes]
+    facts.can_store = not live or len(full) < len(live)
+    for row in full:
+        address = f"{row.address.host}:{row.address.xfer_port}"
+        service = next((s for s in facts.services if s["role"] == "datanode" and s["address"] == address), None)
+        where = f"datanode {service['id']}: {', '.join(service['data_dirs'])}" if service else f"datanode {address}"
+        left = f"{row.usage.remaining_bytes} bytes free beyond datanode.reserved_bytes, and a block is {defaults.block_bytes}"
+        facts.problems.append(f"{where}: the disk is full: {left}")
 
 
 def ask_tracker(facts: Facts, node_id: str, address: str) -> None:

@@ -10,8 +10,8 @@ from clusterkit.errors import UsageError
 from minihdfs import paths
 from minihdfs.errors import AccessDenied, DirectoryNotEmpty, FileAlreadyExists, FileNotFound, InvalidArgument, IsADirectory, NotADirectory
 from mrc.fs_modes import changed
-from mrc.fs_targets import Found, Verb, show
-from mrc.fs_text import echo
+from mrc.fs_targets import Found, Verb
+from mrc.printing import out
 
 POLL_S = 0.1
 
@@ -54,7 +54,7 @@ def _remove(found: Found, *, recursive: bool) -> None:
         said = f"{found.shown} is a directory: -r removes it with everything in it"
         raise IsADirectory(said, next_command=f"mrc fs ls {quote(found.shown)}")
     found.fs.delete(found.path, recursive=recursive)
-    echo(f"Deleted {show(found.shown)}")
+    out(f"Deleted {found.shown}")
 
 
 def rmdir(verb: Verb, paths: Sequence[str], *, ignore_non_empty: bool) -> int:
@@ -135,11 +135,11 @@ def setrep(verb: Verb, replication: int, paths: Sequence[str], *, wait: bool) ->
                 if not file.is_directory:
                     with verb.trying():
                         file.fs.set_replication(file.path, replication)
-                        echo(f"Replication {replication} set: {show(file.shown)}")
+                        out(f"Replication {replication} set: {file.shown}")
                         waiting.append(file)
     for file in waiting if wait else ():
         with verb.trying():
             while any(len(block.locations) != replication for block in file.fs.locate(file.path)):
                 time.sleep(POLL_S)
-            echo(f"Waiting for {show(file.shown)} ... done")
+            out(f"Waiting for {file.shown} ... done")
     return verb.exit_code

@@ -11,30 +11,9 @@ from typing import Any, TypeVar
 import click
 
 from clusterkit.errors import UsageError
-from mrc.verb import VerbGroup, unknown_command
+from mrc.fs_group import FsGroup
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-ALIASES = {"copyFromLocal": "put", "copyToLocal": "get"}
-
-
-class FsGroup(VerbGroup):
-    """Takes `-ls` for `ls`, and `-help ls` for `ls --help`."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if args and args[0] in ("-help", "-usage", "-h"):
-            args = [*(verb.removeprefix("-") for verb in args[1:2]), "--help"]
-        elif args and args[0].startswith("-") and not args[0].startswith("--"):
-            if not self._known(args[0][1:]):
-                raise unknown_command(ctx, args[0][1:], self.commands, self.elsewhere, args[0])
-            args = [args[0][1:], *args[1:]]
-        return super().parse_args(ctx, args)
-
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        return super().get_command(ctx, ALIASES.get(name, name))
-
-    def _known(self, name: str) -> bool:
-        return name in self.commands or name in ALIASES
 
 
 @click.group(cls=FsGroup, context_settings={"help_option_names": ["--help"]}, invoke_without_command=False)
@@ -230,6 +209,52 @@ def cat(obj: object, paths: tuple[str, ...]) -> int:
     from mrc.fs_targets import Verb
 
     return cat(Verb(obj), paths)
+
+
+@fs.command()
+@_paths
+@click.option("-ignoreCrc", is_flag=True, hidden=True, expose_value=False)
+@click.pass_obj
+def text(obj: object, paths: tuple[str, ...]) -> int:
+    """As cat, and gzip, bzip2 and xz are decompressed."""
+    from mrc.fs_show import text
+    from mrc.fs_targets import Verb
+
+    return text(Verb(obj), paths)
+
+
+@fs.command()
+@_paths
+@click.option("-v", is_flag=True, hidden=True, expose_value=False)
+@click.pass_obj
+def checksum(obj: object, paths: tuple[str, ...]) -> int:
+    """The CRC of a file's content, the same however it is cut into blocks."""
+    from mrc.fs_show import checksum
+    from mrc.fs_targets import Verb
+
+    return checksum(Verb(obj), paths)
+
+
+@fs.command(context_settings={"ignore_unknown_options": True})
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[PATH]... [-name PATTERN] [-iname PATTERN] [-print0]")
+@click.pass_obj
+def find(obj: object, words: tuple[str, ...]) -> int:
+    """Paths below a directory whose names match."""
+    from mrc.fs_find import find
+    from mrc.fs_targets import Verb
+
+    return find(Verb(obj), words)
+
+
+@fs.command()
+@click.option("-immediate", is_flag=True, hidden=True, expose_value=False)
+@click.pass_obj
+def expunge(obj: object) -> int:
+    """Empty the trash. There is none: what is removed is gone at once."""
+    from mrc.fs_targets import Verb
+
+    Verb(obj).target("/").fs.server_defaults()  # a cluster that is not there is said
+    return 0
 
 
 @fs.command()

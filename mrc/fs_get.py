@@ -82,7 +82,12 @@ class _Taking:
     def _preserve(self, fd: int, status: FileStatus) -> None:
         if self._options.preserve:
             os.fchmod(fd, status.permission & 0o777)
-            os.utime(fd, ns=(status.accessed_us * 1000, status.modified_us * 1000))
+            os.utime(fd, ns=(_kept(status.accessed_us), _kept(status.modified_us)))
+
+
+def _kept(micros: int) -> int:
+    """In nanoseconds, as near as this machine can count."""
+    return max(-(1 << 63), min((1 << 63) - 1, micros * 1000))
 
 
 def _writing(fd: int) -> Callable[[memoryview], int]:

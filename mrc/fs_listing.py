@@ -9,8 +9,9 @@ from typing import Any
 from clusterkit.errors import ClusterError, UsageError
 from minihdfs.errors import AccessDenied
 from minihdfs.model import ContentSummary
-from mrc.fs_targets import Found, Verb, show
-from mrc.fs_text import echo, facts_of, minute_text, permission_text, print_json, print_table, second_text, size_text
+from mrc.fs_targets import Found, Verb
+from mrc.fs_text import facts_of, minute_text, permission_text, print_table, second_text, size_text
+from mrc.printing import out, out_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +39,10 @@ def ls(verb: Verb, paths: Sequence[str], options: LsOptions) -> int:
                 rows += entries
                 continue
             if found.is_directory and not (options.recursive or options.directory or options.paths_only) and entries:
-                echo(f"Found {len(entries)} items")
+                out(f"Found {len(entries)} items")
             _print_entries(entries, options)
     if options.json:
-        print_json([facts_of(row.shown, row.entry.status) for row in rows])
+        out_json([facts_of(row.shown, row.entry.status) for row in rows])
     return verb.exit_code
 
 
@@ -62,7 +63,7 @@ def _entries(verb: Verb, found: Found, options: LsOptions) -> Iterator[Found]:
 def _print_entries(entries: Sequence[Found], options: LsOptions) -> None:
     if options.paths_only:
         for row in entries:
-            echo(show(row.shown))
+            out(row.shown)
         return
     table = []
     for row in entries:
@@ -75,7 +76,7 @@ def _print_entries(entries: Sequence[Found], options: LsOptions) -> None:
                 status.group,
                 f"{size_text(status.length, human=options.human):>10}",
                 minute_text(status.accessed_us if options.access_time else status.modified_us),
-                show(row.shown),
+                row.shown,
             )
         )
     print_table(table, (True, False, True, True, False, True, True))
@@ -88,11 +89,11 @@ def du(verb: Verb, paths: Sequence[str], *, summary: bool, human: bool, header: 
             inside = [found] if summary or not found.is_directory else [found.at(entry) for entry in found.fs.scan(found.path)]
             rows += [(row, row.fs.content_summary(row.path)) for row in inside]
     if as_json:
-        print_json([{"path": row.shown, "length": total.length, "space_consumed": total.space_consumed} for row, total in rows])
+        out_json([{"path": row.shown, "length": total.length, "space_consumed": total.space_consumed} for row, total in rows])
         return verb.exit_code
     table = [("SIZE", "DISK_SPACE_CONSUMED_WITH_ALL_REPLICAS", "FULL_PATH_NAME")] if header else []
     for row, total in rows:
-        table.append((size_text(total.length, human=human), size_text(total.space_consumed, human=human), show(row.shown)))
+        table.append((size_text(total.length, human=human), size_text(total.space_consumed, human=human), row.shown))
     print_table(table, (True, True, True), gap="  ")
     return verb.exit_code
 
@@ -105,11 +106,13 @@ def df(verb: Verb, paths: Sequence[str], *, human: bool, as_json: bool) -> int:
             if paths:
                 verb.matches(text)
             stats = target.fs.fs_stats()
-            sizes = {"size_bytes": stats.capacity_bytes, "used_bytes": stats.used_bytes, "available_bytes": stats.remaining_bytes}
+            whole, free = verb.disks_below(target)
+            sizes = {"size_bytes": min(stats.capacity_bytes, whole), "used_bytes": stats.used_bytes}
+            sizes["available_bytes"] = min(stats.remaining_bytes, free)
             if not any(row["filesystem"] == target.fs.uri for row in rows):
                 rows.append({"filesystem": target.fs.uri, **sizes})
     if as_json:
-        print_json(rows)
+        out_json(rows)
         return verb.exit_code
     table = [("Filesystem", "Size", "Used", "Available", "Use%")]
     for row in rows:
@@ -124,7 +127,7 @@ def count(verb: Verb, paths: Sequence[str], *, quotas: bool, human: bool, header
     facts: list[dict[str, Any]] = []
     if header and not as_json:
         quota_heads = f"{'QUOTA':>12} {'REM_QUOTA':>15} {'SPACE_QUOTA':>15} {'REM_SPACE_QUOTA':>15} " if quotas else ""
-        echo(f"{quota_heads}{'DIR_COUNT':>12} {'FILE_COUNT':>12} {'CONTENT_SIZE':>18} PATHNAME")
+        out(f"{quota_heads}{'DIR_COUNT':>12} {'FILE_COUNT':>12} {'CONTENT_SIZE':>18} PATHNAME")
     for found in verb.each(paths):
         with verb.trying():
             total = found.fs.content_summary(found.path)
@@ -134,9 +137,9 @@ def count(verb: Verb, paths: Sequence[str], *, quotas: bool, human: bool, header
                 continue
             front = _quota_text(total, human) if quotas else ""
             sizes = f"{total.directories:>12} {total.files:>12} {size_text(total.length, human=human):>18}"
-            echo(f"{front}{sizes} {show(found.shown)}")
+            out(f"{front}{sizes} {found.shown}")
     if as_json:
-        print_json(facts)
+        out_json(facts)
     return verb.exit_code
 
 
@@ -158,9 +161,9 @@ def stat(verb: Verb, arguments: Sequence[str], *, as_json: bool) -> int:
             if as_json:
                 facts.append(facts_of(found.shown, found.entry.status))
             else:
-                echo(formatted(form, found))
+                out(formatted(form, found))
     if as_json:
-        print_json(facts)
+        out_json(facts)
     return verb.exit_code
 
 
@@ -183,14 +186,14 @@ def formatted(form: str, found: Found) -> str:
         "Y": str(status.modified_us // 1000),
         "%": "%",
     }
-    out, rest = "", form
+    said, rest = "", form
     while rest:
         before, percent, rest = rest.partition("%")
-        out += before
+        said += before
         if percent:
-            out += values.get(rest[:1], "%" + rest[:1])
+            said += values.get(rest[:1], "%" + rest[:1])
             rest = rest[1:]
-    return out
+    return said
 
 
 def test(verb: Verb, path: str, question: str) -> int:

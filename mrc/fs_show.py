@@ -17,7 +17,7 @@ from minihdfs.client.reader import FileReader
 from minihdfs.errors import FsError, IsADirectory
 from mrc.fs_progress import Progress
 from mrc.fs_targets import Found, Verb
-from mrc.fs_text import echo
+from mrc.printing import out
 
 BUFFER_BYTES = 4 << 20
 
@@ -37,17 +37,17 @@ REFUSED = (
 
 
 def cat(verb: Verb, paths: Sequence[str]) -> int:
-    out = sys.stdout.buffer
+    data = sys.stdout.buffer
     for found in verb.each(paths):
         with verb.trying(), _open_file(found) as source:
-            pour(source, out.write, None)
-    out.flush()
+            pour(source, data.write, None)
+    data.flush()
     return verb.exit_code
 
 
 def text(verb: Verb, paths: Sequence[str]) -> int:
     """As `cat`, with what is compressed decompressed. What could not be read is refused by the name of its format."""
-    out = sys.stdout.buffer
+    data = sys.stdout.buffer
     for found in verb.each(paths):
         with verb.trying(), _open_file(found) as source:
             front = source.read(16) or b""
@@ -57,10 +57,10 @@ def text(verb: Verb, paths: Sequence[str]) -> int:
                     raise FsError(f"{found.shown} is {name}, which is not decoded here", next_command=f"mrc fs get {quote(found.shown)}")
             open_decoder = next((make for magic, make in DECODED if front.startswith(magic)), None)
             if open_decoder is None:
-                pour(source, out.write, None)
+                pour(source, data.write, None)
             else:
-                _decode(found, source, open_decoder, out.write)
-    out.flush()
+                _decode(found, source, open_decoder, data.write)
+    data.flush()
     return verb.exit_code
 
 
@@ -86,17 +86,17 @@ def _decode(found: Found, source: FileReader, open_decoder: Callable[[], Any], w
 
 
 def head(verb: Verb, path: str, count: int) -> int:
-    out = sys.stdout.buffer
+    data = sys.stdout.buffer
     for found in verb.each([path]):
         with verb.trying(), _open_file(found) as source:
-            out.write(source.read(count))
-    out.flush()
+            data.write(source.read(count))
+    data.flush()
     return verb.exit_code
 
 
 def tail(verb: Verb, path: str, *, count: int, follow: bool, pause_s: float) -> int:
     """With `follow`, goes on until it is interrupted, as bytes become known; a file that replaced it is shown from its beginning."""
-    out = sys.stdout.buffer
+    data = sys.stdout.buffer
     for found in verb.each([path]):
         with verb.trying():
             position, inode_id = -1, found.entry.status.inode_id
@@ -110,8 +110,8 @@ def tail(verb: Verb, path: str, *, count: int, follow: bool, pause_s: float) -> 
                             position = 0
                         inode_id = status.inode_id
                         source.seek(position)
-                        position += pour(source, out.write, None)
-                    out.flush()
+                        position += pour(source, data.write, None)
+                    data.flush()
                 if not follow:
                     break
                 time.sleep(pause_s)
@@ -123,9 +123,9 @@ def checksum(verb: Verb, paths: Sequence[str]) -> int:
     for found in verb.each(paths):
         with verb.trying(), _open_file(found) as source:
             value = 0
-            while data := source.read(BUFFER_BYTES):
-                value = crc32c.crc32c(data, value)
-            echo(f"{found.shown}\tCOMPOSITE-CRC32C\t{value:08x}")
+            while piece := source.read(BUFFER_BYTES):
+                value = crc32c.crc32c(piece, value)
+            out(f"{found.shown}\tCOMPOSITE-CRC32C\t{value:08x}")
     return verb.exit_code
 
 

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import glob as local_glob
 import os
-import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
@@ -17,9 +16,10 @@ from urllib.parse import unquote
 
 from clusterkit.errors import ClusterError, Unavailable, UsageError
 from minihdfs.client.filesystem import Entry, FileSystem
-from minihdfs.errors import FileNotFound, FsError
+from minihdfs.errors import FileNotFound, FsError, NoDatanodes
 from mrc.context import Context
 from mrc.locations import absolute, endpoints, location
+from mrc.streams import STANDARD_STREAMS
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +80,36 @@ class Verb:
         except ClusterError as error:
             self.failed(error)
         except OSError as error:
+            if error.filename in STANDARD_STREAMS:
+                raise  # nothing that follows could be written either
             self.failed(local_error(error))
 
     def failed(self, error: ClusterError) -> None:
         from mrc.main import say
 
         code = say(error)
+        if isinstance(error, NoDatanodes):
+            self._say_whose_disks_are_full()
         self.exit_code = self.exit_code or code
+
+    def disks_below(self, target: Target) -> tuple[int, int]:
+        """(size, free) of the disks of this home's cluster, each counted once; of another cluster nothing is known here."""
+        from mrc.facts import disks_of_home
+
+        unknown = (1 << 63, 1 << 63)
+        if self._context.cluster or self._filesystems.get("") is not target.fs:
+            return unknown
+        known = disks_of_home(self._context.home)
+        return known if known[0] else unknown
+
+    def _say_whose_disks_are_full(self) -> None:
+        """The namenode knows how many; where they are, this machine's home knows."""
+        from mrc.facts import gather
+        from mrc.printing import err
+
+        with suppress(ClusterError):
+            for problem in gather(self._context.home).problems if not self._context.cluster else ():
+                err(f"problem: {problem}", lines=False)
 
     def target(self, text: str) -> Target:
         """Raises UsageError for a path that cannot be one."""
@@ -158,13 +181,6 @@ def local_error(error: OSError) -> ClusterError:
     kind = FileNotFound if isinstance(error, FileNotFoundError) else FsError
     name = f"{error.filename}: " if error.filename is not None else ""
     return kind(f"{name}{(error.strerror or str(error)).lower()}")
-
-
-def show(text: str) -> str:
-    """A name for a person's screen: what would move the cursor becomes `?` there, and stays as it is for programs."""
-    if sys.stdout.isatty():
-        return "".join(character if character.isprintable() else "?" for character in text)
-    return text
 
 
 def _nearest(target: Target) -> str:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import datetime
-import json
 from collections.abc import Sequence
 from typing import Any
 
-import click
-
 from minihdfs.model import FileStatus
+from mrc.printing import out
 
 UNITS = ("", " K", " M", " G", " T", " P", " E")
 
@@ -33,18 +31,39 @@ def size_text(size: int, *, human: bool) -> str:
     return f"{value:.1f}{unit}"
 
 
+EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+CYCLE_YEARS, CYCLE_US = 400, 146_097 * 86_400_000_000
+"""The calendar repeats: a time beyond Python's years is that of a year within them, with the year told anew."""
+
+
+_LOW_US, _HIGH_US = -62_000_000_000 * 10**6, 253_000_000_000 * 10**6  # within Python's years, in every time zone
+
+
+def _calendar(micros: int, *, local: bool = False) -> tuple[str, datetime.datetime]:
+    """(year, the rest), for every time that the wire can carry; years outside of 0001–9999 with their sign, as ISO 8601 has it."""
+    within = _LOW_US <= micros < _HIGH_US
+    cycles = 0 if within else micros // CYCLE_US
+    at = EPOCH + datetime.timedelta(microseconds=micros - cycles * CYCLE_US)
+    at = at.astimezone() if local and within else at
+    year = at.year + cycles * CYCLE_YEARS
+    return (f"{year:04}" if 0 <= year <= 9999 else f"{year:+05}"), at
+
+
 def minute_text(micros: int) -> str:
     """In this machine's time zone, as ls does."""
-    return datetime.datetime.fromtimestamp(micros / 1e6).strftime("%Y-%m-%d %H:%M")
+    year, at = _calendar(micros, local=True)
+    return f"{year}-{at:%m-%d %H:%M}"
 
 
 def second_text(micros: int) -> str:
     """In UTC, as Hadoop's stat does."""
-    return datetime.datetime.fromtimestamp(micros / 1e6, datetime.UTC).strftime("%Y-%m-%d %H:%M:%S")
+    year, at = _calendar(micros)
+    return f"{year}-{at:%m-%d %H:%M:%S}"
 
 
 def rfc3339(micros: int) -> str:
-    return datetime.datetime.fromtimestamp(micros / 1e6, datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    year, at = _calendar(micros)
+    return f"{year}-{at:%m-%dT%H:%M:%S}.{at.microsecond // 1000:03}Z"
 
 
 def facts_of(path: str, status: FileStatus) -> dict[str, Any]:
@@ -65,19 +84,10 @@ def facts_of(path: str, status: FileStatus) -> dict[str, Any]:
     }
 
 
-def print_json(facts: Any) -> None:
-    click.echo(json.dumps(facts, indent=1, ensure_ascii=False).encode("utf-8", "surrogateescape"))
-
-
 def print_table(rows: Sequence[Sequence[str]], left: Sequence[bool], gap: str = " ") -> None:
     """Columns as wide as their widest cell; `left` says which are aligned left. The last column is never padded."""
     widths = [max((len(row[index]) for row in rows), default=0) for index in range(len(left))]
     for row in rows:
         cells = [cell.ljust(width) if is_left else cell.rjust(width) for cell, width, is_left in zip(row, widths, left, strict=True)]
         cells[-1] = row[-1] if left[-1] else cells[-1]
-        echo(gap.join(cells))
-
-
-def echo(text: str) -> None:
-    """A line to standard output, also when it holds a name that is not UTF-8."""
-    click.echo(text.encode("utf-8", "surrogateescape"))
+        out(gap.join(cells))

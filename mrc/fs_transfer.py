@@ -145,12 +145,14 @@ def _written(fs: FileSystem, path: str, options: CopyOptions, fill: Filled, fini
             finish(temporary)
             if temporary != path:
                 fs.rename2(temporary, path, overwrite=options.overwrite)
-    except BaseException:
+    except BaseException as error:
         with held(), contextlib.suppress(ClusterError, OSError):
             if writer is not None:
                 writer.abort()
             if temporary != path:  # also when nobody knows whether it was made: the name is nobody else's
                 fs.delete(temporary)
+        if isinstance(error, ClusterError):
+            error.message = error.message.replace(temporary, path)  # people know the name that they gave
         raise
 
 

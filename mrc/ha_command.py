@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from mrc.context import Context
+from mrc.printing import err
 from mrc.verb import VerbGroup
 
 
@@ -28,4 +29,4 @@ def reset_tracker_epoch(obj: dict[str, str | None]) -> None:
         was, now = client.reset_tracker_epoch()
     finally:
         client.close()
-    click.echo(f"the tracker's epoch was {was}, which nobody ever had, and is {now} now; next: mrc jobs", err=True)
+    err(f"the tracker's epoch was {was}, which nobody ever had, and is {now} now; next: mrc jobs")

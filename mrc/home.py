@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from clusterkit.errors import UsageError
 from clusterkit.service import Announcement, announcements, holder, is_held
 
 
@@ -17,7 +18,10 @@ class Home:
     def named(given: str | None) -> Home:
         """--home, else MRC_HOME, else $XDG_STATE_HOME/mrcluster."""
         state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-        return Home(Path(given or os.environ.get("MRC_HOME") or f"{state}/mrcluster").expanduser().absolute())
+        try:
+            return Home(Path(given or os.environ.get("MRC_HOME") or f"{state}/mrcluster").expanduser().absolute())
+        except RuntimeError:  # a uid without a passwd entry (a container's), and no $HOME
+            raise UsageError("this user has no home directory: say where the cluster lies", next_command="export MRC_HOME=DIR") from None
 
     @property
     def config_file(self) -> Path:

@@ -2,7 +2,7 @@
 
 `interruptible` makes Ctrl-C, SIGTERM and SIGHUP raise in the main thread. Inside `held` they wait until the step is over: between a request
 and knowing its answer nobody could tell what is to be undone. A held step that does not end within HELD_S is broken off all the same, and
-an undoing that does not end within GRACE_S is given up: whoever sends signals is obeyed in bounded time.
+an undoing that does not end within its grace is given up: whoever sends signals is obeyed in bounded time.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ class _Interruption:
         self._depth = 0
         self._pending = 0  # the first signal that came
         self._leaving = False  # it has been raised
+        self._grace_s = GRACE_S
 
-    def install(self) -> dict[int, object]:
+    def install(self, grace_s: float) -> dict[int, object]:
         """What is ignored stays ignored (nohup, a background job of a shell without job control)."""
-        self._depth, self._pending, self._leaving = 0, 0, False
+        self._depth, self._pending, self._leaving, self._grace_s = 0, 0, False, grace_s
         before: dict[int, object] = {}
         for number in ENDING:
             if signal.getsignal(number) is not signal.SIG_IGN:
@@ -67,7 +68,7 @@ class _Interruption:
 
     def _leave(self) -> None:
         self._leaving = True
-        signal.setitimer(signal.ITIMER_REAL, GRACE_S)
+        signal.setitimer(signal.ITIMER_REAL, self._grace_s)
         if self._pending == signal.SIGINT:
             raise KeyboardInterrupt
         sys.exit(128 + self._pending)
@@ -77,12 +78,13 @@ _THE_ONE = _Interruption()
 
 
 @contextlib.contextmanager
-def interruptible() -> Iterator[None]:
-    """Around a verb, or as its decorator. In another thread than the main one, where Python hears no signals, it does nothing."""
+def interruptible(grace_s: float = GRACE_S) -> Iterator[None]:
+    """Around a verb, or as its decorator; `grace_s` is what its undoing may take. In another thread than the main one, where Python hears
+    no signals, it does nothing."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = _THE_ONE.install()
+    before = _THE_ONE.install(grace_s)
     try:
         yield
     finally:

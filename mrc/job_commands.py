@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from clusterkit.errors import ClusterError
 from mrc.context import Context
 from mrc.job_waiting import conclude, open_client, output_option, print_json, wait_for
+from mrc.printing import err, out, out_log
 from mrc.verb import Verb, VerbGroup
 
 REF = "ID is a job's id, the unambiguous beginning of one, or @ for the newest."
@@ -28,7 +27,7 @@ def jobs(obj: dict[str, str | None], output_format: str, running: bool, limit: i
     if output_format == "json":
         print_json(found)
     else:
-        click.echo("\n".join(job_table(found)))
+        out(*job_table(found))
 
 
 @click.group(cls=VerbGroup, epilog=REF)
@@ -49,7 +48,7 @@ def status(obj: dict[str, str | None], ref: str, output_format: str) -> None:
     if output_format == "json":
         print_json(found)
     else:
-        click.echo("\n".join(job_text(found)))
+        out(*job_text(found))
 
 
 @job.command(epilog=REF)
@@ -65,7 +64,7 @@ def counters(obj: dict[str, str | None], ref: str, output_format: str) -> None:
     if output_format == "json":
         print_json(found)
     else:
-        click.echo("\n".join(counters_text(found)))
+        out(*counters_text(found))
 
 
 @job.command(epilog=REF)
@@ -81,16 +80,15 @@ def logs(obj: dict[str, str | None], ref: str, task: str, output_format: str) ->
             print_json([{"attempt": a.attempt_id, "state": a.state, "worker": a.worker_address} for a in attempts])
             return
         for attempt in attempts:
-            click.echo(f"== {attempt.attempt_id} {attempt.state}", err=True)
+            err(f"== {attempt.attempt_id} {attempt.state}", lines=False)
             if not attempt.worker_address:
-                click.echo("its worker does not answer", err=True)
+                err("its worker does not answer")
                 continue
             try:
                 for piece in client.read_log(attempt):
-                    sys.stdout.buffer.write(piece)
-                    sys.stdout.buffer.flush()
+                    out_log(piece)
             except ClusterError as error:
-                click.echo(f"its log cannot be read: {error.message}", err=True)
+                err(f"its log cannot be read: {error.message}", lines=False)
 
 
 @job.command(epilog=REF)
@@ -106,7 +104,7 @@ def kill(obj: dict[str, str | None], ref: str, reason: str, output_format: str) 
     if output_format == "json":
         print_json(found)
     else:
-        click.echo(f"{found['id']} {found['state']}")
+        out(f"{found['id']} {found['state']}")
 
 
 @job.command(epilog=REF)

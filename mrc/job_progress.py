@@ -7,6 +7,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from mrc.printing import err
+
 BAR_INTERVAL_S, LINE_INTERVAL_S = 0.1, 0.5
 STEP_PERCENT = 10
 
@@ -46,7 +48,7 @@ class LineProgress:
         self._next = (reached // STEP_PERCENT + 1) * STEP_PERCENT
         maps, reduces = status["maps"], status["reduces"]
         counts = f"maps {maps['done']}/{maps['total']}, reduces {reduces['done']}/{reduces['total']}"
-        sys.stderr.write(f"{status['id']} {reached // STEP_PERCENT * STEP_PERCENT} % ({counts})\n")
+        err(f"{status['id']} {reached // STEP_PERCENT * STEP_PERCENT} % ({counts})", lines=False)
 
     def close(self) -> None:
         pass

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import click
 import msgspec
 
 from clusterkit.errors import ClusterError, UsageError
 from mapreduce.errors import OutputExists, SeveralJobs
 from mrc.context import Context
 from mrc.failure_text import JobFailed, failure_text
+from mrc.printing import err
 
 if TYPE_CHECKING:
     from mapreduce.plan.describe import JobClassFacts
@@ -44,7 +45,7 @@ def submit_job(context: Context, client: TrackerClient, target: str, words: Sequ
             return runner.submit(facts, submission)
         finally:
             for name in runner.left_out:
-                click.echo(f"not sent with the job: {name}", err=True)
+                err(f"not sent with the job: {name}", lines=False)
     except OutputExists as error:
         raise unless_overwritten(error) from error
     except OSError as error:
@@ -67,11 +68,11 @@ def describe_or_explain(target: str, *, verbose: bool) -> JobClassFacts:
     except TaskFailed as error:
         told = failure_text(msgspec.to_builtins(error.report), verbose=verbose)
         if told:
-            click.echo(told, err=True)
+            err(told)
         file = split_target(target)[0]
-        raise JobFailed(
-            f"{file} cannot be loaded: {error.report.message}", next_command=f"{os.environ.get('EDITOR', 'vi')} {file}"
-        ) from error
+        missing = re.search(r"No module named '([\w.]+)'", error.report.message)
+        following = f"python -m pip install {missing[1].partition('.')[0]}" if missing else f"{os.environ.get('EDITOR', 'vi')} {file}"
+        raise JobFailed(f"{file} cannot be loaded: {error.report.message}", next_command=following) from error
 
 
 def unless_overwritten(error: OutputExists) -> OutputExists:
@@ -86,14 +87,14 @@ def unless_overwritten(error: OutputExists) -> OutputExists:
 
 def cluster_path(text: str, uri: str, home: str) -> str:
     """The absolute path in this cluster that an argument of `mrc submit` means: bare paths and hdfs:// are the cluster's."""
-    if text.startswith("file:"):
+    from minihdfs.client.filesystem import parse_uri
+    from mrc.locations import absolute, endpoints, location
+
+    place = location(text)
+    if place.is_local:
         raise UsageError(
             f"{text} is a path of this machine; a job on the cluster reads and writes the cluster's", next_command="mrc fs put --help"
         )
-    if "://" in text:
-        if text != uri and not text.startswith(uri.rstrip("/") + "/"):
-            raise UsageError(f"{text} is not in this cluster ({uri})", next_command="mrc status")
-        text = text[len(uri.rstrip("/")) :] or "/"
-    if not text.startswith("/"):
-        text = home if text in ("", ".") else f"{home}/{text.removeprefix('./')}"
-    return text
+    if place.authority and not endpoints(place.authority) & endpoints(parse_uri(uri)[0]):
+        raise UsageError(f"{text} is not in this cluster ({uri})", next_command="mrc status")
+    return absolute(place.path, home)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
 
 from clusterkit.errors import EXIT_INTERRUPTED
 from mrc.context import Context
 from mrc.failure_text import failure_text, job_failure
+from mrc.printing import err, out_json
 
 if TYPE_CHECKING:
     from mapreduce.runners.api import Status
@@ -22,11 +22,11 @@ def open_client(context: Context) -> TrackerClient:
     """gRPC is loaded here, so that `--help` is fast."""
     from mapreduce.runners.tracker_client import TrackerClient
 
-    return TrackerClient(context.tracker_address, away=lambda why: click.echo(f"waiting for the tracker: {why}", err=True))
+    return TrackerClient(context.tracker_address, away=lambda why: err(f"waiting for the tracker: {why}", lines=False))
 
 
 def print_json(value: Any) -> None:
-    click.echo(msgspec.json.encode(value))
+    out_json(value, indent=None)
 
 
 def wait_for(client: TrackerClient, ref: str) -> Status:
@@ -41,7 +41,7 @@ def wait_for(client: TrackerClient, ref: str) -> Status:
             progress.update(status)
     except KeyboardInterrupt:
         progress.close()
-        click.echo(f"detached: {job_id} goes on\n  try: mrc job wait {job_id}", err=True)
+        err(f"detached: {job_id} goes on\n  try: mrc job wait {job_id}")
         raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
     finally:
         progress.close()
@@ -56,9 +56,9 @@ def conclude(status: Status, output_format: str, *, verbose: bool) -> None:
     if output_format == "json":
         print_json(status)
     if status["state"] == "SUCCEEDED":
-        click.echo(f"{status['id']} {status['state']} in {duration(status)}: {status['output']}", err=True)
+        err(f"{status['id']} {status['state']} in {duration(status)}: {status['output']}", lines=False)
         return
     told = failure_text(status.get("failure") or {}, verbose=verbose)
     if told:
-        click.echo(told, err=True)
+        err(told)
     raise job_failure(status)

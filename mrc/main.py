@@ -17,6 +17,7 @@ from typing import Any
 import click
 
 from clusterkit.errors import EXIT_FAILED, EXIT_INTERRUPTED, ClusterError, NotPermitted, UsageError
+from mrc.printing import err
 from mrc.verb import VerbGroup
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -86,12 +87,15 @@ def main(arguments: list[str] | None = None) -> None:
     """Never returns: leaves with the exit code of the user contract."""
     if arguments is not None:
         sys.exit(run(arguments))
+    from mrc.streams import flush_output, take_standard_streams
+
+    take_standard_streams()
     is_inline = sys.argv[1:2] == ["run"] and "--inline" in sys.argv
     if is_inline:
         from mrc.run_command import exec_with_the_seed_of_tasks
 
         exec_with_the_seed_of_tasks()
-    code = run(sys.argv[1:])
+    code = flush_output(run(sys.argv[1:]))
     if is_inline:
         from mrc.endings import leave_threads_behind
 
@@ -113,7 +117,7 @@ def run(arguments: list[str]) -> int:
     except click.ClickException as error:
         return say(_as_ours(error))
     except (KeyboardInterrupt, click.Abort):
-        sys.stderr.write("interrupted\n")
+        err("interrupted")
         return EXIT_INTERRUPTED
     except ClusterError as error:
         return say(error)
@@ -122,13 +126,23 @@ def run(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
     except OSError as error:
-        if error.filename is None:
-            raise  # no file of anybody's: a bug of ours
         return say(_of_a_file(error))
 
 
 def _of_a_file(error: OSError) -> ClusterError:
-    """This machine refuses a file or directory, most often the home."""
+    """This machine refuses a file or directory, most often the home. Raises what is of nobody's file again: a bug of ours."""
+    from mrc.streams import STANDARD_STREAMS, leave_output
+
+    if error.filename in STANDARD_STREAMS:
+        if error.filename != "standard input":
+            leave_output()
+        return ClusterError(f"{error.filename}: {(error.strerror or str(error)).lower()}")
+    if error.filename is None:
+        try:
+            os.getcwd()  # noqa: PTH109 - whether there is one is the question
+        except OSError:
+            return ClusterError("the current directory does not exist any more", next_command="cd")
+        raise error
     kind = NotPermitted if isinstance(error, PermissionError) else ClusterError
     return kind(
         f"{error.filename}: {(error.strerror or str(error)).lower()}", next_command=f"ls -ld {quote(str(Path(error.filename).parent))}"
@@ -145,13 +159,20 @@ def _as_ours(error: click.ClickException) -> UsageError:
 
 def say(error: ClusterError) -> int:
     """`error:` and `  try:`; what is to be tried means the same cluster as the command that failed."""
-    sys.stderr.write(f"error: {error.message}\n")
+    err(f"error: {error.message}", lines=False)
     if error.next_command:
-        chosen, following = _chosen.get(), error.next_command
-        if chosen and following.startswith("mrc ") and not following.startswith("mrc --"):
-            following = f"mrc {join(chosen)} {following.removeprefix('mrc ')}"
-        sys.stderr.write(f"  try: {following}\n")
+        err(f"  try: {in_this_cluster(error.next_command)}", lines=False)
     return error.exit_code
+
+
+def in_this_cluster(following: str) -> str:
+    """The command to try, for the cluster that was chosen on the command line."""
+    chosen = _chosen.get()
+    if following == "mrc up" and ("--cluster" in chosen or os.environ.get("MRC_CLUSTER")):
+        following = "mrc status"  # `mrc up` starts the cluster of a home, and another one was asked for
+    if chosen and following.startswith("mrc ") and not following.startswith("mrc --"):
+        return f"mrc {join(chosen)} {following.removeprefix('mrc ')}"
+    return following
 
 
 if __name__ == "__main__":

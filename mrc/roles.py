@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
 import os
 import socket
 from collections.abc import Callable, Mapping
@@ -94,6 +93,7 @@ class EmbeddedCoordinator:
 
 
 def namenode(home: Home, node_id: str, settings: Settings) -> Service:
+    from minihdfs.client.filesystem import own_user
     from minihdfs.model import ServerDefaults
     from minihdfs.namenode.core.options import Options
     from minihdfs.namenode.service import NamenodeService, NamenodeServiceOptions
@@ -103,7 +103,7 @@ def namenode(home: Home, node_id: str, settings: Settings) -> Service:
     defaults = ServerDefaults(block_bytes=given.block_bytes, replication=given.replication or 3)
     core = Options(
         cluster_id="",
-        superuser=getpass.getuser(),
+        superuser=own_user(),
         supergroup=given.supergroup,
         permissions_enabled=given.permissions,
         defaults=defaults,

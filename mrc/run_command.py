@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,6 +16,7 @@ import click
 from clusterkit.errors import UsageError
 from mrc.job_options import command_again, given_settings, parse_job_arguments, setting_options
 from mrc.job_waiting import output_option, print_json
+from mrc.printing import err
 from mrc.verb import JobVerb
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def _run(target: str, words: tuple[str, ...], options: dict[str, Any], endings: 
     arguments = parse_job_arguments(facts, words, f"mrc run {target}")
     sources = [local_target(text) for text in arguments.inputs]
     output_uri, output = local_target(arguments.output)
-    others = sorted({uri for uri, _path in sources})
+    others = spelt_once([uri for uri, _path in sources])
     if len(others) > 1:
         raise UsageError(f"inputs lie in several file systems: {', '.join(others)}", next_command="mrc fs get --help")
     submission = Submission(
@@ -127,12 +128,12 @@ def conclude_run(status: Status, options: dict[str, Any]) -> None:
     if options["output_format"] == "json":
         print_json(status)
     if status["state"] == "SUCCEEDED":
-        click.echo(f"{status['name']} {status['state']} in {duration(status)}: {status['output']}", err=True)
+        err(f"{status['name']} {status['state']} in {duration(status)}: {status['output']}", lines=False)
         return
     report = status["failure"] or {}
     told = failure_text(report, verbose=options["verbose"])
     if told:
-        click.echo(told, err=True)
+        err(told)
     verb = "was killed" if status["state"] == "KILLED" else "failed"
     raise JobFailed(f"{status['name']} {verb}: {status['error']}", next_command=command_again("--inline", "-v"))
 
@@ -151,12 +152,29 @@ def exec_with_the_seed_of_tasks() -> None:
 
 def local_target(text: str) -> tuple[str, str]:
     """(storage URI, absolute path in it). A bare path is this machine's."""
-    scheme, separator, rest = text.partition("://")
-    if not separator or "/" in scheme:
-        return "file:///", os.path.abspath(text)  # noqa: PTH100 - it does not follow links, which Path.resolve does
-    if scheme == "file":
-        return "file:///", os.path.abspath("/" + rest.lstrip("/"))  # noqa: PTH100
-    address, _slash, path = rest.partition("/")
-    if scheme != "hdfs" or not address:
-        raise UsageError(f"{text}: a path is bare, file:///… or hdfs://HOST:PORT/…", next_command="mrc run --help")
-    return f"hdfs://{address}", "/" + path
+    from mrc.locations import absolute, location
+
+    exists = bool(text) and os.path.lexists(text)  # a path that exists as it is written is no URI
+    place = None if exists else location(text)
+    if place is None or place.scheme != "hdfs":
+        return "file:///", os.path.abspath(text if place is None else place.path)  # noqa: PTH100 - unlike Path.resolve it follows no link
+    return f"hdfs://{place.authority or _own_namenode()}", absolute(place.path, "/")
+
+
+def _own_namenode() -> str:
+    """hdfs:///PATH is in the cluster that is meant."""
+    from mrc.context import Context
+
+    return Context.of(click.get_current_context().find_root().obj).namenode_address()
+
+
+def spelt_once(uris: Sequence[str]) -> list[str]:
+    """Without those that are another spelling of an earlier one's file system."""
+    from mrc.locations import endpoints
+
+    found: dict[str, frozenset[tuple[str, int]]] = {}
+    for uri in uris:
+        here = endpoints(uri.removeprefix("hdfs://")) if uri.startswith("hdfs://") else frozenset({(uri, 0)})
+        if not any(here & other for other in found.values()):
+            found[uri] = here
+    return list(found)

@@ -7,17 +7,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
-from clusterkit.config import load
+from clusterkit.config import check_listen_host, check_reachable, load
 from clusterkit.errors import UsageError
 from mrc.home import Home
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Seconds = Annotated[float, Meta(gt=0, le=30 * 86400)]
+Bytes = Annotated[int, Meta(ge=0, le=1 << 60)]
+Name = Annotated[str, Meta(pattern=r"^[^\s:,/\x00-\x1f\x7f]+$", max_length=255)]
 
 
 class Cluster(msgspec.Struct, frozen=True):
     coordinator: str = "embedded"  # or zk://HOST:PORT[,HOST:PORT…]/PATH
-    session_timeout_s: float = 6.0  # after this silence the coordinator takes a leader or member for gone
+    session_timeout_s: Seconds = 6.0  # after this silence the coordinator takes a leader or member for gone
 
 
 class Security(msgspec.Struct, frozen=True):
@@ -31,31 +38,31 @@ class Network(msgspec.Struct, frozen=True):
 
 
 class Namenode(msgspec.Struct, frozen=True):
-    port: int = 0
-    replication: int = 0  # of new files; 0 = min(3, datanodes when the cluster was formatted)
-    block_bytes: int = 128 << 20
-    dead_after_s: float = 10.0  # silence after which a datanode's replicas are made again elsewhere
-    heartbeat_interval_s: float = 0.5
+    port: Port = 0
+    replication: Annotated[int, Meta(ge=0, le=512)] = 0  # of new files; 0 = min(3, datanodes when the cluster was formatted)
+    block_bytes: Annotated[int, Meta(ge=1024, le=1 << 40)] = 128 << 20
+    dead_after_s: Seconds = 10.0  # silence after which a datanode's replicas are made again elsewhere
+    heartbeat_interval_s: Seconds = 0.5
     permissions: bool = True
-    supergroup: str = "supergroup"
+    supergroup: Name = "supergroup"
 
 
 class Datanode(msgspec.Struct, frozen=True):
-    port: int = 0
-    full_report_interval_s: float = 600.0
-    reserved_bytes: int = 256 << 20  # left free on the disk: blocks are refused below it
-    rack: str = "/default-rack"
+    port: Port = 0
+    full_report_interval_s: Seconds = 600.0
+    reserved_bytes: Bytes = 256 << 20  # left free on the disk: blocks are refused below it
+    rack: Annotated[str, Meta(pattern=r"^(/[^/\s]+)+$", max_length=255)] = "/default-rack"
 
 
 class Tracker(msgspec.Struct, frozen=True):
-    port: int = 0
-    worker_dead_after_s: float = 5.0  # silence after which a worker's tasks are run elsewhere
-    worker_detached_after_s: float = 2.0  # the same once its connection has been closed under it
+    port: Port = 0
+    worker_dead_after_s: Seconds = 5.0  # silence after which a worker's tasks are run elsewhere
+    worker_detached_after_s: Seconds = 2.0  # the same once its connection has been closed under it
 
 
 class Worker(msgspec.Struct, frozen=True):
-    slots: int = 0  # task processes at a time; 0 = one for each core; `mrc up` shares the cores among its workers
-    heartbeat_interval_s: float = 0.5
+    slots: Annotated[int, Meta(ge=0, le=4096)] = 0  # task processes at a time; 0 = a core each; `mrc up` shares the cores among its workers
+    heartbeat_interval_s: Seconds = 0.5
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -76,7 +83,16 @@ def read_settings(home: Home, flags: Sequence[str] = ()) -> tuple[Settings, dict
 
 
 def _check_relations(settings: Settings) -> None:
-    namenode = settings.namenode
+    network, namenode = settings.network, settings.namenode
+    check_listen_host(network.listen_host, settings.security.mode)
+    check_reachable("network.listen_host", network.listen_host, here=True)
+    if network.advertised_host:
+        check_reachable("network.advertised_host", network.advertised_host, here=False)
+    taken: dict[int, str] = {}
+    for name, port in (("namenode", namenode.port), ("datanode", settings.datanode.port), ("tracker", settings.tracker.port)):
+        if port and port in taken:
+            raise UsageError(f"{taken[port]} and {name}.port are both {port}: only one can have it", next_command="mrc config")
+        taken[port] = f"{name}.port"
     if namenode.dead_after_s < 3 * namenode.heartbeat_interval_s:
         raise UsageError(
             f"namenode.dead_after_s = {namenode.dead_after_s:g} is less than three heartbeats ({namenode.heartbeat_interval_s:g} s each): "

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import click
-import msgspec
 
 from mrc.context import Context
 from mrc.facts import Facts, gather, gather_remote
+from mrc.printing import out, out_json
 from mrc.verb import Verb
 
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
@@ -20,9 +20,9 @@ def status(obj: dict[str, str | None], output: str) -> None:
     context = Context.of(obj)
     facts = gather_remote(context.cluster) if context.cluster else gather(context.home)
     if output == "json":
-        click.echo(msgspec.json.format(msgspec.json.encode(facts.as_json()), indent=1))
+        out_json(facts.as_json())
     else:
-        click.echo(as_text(facts))
+        out(*as_text(facts).split("\n"))
 
 
 def as_text(facts: Facts) -> str:
@@ -36,8 +36,9 @@ def as_text(facts: Facts) -> str:
         trouble = [f"{fs[key]} {key.partition('_blocks')[0].replace('_', '-')}" for key in TROUBLE if fs[key]]
         lines += ["       blocks: " + ", ".join(trouble)] if trouble else []
     lines.append(f"jobs   {facts.jobs['running']} running, {facts.jobs['waiting']} waiting")
-    for service in facts.services:
-        lines.append(f"  {service['role']:12}{service['id']:8}{service['state']:10}{service['address']:24}pid {service['pid']}")
+    rows = [(s["role"], s["id"], s["state"], s["address"], f"pid {s['pid']}" if s["pid"] else "") for s in facts.services]
+    widths = [max((len(row[column]) for row in rows), default=0) for column in range(5)]
+    lines += ["  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     return "\n".join([*lines, *(f"problem: {problem}" for problem in facts.problems)])
 
 

@@ -9,6 +9,7 @@ import click
 from mrc.context import Context
 from mrc.job_options import setting_options
 from mrc.job_waiting import conclude, open_client, output_option, print_json, wait_for
+from mrc.printing import out
 from mrc.verb import JobVerb
 
 
@@ -34,7 +35,7 @@ def submit(obj: dict[str, str | None], /, target: str, words: tuple[str, ...], *
     with open_client(context) as client:
         job_id = submit_job(context, client, target, words, options)
         if options["detach"]:
-            print_json({"id": job_id}) if options["output_format"] == "json" else click.echo(job_id)
+            print_json({"id": job_id}) if options["output_format"] == "json" else out(job_id)
             return
         status = wait_for(client, job_id)
     conclude(status, options["output_format"], verbose=options["verbose"])

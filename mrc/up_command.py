@@ -13,11 +13,20 @@ import click
 from clusterkit.durable_file import write_durably
 from clusterkit.errors import ClusterError, UsageError
 from mrc.home import Home
-from mrc.settings import read_settings
+from mrc.in_force import not_in_force
+from mrc.main import in_this_cluster
+from mrc.members import gone, members, remember
+from mrc.printing import err
+from mrc.settings import Settings, read_settings
 from mrc.verb import Verb
 
-DEFAULT_SIZE = 3
 READY_LIMIT_S = 60.0
+LOST = {
+    "datanode": "; what it held is copied again from the others",
+    "worker": "",
+    "tracker": "; it knows no earlier jobs",
+    "coordinator": "",
+}
 
 
 @click.command(cls=Verb)
@@ -42,16 +51,22 @@ def bring_up(home: Home, size: int | None, flags: tuple[str, ...] = ()) -> None:
     from mrc.launch import await_serving, launch
     from mrc.readiness import await_ready
 
+    given = flags
     settings, _ = read_settings(home, flags)
     if settings.cluster.coordinator != "embedded":
         raise UsageError(
             "`mrc up` starts a one-machine cluster with the embedded coordinator; this home's configuration names another",
-            next_command="mrc daemon ROLE on each machine",
+            next_command="mrc daemon --help",
         )
     home.path.mkdir(parents=True, exist_ok=True, mode=0o700)
     with _only_one(home):
-        wanted = _members(home, size)
+        wanted = members(home, size)
+        if settings.datanode.port and sum(role == "datanode" for role, _ in wanted) > 1:
+            raise UsageError(f"datanode.port = {settings.datanode.port}: only one of several datanodes on one machine can have it")
+        for role, node_id in gone(home):
+            err(f"{home.data(role, node_id)} is gone: {role} {node_id} begins anew{LOST.get(role, '')}", lines=False)
         _remember_format(home, sum(role == "datanode" for role, _ in wanted), settings.namenode.replication)
+        remember(home, wanted)
         missing = [who for who in wanted if not home.is_alive(*who)]
         _forget_the_dead(home, missing)
         if not settings.worker.slots:
@@ -61,26 +76,29 @@ def bring_up(home: Home, size: int | None, flags: tuple[str, ...] = ()) -> None:
         await_serving(home, launch(home, coordinators, flags))  # the others ask it who leads
         await_serving(home, launch(home, [who for who in missing if who not in coordinators], flags))
     await_ready(home, wanted, time.monotonic() + READY_LIMIT_S)
+    tell_not_in_force(home, read_settings(home, given)[0])
+
+
+def tell_not_in_force(home: Home, settings: Settings) -> None:
+    late = not_in_force(home, settings)
+    for line in late:
+        err(line, lines=False)
+    if late:
+        err(f"  try: {in_this_cluster('mrc down')} && {in_this_cluster('mrc up')}", lines=False)
 
 
 def tell(home: Home) -> None:
     """What runs where, on stderr: standard output carries data only."""
+    from mrc.facts import gather
+
     living = {a.role: [b for b in home.living() if b.role == a.role] for a in home.living()}
-    click.echo(f"cluster ready in {home.path}", err=True)
+    err(f"cluster ready in {home.path}")
     for role in ("namenode", "datanode", "tracker", "worker"):
         addresses = ", ".join(a.address for a in living.get(role, []))
-        click.echo(f"  {role:9} {addresses}", err=True)
-    click.echo("next: mrc fs put FILE /  ·  mrc submit JOB.py IN OUT  ·  mrc status  ·  mrc down", err=True)
-
-
-def _members(home: Home, size: int | None) -> list[tuple[str, str]]:
-    """(role, id) of every daemon the cluster should have: what the home has ever had, and up to `size` datanodes and workers."""
-    known = {(role, node_id) for role, _, node_id in (p.name.partition("-") for p in home.path.glob("data/*-*"))}
-    count = size if size is not None else (0 if any(role == "datanode" for role, _ in known) else DEFAULT_SIZE)
-    wanted = {("coordinator", "c1"), ("namenode", "nn1"), ("tracker", "jt1")} | known
-    for i in range(1, count + 1):
-        wanted |= {("datanode", f"d{i}"), ("worker", f"w{i}")}
-    return sorted(wanted)
+        err(f"  {role:9} {addresses}")
+    for problem in gather(home).problems:
+        err(f"problem: {problem}", lines=False)
+    err("next: mrc fs put FILE /  ·  mrc submit JOB.py IN OUT  ·  mrc status  ·  mrc down")
 
 
 def _remember_format(home: Home, datanodes: int, replication: int) -> None:

@@ -6,7 +6,6 @@ a default. What stands behind a job's file is the job's own business (`raw_words
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
@@ -54,6 +53,8 @@ class VerbGroup(click.Group):
 
 
 def unknown_command(ctx: click.Context, word: str, known: Iterable[str], elsewhere: Mapping[str, str], shown: str = "") -> UsageError:
+    import difflib
+
     if word in elsewhere:
         meant = elsewhere[word]
     else:

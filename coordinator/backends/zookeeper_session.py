@@ -89,7 +89,7 @@ class ZooKeeperSession:
             self.stop()
             raise errors.Unavailable(
                 f"no ZooKeeper answers at {hosts} ({str(error) or type(error).__name__})",
-                next_command='start ZooKeeper there, or use coordinator.url = "embedded" on one machine',
+                next_command='start ZooKeeper there, or set cluster.coordinator = "embedded" on one machine',
             ) from error
         threading.Thread(target=self._tell, name="zookeeper-states", daemon=True).start()
 

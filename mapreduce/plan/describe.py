@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import inspect
+import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,7 +87,9 @@ def describe(target: str) -> JobClassFacts:
     file, class_name = split_target(target)
     if not file.is_file():
         reason = "is a directory" if file.is_dir() else "does not exist"
-        raise UsageError(f"job file {printable(str(file))} {reason}", next_command="mrc run --help")
+        raise UsageError(
+            f"job file {printable(str(file))} {reason}", next_command=f"ls {shlex.quote(str(file if file.is_dir() else file.parent))}"
+        )
     path = file.resolve()  # as Python: beside a link's file are the modules beside what it leads to
     source = CodeSource(str(path.parent), path.parent)
     try:

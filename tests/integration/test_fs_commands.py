@@ -19,6 +19,7 @@ from clusterkit.service import Announcement
 from minihdfs.client.filesystem import FileSystem, connect
 from minihdfs.model import ServerDefaults
 from mrc.main import run
+from tests.equipment.terminal import SEEN_BY_TERMINALS, acts_on_a_terminal, on_a_terminal
 from tests.equipment.until import until
 from tests.integration.file_system import SmallFileSystem, small_file_system
 
@@ -166,6 +167,96 @@ def test_directories_go_in_and_out_whole(mrc: Mrc) -> None:
     Path("into").mkdir()
     assert mrc("get", "/new/t", "into").code == 0
     assert Path("into/t/x/x/new\nline").read_bytes() == b"2 new\nline"
+
+
+def test_text_decompresses_or_says_what_it_is(mrc: Mrc) -> None:
+    import bz2
+    import gzip
+    import lzma
+
+    plain = b"line\n" * 300_000
+    for name, data in {
+        "plain": plain,
+        "a.gz": gzip.compress(plain),
+        "two.gz": gzip.compress(plain[:5]) + gzip.compress(plain[5:]) + b"\0" * 100,
+        "b.bz2": bz2.compress(plain[:7]) + bz2.compress(plain[7:]),
+        "c.xz": lzma.compress(plain),
+    }.items():
+        assert mrc("put", "-", f"/{name}", stdin=data).code == 0
+        assert mrc("text", f"/{name}").out == mrc("-text", f"/{name}").out == plain, name
+        assert mrc("cat", f"/{name}").out == data, "cat never changes a byte"
+    mrc("put", "-", "/cut.gz", stdin=gzip.compress(plain)[:-20])
+    mrc("put", "-", "/bad.gz", stdin=b"\x1f\x8b garbage")
+    mrc("put", "-", "/d.zst", stdin=b"\x28\xb5\x2f\xfd....")
+    mrc("put", "-", "/empty", stdin=b"")
+    assert "in the middle" in mrc("text", "/cut.gz").error
+    assert "does not decompress" in mrc("text", "/bad.gz").error
+    assert "is zstd" in mrc("text", "/d.zst").error
+    assert (mrc("text", "/empty").code, mrc("text", "/empty").out) == (0, b"")
+
+
+def test_checksum_find_and_expunge(mrc: Mrc) -> None:
+    for path in ("/d/a.txt", "/d/e/B.TXT", "/d/e/c"):
+        mrc("mkdir", "-p", path.rpartition("/")[0])
+        mrc("put", "-", path, stdin=b"123456789")
+    assert mrc("-checksum", "/d/a.txt").out == b"/d/a.txt\tCOMPOSITE-CRC32C\te3069283\n"
+    assert mrc("-find", "/d").lines == ["/d", "/d/a.txt", "/d/e", "/d/e/B.TXT", "/d/e/c"]
+    assert mrc("-find", "/d", "-name", "*.txt", "-print").lines == ["/d/a.txt"]
+    assert mrc("find", "/d", "-iname", "*.txt", "-print0").out == b"/d/a.txt\0/d/e/B.TXT\0"
+    assert (mrc("find", "/d", "-newer", "x").code, mrc("find", "/d", "-name").code, mrc("find", "/none").code) == (2, 2, 1)
+    assert (mrc("-expunge").code, mrc("expunge", "-immediate").code) == (0, 0)
+
+
+def test_no_verb_lets_a_stranger_act_on_a_terminal(mrc: Mrc, fs: FileSystem, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"f{SEEN_BY_TERMINALS}forged"
+    path = f"/d/{name}"
+    fs.mkdirs("/d")
+    _write(fs, path, b"x")
+    fs.set_owner(path, f"o{SEEN_BY_TERMINALS}forged", f"g{SEEN_BY_TERMINALS}forged")
+    Path(name).write_bytes(b"x")
+    local = str(Path(name).absolute())
+    looking, changing = "ls du count df stat find checksum", "touchz rmdir mkdir setrep:1 chmod:644 chown:a"
+    calls = [[*verb.split(":"), path] for verb in f"{looking} {changing}".split()]
+    calls += [["stat", "%n %u %g", path], ["ls", "-C", "/d"], ["ls", "-R", "/"], ["setrep", "-w", "2", path]]
+    calls += [[verb, "-o", "json", path] for verb in ("ls", "du", "count", "stat")]
+    calls += [[verb, f"{path}/none"] for verb in ("ls", "cat", "text", "tail", "head", "rm", "du", "find", "stat")]
+    calls += [["put", local, path], ["put", "-f", local, path], ["put", f"{local}-none", "/d"]]
+    calls += [["get", path, local], ["get", path, f"/none/{name}"], [name], ["ls", f"--{name}"]]
+    calls += [[verb, path, to] for verb in ("cp", "mv") for to in (path, f"/none/{name}")]
+    calls += [["ls", f"s3://{name}/x"], ["chown", name, path], ["chmod", name, path], ["rm", path]]
+    for words in calls:
+        said = on_a_terminal(lambda words=words: run(["fs", *words]), monkeypatch)  # type: ignore[misc]
+        assert not acts_on_a_terminal(said), (words[0], said)
+
+
+def test_tail_f_shows_what_replaced_the_file_from_its_beginning(mrc: Mrc, fs: FileSystem, monkeypatch: pytest.MonkeyPatch) -> None:
+    mrc("put", "-", "/log", stdin=b"old old old\n")
+    happenings = iter([lambda: fs.delete("/log"), lambda: _write(fs, "/log", b"new, and longer than before\n"), None])
+
+    def look_again(_pause_s: float) -> None:
+        then = next(happenings)
+        if then is None:
+            raise KeyboardInterrupt
+        then()
+
+    monkeypatch.setattr("mrc.fs_show.time.sleep", look_again)
+    done = mrc("tail", "-f", "/log")
+    assert (done.code, done.out) == (130, b"old old old\nnew, and longer than before\n")
+
+
+def _write(fs: FileSystem, path: str, data: bytes) -> None:
+    with fs.create(path) as file:
+        file.write(data)
+
+
+def test_times_of_other_ages_are_shown(mrc: Mrc, fs: FileSystem) -> None:
+    mrc("put", "-", "/x", stdin=b"x")
+    mrc("put", "-", "/y", stdin=b"y")
+    fs.set_times("/x", 253_402_300_800_000_000, 253_402_300_800_000_000)
+    assert [line.split()[-1] for line in mrc("ls", "/").lines[1:]] == ["/x", "/y"]
+    assert mrc("stat", "%y", "/x").lines == ["+10000-01-01 00:00:00"]
+    assert json.loads(mrc("stat", "-o", "json", "/x").out)[0]["modified_at"] == "+10000-01-01T00:00:00.000Z"
+    assert mrc("get", "-p", "/x", "x").code == 0
 
 
 @pytest.mark.parametrize("name", ["n" * 246, "n" * 255, "é" * 127, "f._COPYING_"])

@@ -200,7 +200,7 @@ def publish(rooms: Rooms, event: events.Publish) -> int:
         raise FileAlreadyExists("the root / cannot be the destination of a publish")
     directory, name, target = rooms.namespace.parent_of(event.caller, event.destination)
     if target is not None and target.id != event.replaced_inode_id:
-        raise FileAlreadyExists(f"publish destination {event.destination} already exists", next_command=f"mrc fs rm -r {event.destination}")
+        raise FileAlreadyExists(f"publish destination {event.destination} already exists", next_command=f"mrc fs ls -d {event.destination}")
     if rooms.namespace.is_ancestor(staging.id, directory.id) or (target is not None and rooms.namespace.is_ancestor(target.id, staging.id)):
         raise InvalidArgument(f"publish of {event.staging} to {event.destination}: one is under the other")
     rooms.permissions.check_names(event.caller, rooms.namespace.require(staging.parent_id), event.staging, staging)
@@ -221,7 +221,7 @@ def delete(rooms: Rooms, event: events.Delete) -> bool:
         return False
     if inode.is_directory and inode.children:
         if not event.recursive:
-            raise DirectoryNotEmpty(f"{event.path} is not empty", next_command=f"mrc fs rm -r {event.path}")
+            raise DirectoryNotEmpty(f"{event.path} is not empty", next_command=f"mrc fs ls {event.path}")
         rooms.permissions.check(event.caller, inode, READ | WRITE | EXECUTE, event.path)
     rooms.permissions.check_names(event.caller, rooms.namespace.require(inode.parent_id), event.path, inode)
     rooms.commit(edits.Deleted(inode.id), event.caller, True)

@@ -82,7 +82,7 @@ def created_before(rooms: Rooms, event: events.Create, inode_id: int) -> FileSta
 def _taken(rooms: Rooms, event: events.Create, found: Inode) -> FsError:
     """Why a file that exists cannot be created; a writer silent past the soft limit loses it on the way."""
     if found.client_name == "":
-        return FileAlreadyExists(f"{event.path} already exists", next_command=f"mrc fs rm {event.path}")
+        return FileAlreadyExists(f"{event.path} already exists", next_command=f"mrc fs ls -d {event.path}")
     being = f"{event.path} is already being created by {found.client_name}"
     if found.client_name == event.client_name:
         return AlreadyBeingCreated(f"{being}, which is the same client")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from minihdfs.model import FileStatus
-from mrc.fs_text import facts_of, permission_text, rfc3339, second_text, size_text
+from mrc.fs_text import facts_of, minute_text, permission_text, rfc3339, second_text, size_text
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,25 @@ def test_permissions(permission: int, text: str) -> None:
 def test_sizes_for_people(size: int, text: str) -> None:
     assert size_text(size, human=True) == text
     assert size_text(size, human=False) == str(size)
+
+
+@pytest.mark.parametrize(
+    ("millis", "text"),
+    [
+        (-1000, "1969-12-31T23:59:59.000Z"),
+        (-62_135_596_800_000, "0001-01-01T00:00:00.000Z"),
+        (253_402_300_799_999, "9999-12-31T23:59:59.999Z"),
+        (253_402_300_800_000, "+10000-01-01T00:00:00.000Z"),
+        (-62_135_596_800_001, "0000-12-31T23:59:59.999Z"),
+        (-62_198_755_200_000, "-0001-01-01T00:00:00.000Z"),
+        (2**63 - 1, "+292278994-08-17T07:12:55.807Z"),
+        (-(2**63), "-292275055-05-16T16:47:04.192Z"),
+    ],
+)
+def test_every_time_that_the_wire_can_carry_is_shown(millis: int, text: str) -> None:
+    assert rfc3339(millis * 1000) == text
+    assert second_text(millis * 1000) == text[: text.index(".")].replace("T", " ")
+    assert len(minute_text(millis * 1000).rpartition("-")[2]) == len("01 00:00")
 
 
 def test_times_are_utc_and_facts_are_complete() -> None:

@@ -7,13 +7,15 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from clusterkit.service import Announcement
 from mapreduce.pb import tracker_pb2 as pb
 from mapreduce.plan.spec import FailureReport
 from mrc.main import run
-from tests.unit.mapreduce.jobtracker.fakes import House
+from tests.equipment.terminal import SEEN_BY_TERMINALS, acts_on_a_terminal, on_a_terminal
+from tests.unit.mapreduce.jobtracker.fakes import SPEC, House
 
 
 @pytest.fixture
@@ -55,6 +57,26 @@ def test_status_counters_and_the_list(house: House, capsys: pytest.CaptureFixtur
     assert run(["jobs"]) == 0
     heading, row = capsys.readouterr().out.splitlines()
     assert heading.split() == ["ID", "STATE", "MAPS", "REDUCES", "TIME", "NAME"] and row.split()[:4] == [job_id, "SUCCEEDED", "2/2", "2/2"]
+
+
+def test_no_verb_of_jobs_lets_a_stranger_act_on_a_terminal(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    forged = f"{SEEN_BY_TERMINALS}forged"
+    house.worker().mute = True
+    house.submit(msgspec.structs.replace(SPEC, name=f"job {forged}"))
+    for words in (
+        ["jobs"],
+        ["jobs", "-o", "json"],
+        ["job", "status", "@"],
+        ["job", "status", "@", "-o", "json"],
+        ["job", "counters", "@"],
+        ["job", "status", forged],
+        ["job", "logs", "@"],
+        ["job", "kill", "@", "--reason", forged],
+        ["job", "wait", "@"],
+        ["job", "status", "@"],
+    ):
+        said = on_a_terminal(lambda words=words: run(words), monkeypatch)  # type: ignore[misc]
+        assert not acts_on_a_terminal(said), words
 
 
 def test_a_failed_job_shows_the_users_error_first(house: House, capsys: pytest.CaptureFixture[str]) -> None:

@@ -67,7 +67,11 @@ def test_paths_mean_what_they_mean_under_fs() -> None:
     assert cluster_path("./in", uri, home) == "/user/ann/in"
     assert cluster_path(".", uri, home) == "/user/ann"
     assert cluster_path("hdfs://127.0.0.1:8020/in", uri, home) == "/in"
-    for other in ("file:///in", "hdfs://127.0.0.1:80201/in", "s3://bucket/in"):
+    assert cluster_path("hdfs:///in", uri, home) == cluster_path("hdfs:/in", uri, home) == "/in"
+    assert cluster_path("hdfs://localhost:8020/in", uri, home) == cluster_path("hdfs://localhost/x/.././in//", uri, home) == "/in"
+    assert cluster_path("hdfs://127.0.0.1:8020/a#b?c%20d", uri, home) == "/a#b?c%20d"
+    assert cluster_path("../bob/{a,b}", uri, home) == "/user/bob/{a,b}"
+    for other in ("", "file:///in", "hdfs://127.0.0.1:80201/in", "s3://bucket/in"):
         with pytest.raises(UsageError):
             cluster_path(other, uri, home)
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mrc.main import run
+from clusterkit.errors import Unavailable
+from mrc.main import run, say
 
 
 @pytest.mark.parametrize(
@@ -45,6 +46,13 @@ def test_the_next_command_means_the_same_home(tmp_path: Path, capsys: pytest.Cap
     assert capsys.readouterr().err.splitlines()[1] == f"  try: mrc --home '{home}' up"
     assert run(["--home", home, "status", "extra"]) == 2
     assert capsys.readouterr().err.splitlines()[1] == f"  try: mrc --home '{home}' status --help"
+
+
+def test_a_cluster_of_several_machines_is_not_started_from_here(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--cluster", "zk://127.0.0.1:1/x", "up"]) == 2
+    capsys.readouterr()
+    say(Unavailable("no namenode answers", next_command="mrc up"))
+    assert capsys.readouterr().err.splitlines()[1] == "  try: mrc --cluster zk://127.0.0.1:1/x status"
 
 
 def test_up_is_for_homes(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from clusterkit.errors import UsageError
 from mrc import main
+from mrc.run_command import local_target, spelt_once
 
 HEAD = "from mapreduce import Job\n"
 BODY = "class A(Job):\n    def map(self, line: str):\n        {}\n    def reduce(self, k, vs):\n        yield k, sum(vs)\n"
@@ -168,3 +170,27 @@ def test_names_that_scripts_get_wrong(shell: Shell) -> None:
     assert shell.output("out dir") == {name.replace("\n", "~"): 1 for name in names}
     shell.mrc("job.py", "in dir/*star[1]", f"file://{shell.directory}/in dir/plain", "out2")
     assert shell.output("out2") == {"*star[1]": 1, "plain": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "uri", "path"),
+    [
+        ("file:///in/a#b", "file:///", "/in/a#b"),
+        ("file:///in/a%20b", "file:///", "/in/a%20b"),
+        ("file:/in/../x", "file:///", "/x"),
+        ("/in//./x", "file:///", "/in/x"),
+        ("hdfs://h:1/in?x", "hdfs://h:1", "/in?x"),
+        ("hdfs://h:1//in/../y", "hdfs://h:1", "/y"),
+    ],
+)
+def test_an_argument_names_one_path_in_one_file_system(text: str, uri: str, path: str) -> None:
+    assert local_target(text) == (uri, path)
+
+
+def test_one_cluster_spelt_two_ways_is_one() -> None:
+    assert spelt_once(["hdfs://127.0.0.1:1", "hdfs://localhost:1"]) == ["hdfs://127.0.0.1:1"]
+    assert spelt_once(["hdfs://127.0.0.1", "hdfs://localhost:8020"]) == ["hdfs://127.0.0.1"]
+    assert len(spelt_once(["hdfs://127.0.0.1:1", "hdfs://127.0.0.1:2", "file:///", "file:///"])) == 3
+    for refused in ("", "s3://b/x", "file://elsewhere/x"):
+        with pytest.raises(UsageError):
+            local_target(refused)
