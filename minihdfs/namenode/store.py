@@ -7,6 +7,6 @@ tests/contract/test_namespace_store.py.
 from __future__ import annotations
 
 from minihdfs.namenode.core.overlay import Batch, Store
-from minihdfs.namenode.core.records import ANSWERED, BLOCK, DENTRY, DETACHED, INODE, LEASE, RETRY, TABLES, Counters
+from minihdfs.namenode.core.records import ANSWERED, BLOCK, DATANODE, DENTRY, DETACHED, INODE, LEASE, RETRY, TABLES, Counters
 
-__all__ = ["ANSWERED", "BLOCK", "DENTRY", "DETACHED", "INODE", "LEASE", "RETRY", "TABLES", "Batch", "Counters", "Store"]
+__all__ = ["ANSWERED", "BLOCK", "DATANODE", "DENTRY", "DETACHED", "INODE", "LEASE", "RETRY", "TABLES", "Batch", "Counters", "Store"]

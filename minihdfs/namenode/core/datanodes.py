@@ -9,7 +9,7 @@ leader; which deletions leave, `deletions` decides.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from clusterkit.effects import Instant
@@ -124,6 +124,15 @@ class Datanodes:
         if len(self.known) < self._options.datanodes_max:
             return ""
         return next((uuid for uuid in self.known if uuid not in self.by_uuid), None)
+
+    def make_place(self, uuid: str, blocks_of: Callable[[str], Iterable[int]]) -> bool:
+        """For one more: in place of a dead one of which nothing is known, when there are too many."""
+        if uuid in self.by_uuid or len(self.by_uuid) < self._options.datanodes_max:
+            return True
+        gone = next((node.uuid for node in self.by_uuid.values() if not node.alive and not blocks_of(node.uuid)), None)
+        if gone is not None:
+            del self.by_uuid[gone]
+        return gone is not None
 
     def has_reported(self, node: Datanode) -> None:
         node.reported = self.have_reported = True

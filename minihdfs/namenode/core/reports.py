@@ -52,8 +52,8 @@ def _cannot_join(rooms: Rooms, event: events.RegisterDatanode) -> Refusal | None
     texts = (uuid, address.host, address.hostname, address.rack, address.domain_socket)
     if not uuid or max(len(text.encode()) for text in texts) > TEXT_BYTES_MAX:
         return Refusal(InvalidArgument, f"a datanode's uuid, host, rack and socket path have 1 to {TEXT_BYTES_MAX} bytes")
-    if uuid not in rooms.datanodes.by_uuid and len(rooms.datanodes.by_uuid) >= limit:
-        return Refusal(InvalidArgument, f"datanode {uuid} cannot join: {limit} datanodes have registered, which is the most")
+    if not rooms.datanodes.make_place(uuid, rooms.blocks.blocks_of):
+        return Refusal(InvalidArgument, f"datanode {uuid} cannot join: {limit} datanodes are here, which is the most")
     return None
 
 
