@@ -95,6 +95,7 @@ def run_task(sock: socket.socket) -> int:
 def _say_failure(channel: TaskChannel, report: FailureReport, cause: BaseException | None = None) -> None:
     """A service that is away for a while is not the job's fault: such an attempt does not count against it, and is not over at once, so
     that the attempts that follow do not chase each other."""
+    _print(_last_words(report))
     killed = isinstance(cause, ClusterError) and cause.retryable
     if killed:
         time.sleep(AWAY_PAUSE_S)
@@ -103,12 +104,11 @@ def _say_failure(channel: TaskChannel, report: FailureReport, cause: BaseExcepti
     except UnicodeEncodeError:  # lone surrogates in a user's message
         clean = {name: value.encode("utf-8", "replace").decode() for name, value in _texts(report).items()}
         channel.send(msg.Failing(msgspec.structs.replace(report, **clean), killed))
-    _print(_last_words(report))
 
 
 def _print(text: str) -> None:
     """To the attempt's log, if the job has left its streams open: what has to be known goes to the worker, whatever they are."""
-    with contextlib.suppress(Exception):
+    with contextlib.suppress(BaseException):  # a stream of the job's own may raise anything
         print(text, flush=True)  # noqa: T201  (stdout is the attempt's log)
 
 
