@@ -62,6 +62,7 @@ class Driver:
         self._inbox: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._stopping = False
         self._turn_began_us: int | None = None
+        self.holds = False  # this turn's answers wait for an fsync
 
     def replay(self, after_txid: int = 0) -> int:
         """Applies every journaled edit above `after_txid` (what a store beside the journal holds already); returns how many.
@@ -122,7 +123,7 @@ class Driver:
 
     def turn(self, events: Iterable[Event]) -> int:
         """One round; adds a Tick when the core's deadline has passed. Returns the number of sends released."""
-        self._turn_began_us = self._clock.now().mono_us
+        self._turn_began_us, self.holds = self._clock.now().mono_us, False
         edits: list[Edit] = []
         sends: list[Send] = []
         released = 0
@@ -130,6 +131,7 @@ class Driver:
             effects = self.core.step(event, self._clock.now())
             edits += effects.journal
             sends += effects.sends
+            self.holds = bool(edits)
             if not edits:  # nothing that these answers may know of is not durable yet
                 released += self._release(sends)
         deadline = self.core.next_deadline()

@@ -15,10 +15,10 @@ import threading
 from pathlib import Path
 
 LOG = logging.getLogger(__name__)
-LOOK_S = 0.25
+LOOK_S = 0.1
 YOUNG_MAX = 20_000  # objects made since the last collection: more are looked at at once
 YOUNG_MIN = 2_000  # fewer are not worth it
-QUIET_LOOKS = 8
+QUIET_LOOKS = 20
 ALARM_GROWTH = 2.0
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 

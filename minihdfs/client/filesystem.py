@@ -41,7 +41,7 @@ if TYPE_CHECKING:  # the data plane is loaded with the first file: `ls` does wit
 
 SCHEME = "hdfs://"
 DEFAULT_PORT = 8020
-RENAMES_PER_CALL = 1000
+RENAMES_PER_CALL, RENAME_CHARACTERS_PER_CALL = 1000, 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,9 +269,17 @@ class FileSystem:
         self.calls.rename2(_checked(source), _checked(destination), overwrite)
 
     def rename_many(self, pairs: Sequence[tuple[str, str]]) -> None:
-        """In calls of at most 1,000; each call is all or nothing and may be repeated."""
-        for at in range(0, len(pairs), RENAMES_PER_CALL):
-            self.calls.rename_many(pairs[at : at + RENAMES_PER_CALL])
+        """In calls of at most 1,000, and of a megabyte of names; each call is all or nothing and may be repeated."""
+        part: list[tuple[str, str]] = []
+        size = 0
+        for pair in pairs:
+            size += len(pair[0]) + len(pair[1])
+            if part and (len(part) >= RENAMES_PER_CALL or size > RENAME_CHARACTERS_PER_CALL):
+                self.calls.rename_many(part)
+                part, size = [], len(pair[0]) + len(pair[1])
+            part.append(pair)
+        if part:
+            self.calls.rename_many(part)
 
     def publish(self, staging: str, destination: str, *, replaced_inode_id: int = 0, tracker_epoch: int = 0) -> int:
         """Renames a directory into place in one edit, fenced by `tracker_epoch`; the inode id of what is there now."""

@@ -36,12 +36,24 @@ class Limits:
     paused_answer_bytes: int = 1 << 20  # unread answers above this: no more is read from the client, and nothing done for it
     dropped_answer_bytes: int = 64 << 20  # above this the client is dropped
     pending_calls: int = 4096  # unanswered calls above this: no more is read from the client
+    crowded_calls: int = 50_000  # of all clients together: above this each may have FEW_CALLS
     stall_s: float = 60.0  # a client that reads nothing for so long is dropped
     opening_s: float = 10.0
+    leaving_s: float = 2.0  # what a client still sends is thrown away so long, that it may read why it is not understood
     frame_s: float = 30.0  # from the first byte of a frame to its last
     idle_s: float = 600.0
     connections: int = 8192  # at most; as many as the process's descriptors allow
     held_bytes: int = 256 << 20  # of all connections together, in and out
+
+
+FEW_CALLS = 8
+
+
+@dataclass(slots=True)
+class Load:
+    """Calls of all connections that are stepped and not answered: parked, most of them."""
+
+    pending: int = 0
 
 
 class Asked:
@@ -84,8 +96,8 @@ class ClientConnection:
     # fmt: off
     __slots__ = (
         "_changed", "_frame_number", "_frame_us", "_groups", "_limits", "_lineages", "_methods", "_wire",
-        "closed", "counted", "facts", "given_up", "heard_us", "host", "lineage", "mask", "number", "out", "pending", "queued", "repeated",
-        "sent_us", "sock",
+        "closed", "counted", "facts", "given_up", "heard_us", "host", "leaving_us", "lineage", "load", "mask", "number", "out", "pending",
+        "queued", "repeated", "sent_us", "sock",
     )
     # fmt: on
 
@@ -102,11 +114,12 @@ class ClientConnection:
         changed: Callable[[ClientConnection], None],
         lineages: Lineages[ClientConnection],
         number: int,
+        load: Load,
     ) -> None:
         """`changed` hears that there is something to send. `number` rises with every connection."""
         self.sock, self.host, self.facts = sock, host, facts
         self._methods, self._groups, self._limits, self._changed = methods, groups, limits, changed
-        self._lineages, self.number = lineages, number
+        self._lineages, self.number, self.load = lineages, number, load
         self.lineage: Lineage | None = None
         self.given_up = False  # its client repeats its calls over a later connection
         self.repeated = False  # calls came that have come before: older connections of this client are given up
@@ -117,6 +130,7 @@ class ClientConnection:
         self.counted = 0  # bytes the loop has counted for it
         self.pending = 0
         self.closed = False
+        self.leaving_us = 0  # it has been told why it is not served, at this moment
         self.mask = 0  # what the loop's epoll waits for here
         self.heard_us = self.sent_us = now_us
 
@@ -155,7 +169,7 @@ class ClientConnection:
     @property
     def ready(self) -> bool:
         """A call is here, and the client is owed neither too many answers nor too many bytes."""
-        return self._wire.waiting and self._has_room and not self.closed
+        return not self.closed and not self.leaving_us and self._wire.waiting and self._has_room
 
     def take(self, now_us: int) -> list[Event]:
         """The events of one call (none of what is for the connection itself, or refused at once). Raises as `received`."""
@@ -175,6 +189,14 @@ class ClientConnection:
             self._begin(call, events)
         return events
 
+    def leave(self, now_us: int) -> None:
+        """Says nothing more and hears nothing more. Raises OSError when the peer is gone."""
+        self.flush(now_us)
+        self.sock.shutdown(socket.SHUT_WR)
+        self.leaving_us, self._frame_number = now_us, -1
+        self.out.clear()
+        self._wire = ServerConnection()
+
     def _look_at_frame(self, now_us: int) -> None:
         if not self._wire.partial:
             self._frame_number = -1
@@ -183,6 +205,7 @@ class ClientConnection:
 
     def _begin(self, call: Call, events: list[Event]) -> None:
         self.pending += 1
+        self.load.pending += 1
         try:
             method = self._methods.find(call.protocol, call.method)
             if call.refused:
@@ -207,18 +230,20 @@ class ClientConnection:
 
     def answer(self, frame: bytes) -> None:
         self.pending -= 1
+        self.load.pending -= 1
         if not self.closed:
             self.out += frame
             self._changed(self)
 
     @property
     def _has_room(self) -> bool:
-        return len(self.out) <= self._limits.paused_answer_bytes and self.pending < self._limits.pending_calls
+        most = self._limits.pending_calls if self.load.pending < self._limits.crowded_calls else FEW_CALLS
+        return len(self.out) <= self._limits.paused_answer_bytes and self.pending < most
 
     @property
     def wants_more(self) -> bool:
         """False while calls wait here, the client leaves its answers unread or has too many calls open."""
-        return not self._wire.waiting and self._has_room
+        return bool(self.leaving_us) or (not self._wire.waiting and self._has_room)
 
     def flush(self, now_us: int) -> bool:
         """Sends what the socket takes; True when some is left. Raises OSError when the peer is gone."""
@@ -237,6 +262,8 @@ class ClientConnection:
     def overdue(self, now_us: int) -> str:
         """Why this connection should end now, or ""."""
         limits = self._limits
+        if self.leaving_us:
+            return "it was not understood" if now_us - self.leaving_us > limits.leaving_s * 1e6 else ""
         if len(self.out) > limits.dropped_answer_bytes:
             return f"{len(self.out)} bytes of answers are not read"
         if self.out and now_us - self.sent_us > limits.stall_s * 1e6:

@@ -1,11 +1,9 @@
 """The namenode's only thread: one non-blocking loop that reads, parses, steps, makes durable, encodes and writes.
 
 Each round keeps what readable connections have said, and hands `Driver.turn` as many calls as one turn may take, in the order of
-`fair_queue`: by hosts, users and connections, whoever has waited longest in its own time first. Datanodes' calls, which gRPC's threads
-post, wait there too, each datanode for itself. One fsync covers every edit of a turn (group commit), and answers leave after it. A call is
-cut out of its connection's bytes, decoded and stepped when its turn comes: what waits costs nobody anything but its bytes, which are
-bounded. Why one thread: handing calls between threads cost three quarters of the calls per second (measured; docs/ARCHITECTURE.md,
-"Threads").
+`fair_queue`. Datanodes' calls, which gRPC's threads post, wait there too, each datanode for itself. One fsync covers every edit of a turn
+(group commit). A call is cut out of its connection's bytes, decoded and stepped when its turn comes: what waits costs nobody anything but
+its bytes, which are bounded. Why one thread: handing calls between threads cost three quarters of the calls per second.
 """
 
 from __future__ import annotations
@@ -26,7 +24,7 @@ from clusterkit.effects import Event, Send
 from minihdfs.errors import Standby
 from minihdfs.hadoop_rpc import MalformedRpc
 from minihdfs.namenode.admission import Admission
-from minihdfs.namenode.client_rpc import ClientConnection, Limits
+from minihdfs.namenode.client_rpc import ClientConnection, Limits, Load
 from minihdfs.namenode.core.commands import Refusal
 from minihdfs.namenode.fair_queue import FairQueue
 from minihdfs.namenode.lineages import Lineages
@@ -36,6 +34,9 @@ from minihdfs.namenode.wire_own import method_table
 LOG = logging.getLogger(__name__)
 _HOUSEKEEPING_US = 1_000_000
 _READY_MAX = 128  # connections served in one round; the kernel hands out the others first in the next
+_READS_TURN_US = 5_000
+"""A turn without edits: there is no fsync that a longer one would spread over more of them, and others wait to be read."""
+_FLUSH_US = 2_000  # pipelined answers that no edit holds back leave so often within a turn
 _OWN = "this process"  # in place of a host: datanodes' events
 _BROKEN = select.EPOLLHUP | select.EPOLLERR
 
@@ -49,8 +50,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def _datanode(event: Event) -> str:
-    """Whose event it is; those that register are one."""
-    return getattr(event, "uuid", "")
+    return getattr(event, "uuid", "")  # those that register are one
 
 
 class RpcLoop:
@@ -73,6 +73,7 @@ class RpcLoop:
         self._admission = Admission(self._limits)
         self._queue: FairQueue[ClientConnection | deque[Event]] = FairQueue()
         self._posted: dict[str, deque[Event]] = {}  # of datanodes that wait in the queue
+        self._load = Load()
         self._held = 0  # bytes of all connections
         self._refused = self._made_room = 0
         self._methods = method_table()
@@ -141,7 +142,7 @@ class RpcLoop:
                 self._accept(self._listeners[fd], now_us)
             elif fd == self._wakeup:
                 os.eventfd_read(self._wakeup)
-        driver.turn(self._due())
+        driver.turn(self._due(driver))
         self._flush(now_us)
         self._relieve()
         if now_us >= self._housekeeping_at_us:
@@ -157,11 +158,11 @@ class RpcLoop:
 
     # ── whose turn it is ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _due(self) -> Iterator[Event]:
+    def _due(self, driver: Driver) -> Iterator[Event]:
         """What this turn steps. The driver asks for the next event when it has stepped the last one: that is how each call's cost is
         known (its decoding and, where no edit holds it back, its answer are in it)."""
         own = self._sort_inbox()
-        began_us = at_us = self._clock.now().mono_us
+        began_us = flushed_us = at_us = self._clock.now().mono_us
         for _ in range(MAX_BATCH):
             if not self._queue:
                 break
@@ -178,8 +179,11 @@ class RpcLoop:
             now_us = self._clock.now().mono_us
             self._queue.done(now_us - at_us, more)
             at_us = now_us
-            if at_us - began_us >= TURN_US:
+            if at_us - began_us >= (TURN_US if driver.holds else _READS_TURN_US):
                 break
+            if not more or at_us - flushed_us >= _FLUSH_US:  # nobody waits for others' calls to be done, with an answer that is ready
+                flushed_us = at_us
+                self._flush(at_us)
         yield from own
 
     def _sort_inbox(self) -> list[Event]:
@@ -255,6 +259,7 @@ class RpcLoop:
                 changed=self._changed.append,
                 lineages=self._lineages,
                 number=self._accepted,
+                load=self._load,
             )
             connection.mask = select.EPOLLIN
             self._connections[sock.fileno()] = connection
@@ -294,6 +299,8 @@ class RpcLoop:
         if not data:
             self._drop(connection)
             return
+        if connection.leaving_us:
+            return
         try:
             connection.received(data, now_us)
         except MalformedRpc as error:
@@ -309,9 +316,12 @@ class RpcLoop:
 
     def _end_malformed(self, connection: ClientConnection, error: MalformedRpc, now_us: int) -> None:
         LOG.info("client %s is not understood: %s", connection.host, error.message)
-        with contextlib.suppress(OSError):
-            connection.flush(now_us)
-        self._drop(connection)
+        try:
+            connection.leave(now_us)
+            self._count(connection)
+            self._wait_for(connection, left=False)
+        except OSError:
+            self._drop(connection)
 
     def _count(self, connection: ClientConnection) -> None:
         held = 0 if connection.closed else connection.held

@@ -1,0 +1,180 @@
+"""What others wait for at one namenode while somebody floods it: a caller's getFileInfo, quiet and under each attack.
+
+A namenode of its own in one process, the attack in another, the caller here: one call every few milliseconds over its own connection, as
+another user. p50, p99 and the longest, in milliseconds, the quiet rounds beside each attack. `python -m bench.fairness --attack NAME` shows
+only one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from clusterkit.descriptors import raise_descriptor_limit
+from minihdfs import hadoop_rpc
+from minihdfs.client.namenode import NamenodeClient
+from minihdfs.pb import hadoop_namenode_pb2 as nn
+
+CALLS, PAUSE_S = 300, 0.004
+CLIENT_ID = os.urandom(16)
+ENTRIES = 1000
+
+
+def connect(address: str, user: str) -> socket.socket:
+    host, _, port = address.rpartition(":")
+    sock = socket.create_connection((host, int(port)), timeout=30)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.sendall(hadoop_rpc.encode_opening(user, CLIENT_ID))
+    return sock
+
+
+def listings(count: int) -> bytes:
+    request = nn.GetListingRequest(src="/flood", startAfter=b"", needLocation=False)
+    call = hadoop_rpc.encode_call
+    return b"".join(call(n, CLIENT_ID, 0, hadoop_rpc.CLIENT_PROTOCOL, "getListing", request) for n in range(count))
+
+
+# ── attacks: each begins, and goes on until its process is killed ───────────────────────────────────────────────────────────────────
+
+
+def flood(address: str, connections: int = 16) -> None:
+    frames = listings(150)
+    for _ in range(connections):
+        sock = connect(address, "mallory")
+        threading.Thread(target=lambda sock=sock: [sock.sendall(frames) for _ in iter(int, 1)], daemon=True).start()  # type: ignore[misc]
+        threading.Thread(target=lambda sock=sock: [sock.recv(1 << 20) for _ in iter(int, 1)], daemon=True).start()  # type: ignore[misc]
+
+
+def thousand(address: str) -> None:
+    flood(address, 500)
+
+
+def half_open(address: str) -> None:
+    raise_descriptor_limit()
+    host, _, port = address.rpartition(":")
+    kept = []
+    for _ in range(10_000):
+        with contextlib.suppress(OSError):
+            kept.append(socket.create_connection((host, int(port)), timeout=5))
+            kept[-1].sendall(b"hrpc")
+    threading.Thread(target=lambda: [time.sleep(60) for _ in kept], daemon=True).start()
+
+
+def deaf(address: str) -> None:
+    sock = connect(address, "mallory")
+    threading.Thread(target=sock.sendall, args=(listings(20_000),), daemon=True).start()
+
+
+def giant(address: str) -> None:
+    """What a job of many files does at its end: renames by the hundred, back and forth, from four connections."""
+
+    def rename(number: int) -> None:
+        client = NamenodeClient(address, "mallory")
+        there = [(f"/job/{number}/a{n}", f"/job/{number}/b{n}") for n in range(1000)]
+        for source, _ in there:
+            client.create(source, "giant")
+            client.complete(source, "giant")
+        while True:
+            client.rename_many(there)
+            there = [(destination, source) for source, destination in there]
+
+    for number in range(4):
+        threading.Thread(target=rename, args=(number,), daemon=True).start()
+
+
+def bombs(address: str) -> None:
+    """Frames of a million empty renames."""
+
+    class Raw:
+        def SerializeToString(self) -> bytes:
+            return b"\x0a\x04\x0a\x00\x12\x00" * 600_000
+
+    frame = hadoop_rpc.encode_call(1, CLIENT_ID, 0, hadoop_rpc.OWN_PROTOCOL, "renameMany", Raw())  # type: ignore[arg-type]
+    for _ in range(4):
+        sock = connect(address, "mallory")
+        threading.Thread(target=lambda sock=sock: [sock.sendall(frame) for _ in iter(int, 1)], daemon=True).start()  # type: ignore[misc]
+        threading.Thread(target=lambda sock=sock: [sock.recv(1 << 20) for _ in iter(int, 1)], daemon=True).start()  # type: ignore[misc]
+
+
+ATTACKS: dict[str, tuple[str, Callable[[str], None]]] = {
+    "listings": ("16 connections × 150 pipelined listings", flood),
+    "thousand": ("500 connections × 150 pipelined listings", thousand),
+    "half-open": ("10,000 sockets that never say who they are", half_open),
+    "deaf": ("a client that does not read 20,000 listings", deaf),
+    "giant": ("4 × renames of a thousand files at once", giant),
+    "bombs": ("4 × frames of 600,000 empty renames", bombs),
+}
+
+
+# ── the caller ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def waits(address: str) -> list[float]:
+    """Milliseconds of each call, sorted."""
+    sock, found = connect(address, "polite"), []
+    call = hadoop_rpc.encode_call(1, CLIENT_ID, 0, hadoop_rpc.CLIENT_PROTOCOL, "getFileInfo", nn.GetFileInfoRequest(src="/flood"))
+    for _ in range(CALLS):
+        begun = time.perf_counter()
+        sock.sendall(call)
+        if not sock.recv(65536):
+            raise SystemExit("the namenode ended the caller's connection")
+        found.append(1e3 * (time.perf_counter() - begun))
+        time.sleep(PAUSE_S)
+    sock.close()
+    return sorted(found)
+
+
+@contextlib.contextmanager
+def process(*arguments: str) -> Iterator[str]:
+    """A child that says one line when it is ready; ended at the end."""
+    child = subprocess.Popen([sys.executable, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    try:
+        yield child.stdout.readline().strip()
+    finally:
+        child.kill()
+        child.wait(20)
+
+
+def row(name: str, sorted_ms: list[float]) -> str:
+    return f"{name:<44} {sorted_ms[len(sorted_ms) // 2]:8.1f} {sorted_ms[int(len(sorted_ms) * 0.99)]:8.1f} {sorted_ms[-1]:8.1f}\n"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--attack", choices=[*ATTACKS])
+    parser.add_argument("--address", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.address:
+        ATTACKS[options.attack][1](options.address)
+        print("attacking", flush=True)
+        sys.stdin.read()
+        return 0
+    sys.stdout.write(f"{'':<44} {'p50 ms':>8} {'p99 ms':>8} {'max ms':>8}\n")
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        process("-m", "bench.namenode_rpc", "--serve", f"{scratch}/nn") as address,
+    ):
+        client = NamenodeClient(address, "bench")
+        for n in range(ENTRIES):
+            client.mkdirs(f"/flood/directory-{n:05}")
+        client.set_permission("/", 0o777)
+        for name in [options.attack] if options.attack else ATTACKS:
+            sys.stdout.write(row("quiet", waits(address)))
+            with process("-m", "bench.fairness", "--attack", name, "--address", address):
+                time.sleep(1)
+                sys.stdout.write(row(ATTACKS[name][0], waits(address)))
+                sys.stdout.flush()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
