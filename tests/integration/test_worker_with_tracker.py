@@ -110,7 +110,8 @@ def test_a_tracker_that_restarts_adopts_what_runs(tmp_path: Path) -> None:
 
 
 def test_a_corrupt_map_output_is_made_again(tmp_path: Path) -> None:
-    wait = "while line == 'wait' and not os.path.exists(__file__ + '.go'):\n            time.sleep(0.01)\n        "
+    go = tmp_path / "go"
+    wait = f"while line == 'wait' and not os.path.exists({str(go)!r}):\n            time.sleep(0.01)\n        "
     source = "import os, time\n" + WORDS.replace("for word", wait + "for word")
     with local_cluster(tmp_path, 1) as c:
         job_id = c.submit(source, b"a b\na b\nwait\n", split_bytes=4, reducers=1)
@@ -119,7 +120,7 @@ def test_a_corrupt_map_output_is_made_again(tmp_path: Path) -> None:
         data = bytearray(data_path.read_bytes())
         data[-1] ^= 0x40
         data_path.write_bytes(data)
-        (tmp_path / "job-1/words.py.go").touch()
+        go.touch()
         status = c.finish(job_id)
         assert status["state"] == "SUCCEEDED" and status["counters"]["job"]["lost_map_outputs"] == 1
         assert c.output() == b"a\t2\nb\t2\nwait\t1\n"
