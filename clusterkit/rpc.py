@@ -9,8 +9,8 @@ connection dies unnoticed. Errors travel as a status code plus trailing metadata
     server.add(pb_grpc.add_ThingServicer_to_server, thing)   stub = pb_grpc.ThingStub(channel)
     port = server.start()                                    stub.Get(request, timeout=2.0)
 
-A handler raises ClusterError to refuse; it needs no grpc. A streaming or parking handler occupies a pool thread for its whole life, so a
-server with such handlers gets `threads` for all of them at once, or a server of its own. Which hosts may be bound is the configuration's
+A handler raises ClusterError to refuse; it needs no grpc. A streaming or parking handler occupies a thread for its whole life, so it gets a
+lane of its own (rpc_lanes.py). Which hosts may be bound is the configuration's
 decision (clusterkit.config.check_listen_host), not this module's. Never fork once this module is imported.
 """
 
@@ -21,7 +21,8 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn
 from urllib.parse import quote, unquote
@@ -34,8 +35,11 @@ import grpc
 from clusterkit import errors
 from clusterkit.errors import ClusterError
 from clusterkit.listening import bind_refusal
+from clusterkit.rpc_lanes import GRACE_S, REQUEST_WITHIN_S, Deadlines, Lane, LanePool, refuse_if_full
 
 DEFAULT_DEADLINE_S = 10.0
+REFUSED_AT_ONCE = 256
+_NONE: Mapping[str, Lane] = {}
 MAX_MESSAGE_BYTES = 16 << 20
 CODE_KEY, CLASS_KEY, NEXT_COMMAND_KEY = "mrc-error-code", "mrc-error-class", "mrc-next-command"
 
@@ -50,6 +54,9 @@ _COMMON_OPTIONS = (
 _SERVER_OPTIONS = (
     *_COMMON_OPTIONS,
     ("grpc.so_reuseport", 0),
+    ("grpc.max_concurrent_streams", 256),  # of one connection
+    ("grpc.max_metadata_size", 16 << 10),
+    ("grpc.server_handshake_timeout_ms", 5_000),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),  # half of how often our own peers ping
 )
 _CHANNEL_OPTIONS = (
@@ -81,14 +88,20 @@ _STATUS_BY_CODE = {
 class Server:
     """One listening gRPC server. Not bound before `start`."""
 
-    def __init__(self, host: str, port: int, *, threads: int, max_concurrent: int | None = None, name: str = "rpc") -> None:
+    def __init__(
+        self, host: str, port: int, *, threads: int, max_concurrent: int | None = None, name: str = "rpc", lanes: Mapping[str, Lane] = _NONE
+    ) -> None:
         self.host, self.port = "127.0.0.1" if host == "localhost" else host, port
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        rest = Lane(threads, (max_concurrent or 8 * threads) - threads)
+        self._refusing, self._deadlines = ThreadPoolExecutor(2, thread_name_prefix=f"{name}-refusing"), Deadlines()
+        self._pool = LanePool(rest, name, self._refusing)
+        self._pools = {method: LanePool(lane, f"{name}-{method}", self._refusing) for method, lane in lanes.items()}
         self._server = grpc.server(
             self._pool,
-            interceptors=[_Refusals()],
+            interceptors=[_Handlers(self._pools, self._pool, self._deadlines)],
             options=_SERVER_OPTIONS,
-            maximum_concurrent_rpcs=max_concurrent or 8 * threads,
+            # What is refused in words is under way for a moment too; a flood of that is refused without.
+            maximum_concurrent_rpcs=sum(lane.most for lane in (rest, *lanes.values())) + REFUSED_AT_ONCE,
         )
 
     def add(self, adder: Callable[[Any, Any], None], servicer: Any) -> None:
@@ -115,56 +128,64 @@ class Server:
     def stop(self, grace_s: float = 0.5) -> None:
         """Refuses new calls at once, gives those under way `grace_s`, then cancels them. Returns when the port is closed."""
         self._server.stop(grace_s).wait(grace_s + 5.0)
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._deadlines.stop()
+        for pool in (self._pool, self._refusing, *self._pools.values()):
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
-def make_server(host: str, port: int, *, threads: int, max_concurrent: int | None = None, name: str = "rpc") -> Server:
-    """`threads` run handlers; calls beyond `max_concurrent` (default 8 per thread) are refused at once as Overloaded."""
-    return Server(host, port, threads=threads, max_concurrent=max_concurrent, name=name)
+def make_server(
+    host: str, port: int, *, threads: int, max_concurrent: int | None = None, name: str = "rpc", lanes: Mapping[str, Lane] = _NONE
+) -> Server:
+    """`threads` run handlers; calls beyond `max_concurrent` (default 8 per thread) are refused at once as Overloaded. `lanes`: methods (by
+    their short names) that have threads of their own, because they park, or cost much."""
+    return Server(host, port, threads=threads, max_concurrent=max_concurrent, name=name, lanes=lanes)
 
 
-class _Refusals(grpc.ServerInterceptor):  # type: ignore[misc]  # grpc has no types
-    """Turns whatever a handler raises into a status of ours."""
+class _Handlers(grpc.ServerInterceptor):  # type: ignore[misc]  # grpc has no types
+    """Wraps every handler: it runs in its lane, its request must come in time, and whatever it raises becomes a status of ours.
+
+    To gRPC each becomes one that reads a stream of requests, which on the wire is the same: so the handler has control, and its context,
+    before the request is there. gRPC itself would wait for it in the pool's thread for ever."""
+
+    def __init__(self, pools: Mapping[str, LanePool], default: LanePool, deadlines: Deadlines) -> None:
+        self._pools, self._default, self._deadlines = pools, default, deadlines
 
     def intercept_service(self, continuation: Callable[[Any], Any], details: Any) -> Any:
         handler = continuation(details)
         if handler is None:
             return None
-        method = details.method
-        if handler.request_streaming or handler.response_streaming:
-            return _wrap_streaming(handler, method)
-        inner = handler.unary_unary
+        method, until_s, single = details.method, time.monotonic() + REQUEST_WITHIN_S, not handler.request_streaming
+        inner = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
 
-        def unary(request: Any, context: Any) -> Any:
-            try:
-                return inner(request, context)
-            except Exception as error:  # whatever it is, it must not leave as UNKNOWN with its text
-                errors_to_status(error, context, method)
-
-        return grpc.unary_unary_rpc_method_handler(unary, handler.request_deserializer, handler.response_serializer)
-
-
-def _wrap_streaming(handler: Any, method: str) -> Any:
-    serializers = (handler.request_deserializer, handler.response_serializer)
-    if not handler.response_streaming:
+        def request_of(requests: Iterator[Any], context: Any) -> Any:
+            refuse_if_full(_short(method))
+            return self._first(requests, context, until_s) if single else requests
 
         def to_one(requests: Any, context: Any) -> Any:
             try:
-                return handler.stream_unary(requests, context)
-            except Exception as error:  # as above
+                return inner(request_of(requests, context), context)
+            except Exception as error:  # whatever it is, it must not leave as UNKNOWN with its text
                 errors_to_status(error, context, method)
 
-        return grpc.stream_unary_rpc_method_handler(to_one, *serializers)
-    inner = handler.stream_stream if handler.request_streaming else handler.unary_stream
+        def to_many(requests: Any, context: Any) -> Iterator[Any]:
+            try:
+                yield from inner(request_of(requests, context), context)
+            except Exception as error:  # as above; GeneratorExit passes, so the handler's own `finally` runs
+                errors_to_status(error, context, method)
 
-    def to_many(requests: Any, context: Any) -> Iterator[Any]:
+        wrap = grpc.stream_stream_rpc_method_handler if handler.response_streaming else grpc.stream_unary_rpc_method_handler
+        behavior: Any = to_many if handler.response_streaming else to_one
+        behavior.experimental_thread_pool = self._pools.get(_short(method), self._default)
+        return wrap(behavior, handler.request_deserializer, handler.response_serializer)
+
+    def _first(self, requests: Iterator[Any], context: Any, until_s: float) -> Any:
+        number = self._deadlines.watch(max(until_s, time.monotonic() + GRACE_S), context.cancel)
         try:
-            yield from inner(requests, context)
-        except Exception as error:  # as above; GeneratorExit passes, so the handler's own `finally` runs
-            errors_to_status(error, context, method)
-
-    wrap = grpc.stream_stream_rpc_method_handler if handler.request_streaming else grpc.unary_stream_rpc_method_handler
-    return wrap(to_many, *serializers)
+            for request in requests:
+                return request
+        finally:
+            self._deadlines.forget(number)
+        raise errors.UsageError("the call ended without a request")
 
 
 def errors_to_status(error: Exception, context: Any, method: str) -> NoReturn:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from clusterkit.errors import Overloaded
 from clusterkit.rpc import peer_host
 from mapreduce.jobtracker import wire
 from mapreduce.jobtracker.core import events, orders
@@ -13,18 +17,45 @@ from mapreduce.pb import tracker_pb2 as pb
 from mapreduce.pb import tracker_pb2_grpc as pb_grpc
 
 ANSWER_LIMIT_S = 20.0
+STREAMS_OF_A_HOST = 256
+"""Attending workers at one address: half of all that can attend, so that one machine does not keep all others out."""
+
+
+class StreamsByHost:
+    def __init__(self, most: int) -> None:
+        self._most, self._open, self._lock = most, Counter[str](), threading.Lock()
+
+    @contextlib.contextmanager
+    def one_more(self, host: str) -> Iterator[None]:
+        """Raises Overloaded where the host has its share."""
+        with self._lock:
+            if self._open[host] >= self._most:
+                raise Overloaded(f"{self._open[host]} workers attend from {host} already, which is the most", next_command="mrc status")
+            self._open[host] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._open[host] -= 1
+                if not self._open[host]:
+                    del self._open[host]
 
 
 class WorkerCalls(pb_grpc.TrackerForWorkersServicer):
     def __init__(self, post: Callable[[Any], None], epoch: Callable[[], int], highest_epoch: Callable[[], int]) -> None:
         """`highest_epoch` asks the coordinator which epoch it has handed out last."""
         self._post, self._epoch, self._highest_epoch = post, epoch, highest_epoch
+        self._streams = StreamsByHost(STREAMS_OF_A_HOST)
 
     def Attend(self, request: pb.WorkerHello, context: Any) -> Iterator[pb.WorkerOrder]:
         if not request.host:
             request.host = peer_host(context)
         if request.highest_epoch > self._epoch() > 0:  # a newer tracker's, or nobody's: the core must know before it hears it
             self._post(events.EpochCeiling("tracker", self._highest_epoch()))
+        with self._streams.one_more(peer_host(context)):
+            yield from self._orders(request, context)
+
+    def _orders(self, request: pb.WorkerHello, context: Any) -> Iterator[pb.WorkerOrder]:
         stream = Stream()
         context.add_callback(stream.close)
         self._post(wire.hello(request, stream))

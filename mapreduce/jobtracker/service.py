@@ -22,6 +22,7 @@ from clusterkit.errors import ClusterError, Fenced, PortInUse, TryAgain
 from clusterkit.homes import ServiceHome
 from clusterkit.journal_local import LocalJournal
 from clusterkit.rpc import format_address, make_server
+from clusterkit.rpc_lanes import Lane
 from clusterkit.service import DataDirectory
 from coordinator.api import Candidate, Coordinator, Leadership, Member
 from mapreduce.jobtracker.core import edits, events, orders
@@ -38,8 +39,16 @@ from mapreduce.storage.api import Storage
 SERVICE, ROLE = "tracker", "tracker"
 ADOPTING = "mrc tracker adopt {directory} --accept-lost-jobs"
 SEGMENT_BYTES = 4 << 20
-THREADS = 512
-"""Each attending worker and each watching client holds one for as long as it is there; they are made when they are needed."""
+THREADS = 32
+LANES = {
+    "Attend": Lane(512, 16),  # each attending worker and each watching client holds one for as long as it is there
+    "Watch": Lane(128, 16),
+    "Report": Lane(64, 1_024),
+    "Commit": Lane(16, 1_024),
+    "Submit": Lane(2, 64),  # the dear ones
+}
+"""Calls that park or that workers make have threads of their own: no number of workers keeps clients from being served, nor the other way
+round. Threads are made when they are needed."""
 
 STANDBY_AFTER_S = 2.0
 """How long `start` waits to be elected before it returns as a standby."""
@@ -162,7 +171,7 @@ class TrackerService:
         self._data.remember_ports(self.ports)
 
     def _listen(self, port: int) -> None:
-        self._server = make_server(self.options.host, port, threads=THREADS, name="tracker-rpc")
+        self._server = make_server(self.options.host, port, threads=THREADS, name="tracker-rpc", lanes=LANES)
         self._server.add(pb_grpc.add_TrackerServicer_to_server, ClientCalls(self._post, self._output_uri))
         self._server.add(pb_grpc.add_TrackerForWorkersServicer_to_server, WorkerCalls(self._post, lambda: self.epoch, self._highest_epoch))
         self._server.start()

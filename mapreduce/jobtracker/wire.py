@@ -17,26 +17,55 @@ from mapreduce.plan.spec import FailureReport, JobSpec
 # ── what comes in ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-MAX_REDUCES, MAX_ATTEMPTS, MAX_FILE_ID = 100_000, 100, (1 << 64) - 1
+MAX_REDUCES, MAX_ATTEMPTS, MAX_FILE_ID = 10_000, 100, (1 << 64) - 1
+MAX_MAPS = 10_000
+"""Splits are doubled until a job has no more (mapreduce.plan.splits); a step of the core touches no more records."""
+MAX_SPEC_BYTES, MAX_REST, MAX_OBJECTS, MAX_VALUES = 8 << 20, 1 << 20, 4 * MAX_MAPS, 40 * MAX_MAPS
+MAX_WORDS, MAX_PATH = 1_000, 8_000
+MAX_NAME, MAX_SLOTS, MAX_INVENTORY = 200, 10_000, 100_000
+FEWER = "fewer or larger inputs, or a larger --split-bytes"
 
 
 def plan(request: pb.SubmitRequest) -> JobPlan:
-    """Raises UsageError for a spec that does not decode, or whose numbers the journal or a worker could not hold."""
+    """Raises UsageError for a spec that does not decode, or that is more than the journal, a worker or this process should hold."""
+    _check_size(request)
     spec = JobSpec.from_json(request.spec_json)
+    if len(spec.splits) > MAX_MAPS:
+        raise UsageError(f"the job has {len(spec.splits)} maps; {MAX_MAPS} is the most", next_command=FEWER)
     _check_range("reducers", spec.reducers, 0, MAX_REDUCES)
     _check_range("max_attempts", spec.max_attempts, 1, MAX_ATTEMPTS)
     _check_range("replaced_inode_id", spec.replaced_inode_id, 0, MAX_FILE_ID)
     maps = tuple(MapInput(msgspec.json.encode(split), tuple(split.hosts)) for split in spec.splits)
+    rest = msgspec.structs.replace(spec, splits=[]).to_json()
+    for what, size, most in (
+        ("name", len(spec.name), MAX_WORDS),
+        ("output", len(spec.output), MAX_PATH),
+        ("description", len(rest), MAX_REST),
+    ):
+        if size > most:
+            raise UsageError(f"the job's {what} has a length of {size}; {most} is the most")
     return JobPlan(
         spec.name,
         request.user,
         spec.output,
         maps,
         spec.reducers,
-        msgspec.structs.replace(spec, splits=[]).to_json(),
+        rest,
         spec.max_attempts,
         spec.replaced_inode_id if spec.overwrite else 0,
     )
+
+
+def _check_size(request: pb.SubmitRequest) -> None:
+    """Before anything is made of the bytes: decoding costs time and memory by the number of values, and others wait meanwhile."""
+    text, words = request.spec_json, max(len(request.token), len(request.user))
+    if words > MAX_WORDS:
+        raise UsageError(f"the submission's token or user has {words} characters; {MAX_WORDS} is the most")
+    if len(text) > MAX_SPEC_BYTES:
+        raise UsageError(f"the job's description has {len(text)} bytes; {MAX_SPEC_BYTES} is the most", next_command=FEWER)
+    for mark, most in ((b"{", MAX_OBJECTS), (b",", MAX_VALUES)):
+        if (count := text.count(mark)) > most:
+            raise UsageError(f"the job's description has {count} parts; {most} is the most ({MAX_MAPS} maps)", next_command=FEWER)
 
 
 def _check_range(name: str, value: int, least: int, most: int) -> None:
@@ -48,7 +77,19 @@ def counters(message: pb.Counters) -> Counters:
     return tuple(sorted((c.group, c.name, c.value) for c in message.counters))
 
 
+def _check_hello(message: pb.WorkerHello) -> None:
+    for what, name in (("worker_id", message.worker_id), ("incarnation", message.incarnation), ("host", message.host)):
+        if not 0 < len(name) <= MAX_NAME or not name.isprintable():
+            raise UsageError(f"{what} {name[:40]!r} is not 1 to {MAX_NAME} printable characters")
+    _check_range("rpc_port", message.rpc_port, 0, 65_535)
+    _check_range("shuffle_port", message.shuffle_port, 0, 65_535)
+    _check_range("slots", message.slots, 0, MAX_SLOTS)
+    _check_range("attempts in the inventory", len(message.inventory), 0, MAX_INVENTORY)
+
+
 def hello(message: pb.WorkerHello, stream: Any) -> events.WorkerAttended:
+    """Raises UsageError for what no worker is."""
+    _check_hello(message)
     inventory = tuple(
         events.HeldAttempt(
             item.attempt_id,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from clusterkit.effects import Event
-from clusterkit.errors import TimedOut
+from clusterkit.errors import TimedOut, UsageError
 from clusterkit.rpc import Server, make_server, peer_host
 from minihdfs.model import BlockRef, CopyEnded, DatanodeAddress, DatanodeUsage, Disk, Invalidate, Order, Replicate
 from minihdfs.namenode.core import events as ev
@@ -19,10 +19,11 @@ from minihdfs.pb import datanode_pb2 as pb
 from minihdfs.pb import datanode_pb2_grpc
 
 REPLY_TIMEOUT_S = 10.0
-THREADS = 8
+THREADS = 32
 BYTES_MAX = 1 << 60
 DISKS_MAX = 64
 DISK_ID_CHARS_MAX = 64
+NAME_MAX = 1_000  # characters of a datanode's uuid, host, rack or socket
 
 
 class _Waiter:
@@ -115,6 +116,19 @@ def _report_reply(reply: Any) -> pb.ReportReply:
 def address_from_pb(message: pb.Address, seen_host: str) -> DatanodeAddress:
     """A datanode that names no host is reached where it was seen."""
     host = message.host or seen_host
+    names = (
+        ("uuid", message.uuid),
+        ("host", host),
+        ("hostname", message.hostname),
+        ("rack", message.rack),
+        ("socket", message.domain_socket),
+    )
+    for what, name in names:
+        if len(name) > NAME_MAX or not name.isprintable():
+            raise UsageError(f"a datanode's {what} {name[:40]!r} is not at most {NAME_MAX} printable characters")
+    for what, port in (("transfer", message.xfer_port), ("ipc", message.ipc_port)):
+        if port > 65_535:
+            raise UsageError(f"a datanode's {what} port {port} is none")
     return DatanodeAddress(
         uuid=message.uuid,
         host=host,

@@ -39,6 +39,10 @@ def attended(desk: Desk, event: WorkerAttended) -> None:
         desk.send(event.stream, EndStream(reason))
         desk.send(ROOT, StepDown(reason))
         return
+    if event.worker_id not in desk.workers and not _has_room(desk):
+        message = f"{len(desk.workers)} workers are known, which is the most: {event.worker_id} cannot attend"
+        desk.send(event.stream, Refusal("TRY_AGAIN", message, "mrc status"))
+        return
     worker = _seat(desk, event)
     held = {item.attempt_id: item for item in event.inventory}
     for name in [name for name in worker.dying if name not in held]:
@@ -68,6 +72,16 @@ def attended(desk: Desk, event: WorkerAttended) -> None:
 def epoch_ceiling(desk: Desk, event: EpochCeiling) -> None:
     if event.service == "tracker":
         desk.ceiling = max(desk.ceiling, event.number)
+
+
+def _has_room(desk: Desk) -> bool:
+    """For one more worker: where there is none, the one that has been dead for longest makes room."""
+    if len(desk.workers) < desk.options.max_workers:
+        return True
+    dead = [worker for worker in desk.workers.values() if worker.dead]
+    if dead:
+        del desk.workers[min(dead, key=lambda worker: (worker.heard_us, worker.worker_id)).worker_id]
+    return bool(dead)
 
 
 def _seat(desk: Desk, event: WorkerAttended) -> Worker:

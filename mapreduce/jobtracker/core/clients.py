@@ -39,6 +39,10 @@ def _refuse_plan(desk: Desk, event: SubmitJob) -> Refusal | None:
     plan = event.plan
     if not event.token or plan.reduces < 0 or plan.max_attempts < 1 or not plan.output:
         return Refusal("INVALID_ARGUMENT", f"job {plan.name!r} has no token or output, or nonsensical numbers")
+    tasks, most = desk.ledger.live_tasks() + len(plan.maps) + plan.reduces, desk.options.max_live_tasks
+    if len(desk.works) >= desk.options.max_live_jobs or (desk.works and tasks > most):
+        message = f"{len(desk.works)} jobs are under way, which with this one would have {tasks} tasks"
+        return Refusal("TRY_AGAIN", f"{message}: at most {desk.options.max_live_jobs} jobs and {most} tasks at a time", "mrc jobs")
     for work in desk.works.values():
         if work.job.plan.output == plan.output:
             return Refusal("ALREADY_EXISTS", f"{plan.output} is being written by {work.job.job_id}", f"mrc job wait {work.job.job_id}")

@@ -139,3 +139,6 @@ class Options:
     keep_finished: int = 1000  # finished jobs remembered
     checkpoint_edits: int = 20_000  # edits between two checkpoints: bounds what a restart replays
     max_watchers: int = 100
+    max_workers: int = 4_096  # known at a time, dead ones included
+    max_live_jobs: int = 1_000  # accepted and not finished
+    max_live_tasks: int = 200_000  # of all of them together

@@ -10,10 +10,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from clusterkit.errors import Fenced, UsageError
+from clusterkit.errors import Fenced, Overloaded, UsageError
 from clusterkit.homes import NotTheHome
 from clusterkit.rpc import make_channel
+from clusterkit.rpc_lanes import Lane
 from mapreduce.errors import JobNotFound, JobRefused, OutputExists
+from mapreduce.jobtracker import service
+from mapreduce.jobtracker.rpc_workers import StreamsByHost
 from mapreduce.jobtracker.service import TrackerOptions, TrackerService
 from mapreduce.pb import tracker_pb2 as pb
 from mapreduce.pb import tracker_pb2_grpc as pb_grpc
@@ -125,3 +128,34 @@ def test_a_worker_that_claims_an_epoch_of_nobody_ends_nothing(house: House) -> N
     channel.close()
     house.worker()
     assert house.finished(house.submit())["state"] == "SUCCEEDED"
+
+
+def test_made_up_workers_keep_nobody_from_being_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each holds a thread for as long as it attends: those are not the threads of clients, nor of reports."""
+    monkeypatch.setitem(service.LANES, "Attend", Lane(4, 0))
+    house = House(tmp_path)
+    channel = make_channel(house.service.address)
+    stub = pb_grpc.TrackerForWorkersStub(channel)  # type: ignore[no-untyped-call]
+    made_up = [stub.Attend(pb.WorkerHello(worker_id=f"z{n}", incarnation="x", host="h", slots=0), timeout=60) for n in range(3)]
+    for orders in made_up:
+        next(orders)
+    house.worker()  # the last that can attend
+    with pytest.raises(Overloaded, match="4 calls of Attend are under way, which is the most"):
+        next(stub.Attend(pb.WorkerHello(worker_id="z9", incarnation="x", host="h", slots=0), timeout=60))
+    assert house.finished(house.submit())["state"] == "SUCCEEDED"
+    channel.close()
+    house.stop()
+
+
+def test_one_host_does_not_attend_for_all() -> None:
+    streams = StreamsByHost(2)
+    with (
+        streams.one_more("10.0.0.1"),
+        streams.one_more("10.0.0.1"),
+        streams.one_more("10.0.0.2"),
+        pytest.raises(Overloaded, match=r"2 workers attend from 10\.0\.0\.1 already"),
+        streams.one_more("10.0.0.1"),
+    ):
+        pass
+    with streams.one_more("10.0.0.1"):
+        assert set(streams._open) == {"10.0.0.1"}

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from clusterkit.errors import UsageError
 from clusterkit.rpc import Channel, make_channel
 from minihdfs.errors import Standby, WrongCluster
 from minihdfs.model import BlockRef, DatanodeAddress, DatanodeUsage, Invalidate, Repair, Replicate
@@ -119,3 +120,22 @@ def test_what_was_posted_and_never_stepped_is_refused_when_the_loop_ends() -> No
     loop.post(ev.Heartbeat(waiter, "u-1", 5, DatanodeUsage()))
     loop.close()
     assert [refusal.error for refusal in told] == [Standby]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"uuid": "u" * 1_001},
+        {"host": "h" * 1_001},
+        {"hostname": "\x1b[2J"},
+        {"rack": "/r\n"},
+        {"domain_socket": "s" * 1_001},
+        {"xfer_port": 1 << 20},
+    ],
+    ids=lambda said: next(iter(said)),
+)
+def test_an_address_of_no_datanode_is_refused(core: ReplyCore, stub: NamenodeForDatanodesStub, said: dict[str, object]) -> None:
+    fields: dict[str, object] = {"uuid": "u-1", "hostname": "node1", "xfer_port": 9866, "ipc_port": 9867}
+    with pytest.raises(UsageError, match="a datanode's"):
+        stub.Register(pb.RegisterRequest(address=pb.Address(**(fields | said))))  # type: ignore[arg-type]
+    assert core.asked == []
