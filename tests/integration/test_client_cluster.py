@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from coordinator.api import Candidate
 from minihdfs.client.api import ClientOptions
 from minihdfs.client.filesystem import FileSystem, connect
 from minihdfs.errors import (
@@ -168,7 +169,8 @@ def test_the_namespace(fs: FileSystem) -> None:
     assert not fs.delete("/ns", recursive=True)
 
 
-def test_renames_and_publishing(fs: FileSystem) -> None:
+def test_renames_and_publishing(fs: FileSystem, shared: SmallFileSystem) -> None:
+    tracker = shared.coordinator.election.campaign("tracker", Candidate("jt1", "127.0.0.1:1"), on_lost=lambda: None)
     fs.delete("/pub", recursive=True)
     for i in range(5):
         write(fs, f"/pub/.out.job/attempts/{i}", b"%d" % i)
@@ -176,9 +178,10 @@ def test_renames_and_publishing(fs: FileSystem) -> None:
     pairs = [(f"/pub/.out.job/attempts/{i}", f"/pub/.out.job/publish/part-{i}") for i in range(5)]
     fs.rename_many(pairs)
     fs.rename_many(pairs)
-    published = fs.publish("/pub/.out.job/publish", "/pub/out", tracker_epoch=1)
-    assert fs.publish("/pub/.out.job/publish", "/pub/out", tracker_epoch=1) == published == fs.stat("/pub/out").inode_id
+    published = fs.publish("/pub/.out.job/publish", "/pub/out", tracker_epoch=tracker.epoch)
+    assert fs.publish("/pub/.out.job/publish", "/pub/out", tracker_epoch=tracker.epoch) == published == fs.stat("/pub/out").inode_id
     assert [e.name for e in fs.list("/pub/out")] == [f"part-{i}" for i in range(5)]
+    tracker.resign()
 
 
 def test_a_file_being_written_is_there_and_a_failed_one_is_gone(fs: FileSystem) -> None:
