@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import click
 
-from clusterkit.errors import ClusterError
+from clusterkit.errors import EXIT_FAILED, ClusterError
 from mrc.context import Context
 from mrc.job_waiting import conclude, open_client, output_option, print_json, wait_for
 from mrc.printing import err, out, out_log
 from mrc.verb import Verb, VerbGroup
+
+FINISHED = ("SUCCEEDED", "FAILED", "KILLED")
+
+
+class JobFinished(ClusterError):
+    """A job that has ended cannot be stopped."""
+
+    code, exit_code = "FAILED_PRECONDITION", EXIT_FAILED
+
 
 REF = "ID is a job's id, the unambiguous beginning of one, or @ for the newest."
 
@@ -100,7 +109,12 @@ def kill(obj: dict[str, str | None], ref: str, reason: str, output_format: str) 
     """Stop a job; its output does not appear."""
     context = Context.of(obj)
     with open_client(context) as client:
-        found = client.kill(ref, reason or f"killed by {context.user}")
+        before = client.status(ref)
+        if before["state"] in FINISHED:
+            raise JobFinished(
+                f"{before['id']} is {before['state']} already: there is nothing to stop", next_command=f"mrc job status {before['id']}"
+            )
+        found = client.kill(before["id"], reason or f"killed by {context.user}")
     if output_format == "json":
         print_json(found)
     else:

@@ -162,7 +162,7 @@ def tracker(home: Home, node_id: str, settings: Settings) -> Service:
     )
     found = coordinator_of(home, f"tracker-{node_id}", settings)
     # Its publisher asks again by itself, for as long as it takes, and looks in between whether it has to stop.
-    return TrackerService(options, found, lambda: open_storage(f"hdfs://{leaders.namenode()}", Waiting(PUBLISHER_PATIENCE_S)))
+    return TrackerService(options, found, lambda user: open_storage(f"hdfs://{leaders.namenode()}", Waiting(PUBLISHER_PATIENCE_S), user))
 
 
 def worker(home: Home, node_id: str, settings: Settings) -> Service:

@@ -28,6 +28,8 @@ from mapreduce.storage.api import FileInfo, Storage
 
 RENAMES_PER_CALL = 1_000
 THREADS = 4
+MAX_USERS = 32
+"""Whose connections are kept."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.05, 2.0
 HOPELESS_AFTER = 10
 """Tries of something that fails for another reason than that nobody answers."""
@@ -37,14 +39,15 @@ _log = logging.getLogger(__name__)
 
 class Publisher:
     def __init__(
-        self, storage_factory: Callable[[], Storage], epoch: int, post: Callable[[Any], None], step_down: Callable[[BaseException], None]
+        self, storage_factory: Callable[[str], Storage], epoch: int, post: Callable[[Any], None], step_down: Callable[[BaseException], None]
     ) -> None:
-        """`post` hears what became of an order; `step_down` that the storage knows a newer tracker."""
+        """`storage_factory` opens the storage for a user, "" = this process's own. `post` hears what became of an order; `step_down` that
+        the storage knows a newer tracker."""
         self._storage_factory, self._epoch, self._post, self._step_down = storage_factory, epoch, post, step_down
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="publisher")
         self._stopping = threading.Event()
         self._opening = threading.Lock()
-        self._storage: Storage | None = None
+        self._storages: dict[str, Storage] = {}  # by user, the one used last at the end
 
     def take(self, order: Any) -> None:
         """Carries the order out on a thread of its own."""
@@ -56,43 +59,49 @@ class Publisher:
     def stop(self) -> None:
         self._stopping.set()
         self._pool.shutdown(wait=True, cancel_futures=True)
-        if self._storage is not None:
-            self._storage.close()
+        for storage in self._storages.values():
+            storage.close()
 
-    def storage(self) -> Storage:
+    def storage(self, user: str = "") -> Storage:
+        """What a job writes belongs to who submitted it, and may be written only where they may write: the file system is asked as they.
+        Of many users, those who were idle longest are let go of; what they still do asks again."""
         with self._opening:
-            if self._storage is None:
-                self._storage = self._storage_factory()
-            return self._storage
+            found = self._storages.pop(user, None) or self._storage_factory(user)
+            self._storages[user] = found
+            idle = [self._storages.pop(next(iter(self._storages)))] if len(self._storages) > MAX_USERS else []
+        for storage in idle:
+            storage.close()
+        return found
 
     def _give_back(self, storage: Storage | None) -> None:
         """Whatever it was that failed: whoever leads now may have another address (nobody answers, it stands by, it hangs)."""
         with self._opening:
-            if storage is None or self._storage is not storage:
-                return
-            self._storage = None
-        storage.close()
+            users = [user for user, other in self._storages.items() if other is storage]
+            for user in users:
+                del self._storages[user]
+        if users and storage is not None:
+            storage.close()
 
     # ── trying ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _publish_until_done(self, order: orders.PublishOutput) -> None:
-        failure = self._try(lambda storage: publish(storage, order, self._epoch), f"publishing {order.job_id}")
+        failure = self._try(order.user, lambda storage: publish(storage, order, self._epoch), f"publishing {order.job_id}")
         if not self._stopping.is_set():
             self._post(events.PublishFailed(order.job_id, failure) if failure else events.OutputPublished(order.job_id))
 
     def _remove_until_done(self, order: orders.RemoveStaging) -> None:
         staging = staging_directory(order.output, order.job_id)
-        failure = self._try(lambda storage: storage.delete(staging), f"removing {staging}")
+        failure = self._try(order.user, lambda storage: _remove(storage, staging, order.code), f"removing {staging}")
         if not failure and not self._stopping.is_set():
             self._post(events.StagingRemoved(order.job_id))
 
-    def _try(self, action: Callable[[Storage], None], what: str) -> str:
+    def _try(self, user: str, action: Callable[[Storage], None], what: str) -> str:
         """Repeats until it is done ("") or hopeless (why)."""
         wait_s, tries = FIRST_WAIT_S, 0
         while not self._stopping.is_set():
             storage: Storage | None = None
             try:
-                storage = self.storage()
+                storage = self.storage(user)
                 action(storage)
                 return ""
             except (FileExistsError, PermissionError, PublishRefused, OutputExists, NotPermitted) as error:
@@ -112,6 +121,12 @@ class Publisher:
                 self._stopping.wait(wait_s)
                 wait_s = min(LONGEST_WAIT_S, wait_s * 2)
         return "stopping"
+
+
+def _remove(storage: Storage, staging: str, code: str) -> None:
+    storage.delete(staging)
+    if code:
+        storage.delete(code)
 
 
 def publish(storage: Storage, order: orders.PublishOutput, epoch: int) -> None:

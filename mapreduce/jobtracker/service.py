@@ -67,7 +67,7 @@ class TrackerOptions:
 
 
 class TrackerService:
-    def __init__(self, options: TrackerOptions, coordinator: Coordinator, storage_factory: Callable[[], Storage]) -> None:
+    def __init__(self, options: TrackerOptions, coordinator: Coordinator, storage_factory: Callable[[str], Storage]) -> None:
         self.options = options
         self.epoch = 0
         self._coordinator, self._storage_factory = coordinator, storage_factory

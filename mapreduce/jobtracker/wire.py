@@ -32,11 +32,13 @@ def plan(request: pb.SubmitRequest) -> JobPlan:
     spec = JobSpec.from_json(request.spec_json)
     if len(spec.splits) > MAX_MAPS:
         raise UsageError(f"the job has {len(spec.splits)} maps; {MAX_MAPS} is the most", next_command=FEWER)
+    if not request.user:  # nobody's tasks would run as the tracker's own user, who may do anything
+        raise UsageError("a job belongs to a user; this one names none")
     _check_range("reducers", spec.reducers, 0, MAX_REDUCES)
     _check_range("max_attempts", spec.max_attempts, 1, MAX_ATTEMPTS)
     _check_range("replaced_inode_id", spec.replaced_inode_id, 0, MAX_FILE_ID)
     maps = tuple(MapInput(msgspec.json.encode(split), tuple(split.hosts)) for split in spec.splits)
-    rest = msgspec.structs.replace(spec, splits=[]).to_json()
+    rest = msgspec.structs.replace(spec, splits=[], user=request.user).to_json()
     for what, size, most in (
         ("name", len(spec.name), MAX_WORDS),
         ("output", len(spec.output), MAX_PATH),
@@ -53,6 +55,7 @@ def plan(request: pb.SubmitRequest) -> JobPlan:
         rest,
         spec.max_attempts,
         spec.replaced_inode_id if spec.overwrite else 0,
+        spec.code.archive,
     )
 
 

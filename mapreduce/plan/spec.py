@@ -50,6 +50,7 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     version: int = SPEC_VERSION
     name: str
     code: CodeRef
+    user: str = ""  # who submitted it: the tracker says so, and its tasks read and write as that user
     parameters: dict[str, Any] = {}  # the class's own parameters, every one; as plan.parameters encodes them
     given: list[str] = []  # those that the command line gave, which go before what the class does in __init__
     inputs: list[str]  # as given

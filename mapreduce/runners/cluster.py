@@ -1,14 +1,16 @@
 """Runs a job on the cluster: plan here, code into the file system, the spec to the tracker. What follows is the tracker's and workers'.
 
-Code archives lie under /.mrc/code by their SHA-256, so the same code is uploaded once; a half-written one never has its final name.
+A job's code archive is its own and its user's: /user/USER/.mrc/TOKEN.zip, which nobody else may read. So one user never meets another's
+files, and the tracker can remove it when that one job has ended, without asking who else may be about to use it.
 """
 
 from __future__ import annotations
 
-import contextlib
 import secrets
 from collections.abc import Iterator
 
+from clusterkit.errors import UsageError
+from mapreduce.errors import JobRefused, OutputExists
 from mapreduce.plan.describe import JobClassFacts
 from mapreduce.plan.packaging import package_code
 from mapreduce.plan.planning import plan_job
@@ -17,7 +19,8 @@ from mapreduce.runners.api import Status, Submission
 from mapreduce.runners.tracker_client import TrackerClient
 from mapreduce.storage.api import Storage
 
-CODE_DIRECTORY = "/.mrc/code"
+CODE_DIRECTORY = "/user/{user}/.mrc"
+PRIVATE = 0o700
 
 
 class ClusterRunner:
@@ -27,8 +30,13 @@ class ClusterRunner:
 
     def submit(self, facts: JobClassFacts, submission: Submission) -> str:
         """The job's id, once the tracker has made it durable. Raises what planning and the tracker refuse."""
-        spec = self.plan(facts, submission)
-        return self._tracker.submit(spec.to_json(), self._user, secrets.token_hex(16))
+        token = secrets.token_hex(16)
+        spec = self.plan(facts, submission, token)
+        try:
+            return self._tracker.submit(spec.to_json(), self._user, token)
+        except (UsageError, JobRefused, OutputExists):  # it has no job; whatever else went wrong, it may have one
+            self._storage.delete(spec.code.archive)
+            raise
 
     def status(self, job_id: str) -> Status:
         return self._tracker.status(job_id)
@@ -39,10 +47,10 @@ class ClusterRunner:
     def kill(self, job_id: str, reason: str) -> Status:
         return self._tracker.kill(job_id, reason)
 
-    def plan(self, facts: JobClassFacts, submission: Submission) -> JobSpec:
+    def plan(self, facts: JobClassFacts, submission: Submission, token: str) -> JobSpec:
         """Refuses what can be refused before anything is uploaded."""
         archive, sha256 = package_code(facts.file, self.left_out)
-        code = facts.code(sha256, f"{CODE_DIRECTORY}/{sha256}.zip")
+        code = facts.code(sha256, f"{CODE_DIRECTORY.format(user=self._user)}/{token}.zip")
         spec = plan_job(
             facts,
             code,
@@ -55,24 +63,17 @@ class ClusterRunner:
             overwrite=submission.overwrite,
             recursive=submission.recursive,
         )
-        upload_once(self._storage, code.archive, archive)
+        self._upload(code.archive, archive)
         return spec
 
-
-def upload_once(storage: Storage, path: str, data: bytes) -> None:
-    """Makes a file whose name says what is in it."""
-    there = storage.stat(path)
-    if there is not None and there.length == len(data):
-        return
-    beside = f"{path}.{secrets.token_hex(8)}.tmp"
-    writer = storage.create(beside)
-    try:
-        writer.write(data)
-    except BaseException:
-        writer.abort()
-        raise
-    writer.close()
-    with contextlib.suppress(FileExistsError):  # another client was faster with the same bytes
-        storage.rename_many([(beside, path)])
-        return
-    storage.delete(beside)
+    def _upload(self, path: str, archive: bytes) -> None:
+        directory = path.rpartition("/")[0]
+        self._storage.mkdirs(directory.rpartition("/")[0])  # first: a mode is for every directory that one call makes
+        self._storage.mkdirs(directory, mode=PRIVATE)
+        writer = self._storage.create(path)
+        try:
+            writer.write(archive)
+        except BaseException:
+            writer.abort()
+            raise
+        writer.close()

@@ -87,7 +87,9 @@ class Storage(Protocol):
 
     def create(self, path: str, *, overwrite: bool = False, replication: int = 0) -> Writer: ...
 
-    def mkdirs(self, path: str) -> None: ...
+    def mkdirs(self, path: str, *, mode: int = 0o755) -> None:
+        """With what is missing above it. `mode` is what a new directory shall allow, where the storage has such a thing."""
+        ...
 
     def delete(self, path: str) -> None:
         """Recursive; a missing path is no error."""

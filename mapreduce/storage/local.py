@@ -86,7 +86,7 @@ class LocalStorage:
     """Paths are absolute; `file://` before one is allowed everywhere."""
 
     @staticmethod
-    def from_uri(uri: str, *, waiting: Waiting = AT_ONCE) -> Storage:
+    def from_uri(uri: str, *, user: str | None = None, waiting: Waiting = AT_ONCE) -> Storage:
         return LocalStorage()
 
     def uri(self, path: str) -> str:
@@ -116,8 +116,8 @@ class LocalStorage:
     def create(self, path: str, *, overwrite: bool = False, replication: int = 0) -> Writer:
         return LocalWriter(_path(path), overwrite=overwrite)
 
-    def mkdirs(self, path: str) -> None:
-        _path(path).mkdir(parents=True, exist_ok=True)
+    def mkdirs(self, path: str, *, mode: int = 0o777) -> None:
+        _path(path).mkdir(mode, parents=True, exist_ok=True)
         fsync_directory(_path(path).parent)
 
     def delete(self, path: str) -> None:

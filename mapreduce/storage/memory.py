@@ -85,7 +85,7 @@ class MemoryStorage:
         self._refuse_existing(_normal(path), overwrite)
         return MemoryWriter(self, _normal(path), overwrite)
 
-    def mkdirs(self, path: str) -> None:
+    def mkdirs(self, path: str, *, mode: int = 0o777) -> None:
         path = _normal(path)
         if path in self._entries:
             if self._entries[path].data is not None:

@@ -136,8 +136,8 @@ class MinihdfsStorage:
     def create(self, path: str, *, overwrite: bool = False, replication: int = 0) -> Writer:
         return MinihdfsWriter(self._answer(lambda: self._fs.create(self._path(path), overwrite=overwrite, replication=replication)))
 
-    def mkdirs(self, path: str) -> None:
-        self._answer(lambda: self._fs.mkdirs(self._path(path)))
+    def mkdirs(self, path: str, *, mode: int = 0o755) -> None:
+        self._answer(lambda: self._fs.mkdirs(self._path(path), permission=mode))
 
     def delete(self, path: str) -> None:
         self._answer(lambda: self._fs.delete(self._path(path), recursive=True))

@@ -14,15 +14,14 @@ _ADAPTORS = {
 }
 
 
-def open_storage(uri: str, waiting: Waiting = AT_ONCE) -> Storage:
-    """`file:///` or `hdfs://HOST:PORT` (a path behind it is ignored). An adaptor's class has `from_uri(uri, *, waiting) -> Storage`.
-
-    Raises UsageError for another scheme."""
+def open_storage(uri: str, waiting: Waiting = AT_ONCE, user: str = "") -> Storage:
+    """`file:///` or `hdfs://HOST:PORT` (a path behind it is ignored). `user` is who asks, for a storage that wants to know [default: this
+    process's]. An adaptor's class has `from_uri(uri, *, user, waiting)`. Raises UsageError for another scheme."""
     scheme = uri.partition(":")[0]
     if scheme not in _ADAPTORS:
         raise UsageError(f"{uri}: no storage is known by the scheme {scheme!r}; known: {', '.join(sorted(_ADAPTORS))}")
     module, name = _ADAPTORS[scheme]
-    storage: Storage = getattr(importlib.import_module(module), name).from_uri(uri, waiting=waiting)
+    storage: Storage = getattr(importlib.import_module(module), name).from_uri(uri, user=user or None, waiting=waiting)
     return storage
 
 

@@ -129,7 +129,10 @@ class _Attempt:
         self._order, self._channel = order, channel
         self._spec = JobSpec.from_json(bytes(order.spec))
         self._task = Task(order.attempt_id, order.index)
-        self._storage: Storage = open_storage(order.filesystem, Waiting(FILE_SYSTEM_PATIENCE_S, self._tell_waiting))
+        waiting = Waiting(FILE_SYSTEM_PATIENCE_S, self._tell_waiting)
+        self._storage: Storage = open_storage(order.filesystem, waiting, self._spec.user)
+        if self._spec.user:  # what the job itself asks of a file system, it asks as its user, too
+            os.environ["HADOOP_USER_NAME"] = self._spec.user
         self._told = msg.Progressed(0.0, "shuffle" if order.kind == "reduce" else "map")
         self._waits = False
         self._work = Path(order.work_directory)

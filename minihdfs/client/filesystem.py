@@ -337,8 +337,9 @@ class FileSystem:
                 return [Entry(path, status)]
         if patterns.is_plain(component):
             return []
-        wanted = patterns.matcher(component)
-        return [entry for entry in self._scan_if_there(directory.path) if wanted.fullmatch(entry.name)]
+        wanted, shows_hidden = patterns.matcher(component), component.startswith(".")
+        entries = (entry for entry in self._scan_if_there(directory.path) if wanted.fullmatch(entry.name))
+        return [entry for entry in entries if shows_hidden or not entry.name.startswith(".")]  # as every shell
 
     @staticmethod
     def _sayable(path: str) -> bool:

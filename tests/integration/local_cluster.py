@@ -32,7 +32,7 @@ class LocalCluster:
 
     def _make_tracker(self) -> TrackerService:
         options = TrackerOptions("t1", self.root / "tracker", core=self._core)
-        tracker = TrackerService(options, MemoryCoordinator(self._hub), lambda: open_storage("file:///"))
+        tracker = TrackerService(options, MemoryCoordinator(self._hub), lambda _user: open_storage("file:///"))
         tracker.start()
         return tracker
 

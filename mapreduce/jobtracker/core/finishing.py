@@ -71,7 +71,7 @@ def remove_staging(desk: Desk) -> None:
         del desk.cleanups[job_id]
         desk.strays.pop(job_id, None)
         if job is not None:
-            desk.send(PUBLISHER, RemoveStaging(job_id, job.plan.output))
+            desk.send(PUBLISHER, RemoveStaging(job_id, job.plan.output, job.plan.user, job.plan.code))
 
 
 def remove_staging_again(desk: Desk, job_id: str) -> None:

@@ -86,6 +86,7 @@ class JobPlan:
     spec_json: bytes = b""
     max_attempts: int = 4
     replaced_file_id: int = 0  # the existing output directory that this job swaps out; 0 = the output must not exist
+    code: str = ""  # its own code archive, which goes when it has ended
 
     @property
     def committing_stage(self) -> str:

@@ -86,8 +86,12 @@ class PublishOutput:
 
 @dataclass(frozen=True, slots=True)
 class RemoveStaging:
+    """`code`: the job's own archive, removed with its work; "" = none. Both are removed as `user`."""
+
     job_id: str
     output: str
+    user: str = ""
+    code: str = ""
 
 
 # ── to the root ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────

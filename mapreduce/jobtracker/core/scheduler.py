@@ -1,8 +1,9 @@
 """Which waiting task gets which free slot.
 
 Jobs in the order they were accepted; within a job maps before reduces, local maps before others. Reduces may take slots early (they fetch
-while maps run), but never so many that maps starve: once no map waits they may have all slots but one, while maps wait only a share, and
-a reduce that blocks the last slot a map needs is sent back. A task avoids the workers it failed on while another has room.
+while maps run), but only what no task that could work would take: once no map waits they may have all slots but one, while maps wait only
+a share. An early reduce never keeps another job's task from a slot, nor a map it waits for itself: it is sent back, once; the next
+attempt begins when its maps are done. A task avoids the workers it failed on while another has room.
 """
 
 from __future__ import annotations
@@ -36,16 +37,27 @@ def schedule(desk: Desk) -> None:
 
 
 def _choose(desk: Desk, worker: Worker) -> tuple[JobWork, TaskId] | None:
-    for work in desk.works.values():
-        if work.recovering_until_us or work.job.state == PUBLISHING:
-            continue
+    """What can work now, of any job, before what would only wait."""
+    ready = [work for work in desk.works.values() if not work.recovering_until_us and work.job.state != PUBLISHING]
+    for work in ready:
         index = _choose_map(desk, work, worker)
         if index is not None:
             return work, TaskId(MAP, index)
-        if work.pending(REDUCE) and _may_reduce(desk, work):
-            for index in work.pending(REDUCE):
-                if _suits(desk, work, TaskId(REDUCE, index), worker):
-                    return work, TaskId(REDUCE, index)
+        if work.maps_done and (task := _choose_reduce(desk, work, worker)) is not None:
+            return work, task
+    for work in ready:
+        if work.pending(REDUCE) and not work.maps_done and _may_reduce(desk, work):
+            task = _choose_reduce(desk, work, worker)
+            if task is not None:
+                return work, task
+    return None
+
+
+def _choose_reduce(desk: Desk, work: JobWork, worker: Worker) -> TaskId | None:
+    for index in work.pending(REDUCE):
+        task = TaskId(REDUCE, index)
+        if (work.maps_done or task not in work.sent_back) and _suits(desk, work, task, worker):
+            return task
     return None
 
 
@@ -100,8 +112,7 @@ def _suits(desk: Desk, work: JobWork, task: TaskId, worker: Worker) -> bool:
 
 
 def _may_reduce(desk: Desk, work: JobWork) -> bool:
-    if work.maps_done:
-        return True
+    """Whether a reduce may begin before its maps are done."""
     slots = sum(worker.slots for worker in desk.workers.values() if not worker.dead)
     early = 1 + sum(other.count_runs(REDUCE) for other in desk.works.values() if not other.maps_done)
     if early > slots - 1:
@@ -113,21 +124,32 @@ def _may_reduce(desk: Desk, work: JobWork) -> bool:
 
 
 def _make_room_for_maps(desk: Desk) -> None:
-    """Breaks the one deadlock of early reduces: every slot holds a reduce that waits for a map that waits for a slot."""
-    starving = any(_wants_slot(desk, work) for work in desk.works.values())
-    if not starving or any(worker.free or worker.dying for worker in desk.workers.values()):
+    """No slot is free and something that could work waits for one: an early reduce gives up its own, to another job's task always, to a
+    map of its own job when nothing else moves (every slot holds a reduce that waits for a map that waits for a slot)."""
+    if any(worker.free or worker.dying for worker in desk.workers.values()):
         return
-    if any(work.count_runs(MAP) for work in desk.works.values()):
+    starving = [work for work in desk.works.values() if _wants_slot(desk, work)]
+    if not starving:
         return
-    blocking = [(work, run) for work in desk.works.values() if not work.maps_done for run in work.runs_in(REDUCE)]
-    if blocking and all(not work.maps_done for work in desk.works.values() if work.count_runs(REDUCE)):
-        work, run = min(reversed(blocking), key=lambda pair: pair[1].fraction)
-        kill_run(desk, work, run, "its slot is needed by a map it waits for")
-        after_end(desk, work, run.attempt.task, "", "maps needed its slot")
+    early = [(work, run) for work in desk.works.values() if not work.maps_done for run in work.runs_in(REDUCE)]
+    found = [(work, run) for work, run in early if any(other is not work for other in starving)]
+    if not found and not any(work.count_runs(MAP) or (work.maps_done and work.count_runs(REDUCE)) for work in desk.works.values()):
+        found = early
+    if found:
+        work, run = min(reversed(found), key=lambda pair: pair[1].fraction)
+        task = run.attempt.task
+        kill_run(desk, work, run, "its slot is needed by a task that it would keep waiting")
+        work.sent_back.add(task)
+        after_end(desk, work, task, "", "its slot was needed")
 
 
 def _wants_slot(desk: Desk, work: JobWork) -> bool:
-    return any(work.held_until_us.get(TaskId(MAP, index), 0) <= desk.now.mono_us for index in work.pending(MAP))
+    """Whether a task that waits for nothing else waits for a slot."""
+    if work.recovering_until_us or work.job.state == PUBLISHING:
+        return False
+    waiting = [TaskId(MAP, index) for index in work.pending(MAP)]
+    waiting += [TaskId(REDUCE, index) for index in work.pending(REDUCE)] if work.maps_done else []
+    return any(work.held_until_us.get(task, 0) <= desk.now.mono_us for task in waiting)
 
 
 def deadlines_us(desk: Desk, work: JobWork) -> list[int]:

@@ -47,6 +47,7 @@ class JobWork:
         self.fetch_reports: dict[int, int] = {}
         self.avoid: dict[TaskId, list[str]] = {}  # workers on which the task failed
         self.held_until_us: dict[TaskId, int] = {}  # a task whose storage or worker failed it waits a little
+        self.sent_back: set[TaskId] = set()  # reduces that gave up a slot to a task that could work: they begin when the maps are done
         self.passed_over_since_us = 0  # since when slots went by for want of locality
         self._numbers: dict[TaskId, int] = {}
         self._runs_of: dict[TaskId, list[Run]] = {}

@@ -118,6 +118,8 @@ def test_kill_and_wait_for_a_killed_job(house: House, capsys: pytest.CaptureFixt
     assert capsys.readouterr().out == f"{job_id} KILLED\n"
     assert run(["job", "wait", "@"]) == 1
     assert f"error: {job_id} (wc) was killed: enough" in capsys.readouterr().err
+    assert run(["job", "kill", "@"]) == 1
+    assert f"error: {job_id} is KILLED already: there is nothing to stop" in capsys.readouterr().err
 
 
 def test_logs_of_a_worker_that_is_gone(house: House, capsys: pytest.CaptureFixture[str]) -> None:

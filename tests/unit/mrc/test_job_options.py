@@ -60,6 +60,20 @@ def test_only_settings_that_were_given_count() -> None:
     assert given_settings({"reducers": 0, "split_bytes": None, "detach": True}) == {"reducers": 0}
 
 
+def test_paths_of_the_cluster() -> None:
+    uri, home = "hdfs://127.0.0.1:8020", "/user/ann"
+    for text, path in (
+        ("hdfs:///in/{a,b}", "/in/{a,b}"),
+        ("hdfs://localhost:8020/in", "/in"),
+        ("hdfs://localhost/in", "/in"),
+        ("/a/./b/../c/", "/a/c"),
+        ("../bob/x", "/user/bob/x"),
+        ("/../x", "/x"),
+        ("//x", "/x"),
+    ):
+        assert cluster_path(text, uri, home) == path
+
+
 def test_paths_mean_what_they_mean_under_fs() -> None:
     uri, home = "hdfs://127.0.0.1:8020", "/user/ann"
     assert cluster_path("/in", uri, home) == "/in"

@@ -132,7 +132,7 @@ class House:
 
     def start(self) -> None:
         options = TrackerOptions("t1", self.directory)
-        self.service = TrackerService(options, self.coordinator, lambda: self.storage)
+        self.service = TrackerService(options, self.coordinator, lambda _user: self.storage)
         self.service.start()
         self.channel = make_channel(self.service.address)
         self.stub = pb_grpc.TrackerStub(self.channel)  # type: ignore[no-untyped-call]

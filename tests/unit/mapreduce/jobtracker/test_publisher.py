@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
+import queue
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -151,7 +153,7 @@ class AwayStorage(MemoryStorage):
 def carried_out(storage: MemoryStorage, order: Any) -> tuple[list[Any], list[BaseException]]:
     told: list[Any] = []
     deposed: list[BaseException] = []
-    publisher = Publisher(lambda: storage, 3, told.append, deposed.append)
+    publisher = Publisher(lambda _user: storage, 3, told.append, deposed.append)
     publisher.take(order)
     publisher._pool.shutdown(wait=True)
     return told, deposed
@@ -178,7 +180,7 @@ def test_a_storage_that_fails_is_looked_for_anew(error: Exception) -> None:
     order, told = prepared(found), []
     prepared(gone)
     addresses = [gone, found]
-    publisher = Publisher(lambda: addresses.pop(0), 3, told.append, lambda _error: None)
+    publisher = Publisher(lambda _user: addresses.pop(0), 3, told.append, lambda _error: None)
     publisher.take(order)
     publisher._pool.shutdown(wait=True)
     assert told == [events.OutputPublished(JOB)]
@@ -198,3 +200,27 @@ def test_staging_is_removed_whole_and_again() -> None:
     for _ in range(2):
         assert carried_out(storage, orders.RemoveStaging(JOB, "/a/out")) == ([events.StagingRemoved(JOB)], [])
     assert names(storage, "/a") == []
+
+
+def test_a_jobs_work_and_code_are_its_users() -> None:
+    """Put in place and removed as who submitted it; of many users' connections, the idle ones go."""
+    storage, asked, closed, told = MemoryStorage(), list[str](), list[str](), queue.SimpleQueue[Any]()
+
+    def opened(user: str) -> Any:
+        asked.append(user)
+        view = copy.copy(storage)
+        view.close = lambda: closed.append(user)  # type: ignore[method-assign]
+        return view
+
+    publisher = Publisher(opened, 1, told.put, lambda _error: None)
+    storage.put("/user/ann/.mrc/t.zip", b"code")
+    publisher.take(prepared(storage))
+    assert told.get(timeout=10) == events.OutputPublished(JOB)
+    publisher.take(orders.RemoveStaging(JOB, "/a/out", "ann", "/user/ann/.mrc/t.zip"))
+    assert told.get(timeout=10) == events.StagingRemoved(JOB)
+    for number in range(40):
+        publisher.storage(f"u{number}")
+    publisher.stop()
+    assert asked == ["ann", *(f"u{number}" for number in range(40))]
+    assert storage.stat("/user/ann/.mrc/t.zip") is None
+    assert sorted(set(asked)) == sorted(set(closed)), "every connection is closed in the end"

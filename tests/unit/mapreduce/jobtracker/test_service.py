@@ -88,7 +88,7 @@ def test_a_second_tracker_is_refused_with_the_reason(house: House, tmp_path_fact
     """Its journal would be another one: all jobs would be gone after a take-over."""
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     with pytest.raises(NotTheHome, match=r"the list of jobs was last led from .* \(t1, epoch 1\)") as refused:
-        TrackerService(TrackerOptions("t2", elsewhere), house.coordinator, lambda: house.storage).start()
+        TrackerService(TrackerOptions("t2", elsewhere), house.coordinator, lambda _user: house.storage).start()
     assert refused.value.next_command == f"mrc tracker adopt {elsewhere} --accept-lost-jobs"
     assert house.submit()
 
@@ -97,7 +97,7 @@ def test_a_copy_of_the_trackers_directory_is_refused(house: House, tmp_path_fact
     copy = tmp_path_factory.mktemp("elsewhere") / "copy"
     shutil.copytree(house.directory, copy)
     with pytest.raises(NotTheHome, match="this is a copy"):
-        TrackerService(TrackerOptions("t1", copy), house.coordinator, lambda: house.storage).start()
+        TrackerService(TrackerOptions("t1", copy), house.coordinator, lambda _user: house.storage).start()
 
 
 def test_a_tracker_that_lost_its_leadership_ends(house: House) -> None:
