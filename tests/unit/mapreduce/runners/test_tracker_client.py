@@ -5,11 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from clusterkit.errors import Unavailable
-from mapreduce.runners.cluster import upload_once
+from mapreduce.errors import JobRefused
+from mapreduce.plan.describe import describe
+from mapreduce.runners.api import Submission
+from mapreduce.runners.cluster import ClusterRunner
 from mapreduce.runners.tracker_client import TrackerClient
 from mapreduce.storage.memory import MemoryStorage
 from tests.unit.mapreduce.jobtracker.fakes import SPEC, House
@@ -54,11 +58,32 @@ def test_a_watch_goes_on_with_the_next_tracker(house: House) -> None:
     client.close()
 
 
-def test_code_is_uploaded_once_under_the_name_of_its_contents() -> None:
+class Refusing:
+    def __init__(self, error: Exception | None) -> None:
+        self.error = error
+
+    def submit(self, _spec: bytes, _user: str, token: str) -> str:
+        if self.error is not None:
+            raise self.error
+        return f"job_of_{token}"
+
+
+def submitted(tmp_path: Path, storage: MemoryStorage, error: Exception | None) -> str:
+    (tmp_path / "job.py").write_text("from mapreduce import Job\nclass A(Job):\n    def map(self, line):\n        yield line, 1\n")
+    storage.put("/in", b"a\n", overwrite=True)
+    runner: Any = ClusterRunner(storage, Refusing(error), "ann")  # type: ignore[arg-type]
+    job_id: str = runner.submit(describe(str(tmp_path / "job.py")), Submission(["/in"], "/out"))
+    return job_id
+
+
+def test_a_jobs_code_is_its_own_and_goes_when_the_job_is_refused(tmp_path: Path) -> None:
+    """Only when it surely has no job: an answer that was lost may have been yes."""
     storage = MemoryStorage()
-    for _ in range(2):
-        upload_once(storage, "/.mrc/code/abc.zip", b"code")
-    assert [info.path for info in storage.list("/.mrc/code")] == ["/.mrc/code/abc.zip"]
-    file_id = storage.list("/.mrc/code")[0].file_id
-    upload_once(storage, "/.mrc/code/abc.zip", b"code")
-    assert storage.list("/.mrc/code")[0].file_id == file_id
+    jobs = [submitted(tmp_path, storage, None) for _ in range(2)]
+    assert sorted(info.path for info in storage.list("/user/ann/.mrc")) == sorted(f"/user/ann/.mrc/{job[7:]}.zip" for job in jobs)
+    with pytest.raises(JobRefused):
+        submitted(tmp_path, storage, JobRefused("no"))
+    assert len(storage.list("/user/ann/.mrc")) == 2
+    with pytest.raises(Unavailable):
+        submitted(tmp_path, storage, Unavailable("away"))
+    assert len(storage.list("/user/ann/.mrc")) == 3
