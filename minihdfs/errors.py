@@ -31,6 +31,12 @@ class IsADirectory(FsError):
     code, java_class = "IS_A_DIRECTORY", "org.apache.hadoop.fs.PathIsDirectoryException"
 
 
+class PathIsNotAFile(IsADirectory):
+    """The same, where HDFS says that no such *file* exists: its clients look for that."""
+
+    java_class = "java.io.FileNotFoundException"
+
+
 class DirectoryNotEmpty(FsError):
     code, java_class = "NOT_EMPTY", "org.apache.hadoop.fs.PathIsNotEmptyDirectoryException"
 

@@ -1,6 +1,7 @@
 """The file system's nouns to and from Hadoop's messages, for the namenode and its client. Pure; knows no call and no socket.
 
-Units differ: Hadoop's times are milliseconds and its quotas unsigned, so -1 ("none") travels as 2^64 - 1. A located block must carry a
+Units differ: Hadoop's times are milliseconds, its times and quotas unsigned on the wire, so a year before 1970 travels as a number near
+2^64 and -1 ("none") as 2^64 - 1. A located block must carry a
 token even where security is off, and its storage types run parallel to its locations.
 """
 
@@ -33,14 +34,12 @@ _ADMIN_STATES = {
 
 
 def millis(micros: int) -> int:
-    """-1 stays -1."""
     return micros // 1000
 
 
-def micros(millis_unsigned: int) -> int:
-    """2^64 - 1, Hadoop's "unchanged", becomes -1."""
-    millis_signed = signed(millis_unsigned)
-    return -1 if millis_signed < 0 else millis_signed * 1000
+def time_ms(millis_unsigned: int) -> int | None:
+    """Milliseconds before or after 1970; None for 2^64 - 1 (-1), which is Hadoop's "unchanged"."""
+    return None if millis_unsigned == _UNSIGNED_64 else signed(millis_unsigned)
 
 
 def signed(value: int) -> int:
@@ -180,8 +179,8 @@ def status_from_pb(message: pb.HdfsFileStatus) -> FileStatus:
         permission=message.permission.perm & 0o7777,
         owner=message.owner,
         group=message.group,
-        modified_us=message.modification_time * 1000,
-        accessed_us=message.access_time * 1000,
+        modified_us=signed(message.modification_time) * 1000,
+        accessed_us=signed(message.access_time) * 1000,
         children=max(0, message.childrenNum),
         under_construction=message.underConstruction,
     )
@@ -209,12 +208,14 @@ def summary_to_pb(summary: ContentSummary) -> pb.ContentSummary:
         quota=unsigned(summary.quota),
         spaceConsumed=summary.space_consumed,
         spaceQuota=unsigned(summary.space_quota),
+        erasureCodingPolicy=summary.erasure_coding_policy,
     )
 
 
 def summary_from_pb(message: pb.ContentSummary) -> ContentSummary:
     quotas = signed(message.quota), signed(message.spaceQuota)
-    return ContentSummary(message.length, message.fileCount, message.directoryCount, message.spaceConsumed, *quotas)
+    counts = message.length, message.fileCount, message.directoryCount, message.spaceConsumed
+    return ContentSummary(*counts, *quotas, message.erasureCodingPolicy)
 
 
 def defaults_to_pb(defaults: ServerDefaults) -> pb.FsServerDefaults:
@@ -224,10 +225,11 @@ def defaults_to_pb(defaults: ServerDefaults) -> pb.FsServerDefaults:
         writePacketSize=defaults.packet_bytes,
         replication=defaults.replication,
         fileBufferSize=defaults.file_buffer_bytes,
+        trashInterval=-(-defaults.trash_interval_s // 60),  # Hadoop's are minutes; a part of one is no 0, which would mean "no trash"
         checksumType=pb.CHECKSUM_CRC32C,
     )
 
 
 def defaults_from_pb(message: pb.FsServerDefaults) -> ServerDefaults:
     sizes = message.blockSize, message.bytesPerChecksum, message.writePacketSize
-    return ServerDefaults(*sizes, message.replication, message.fileBufferSize)
+    return ServerDefaults(*sizes, message.replication, message.fileBufferSize, message.trashInterval * 60)

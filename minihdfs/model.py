@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 ROOT_INODE_ID = 16385  # Hadoop's; foreign clients print it
+SYSTEM_INODE_ID = ROOT_INODE_ID - 1  # /.system, which no listing shows and no count of children counts
 DEFAULT_BLOCK_BYTES = 128 << 20
 MIN_BLOCK_BYTES = 1 << 10
 MAX_BLOCK_BYTES = 1 << 40
@@ -116,6 +117,7 @@ class ContentSummary:
     space_consumed: int
     quota: int = -1
     space_quota: int = -1
+    erasure_coding_policy: str = ""  # of a file: "Replicated"; of a directory: what is set there
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +143,7 @@ class ServerDefaults:
     packet_bytes: int = 1 << 20
     replication: int = 3
     file_buffer_bytes: int = 64 << 10
+    trash_interval_s: int = 0  # how long deleted files are to stay in the trash; 0 = shells delete at once
 
 
 # ── orders: what a namenode tells a datanode, on heartbeat replies; both cores speak them ──────────────────────────────────────────────

@@ -295,7 +295,8 @@ class FileSystem:
     def set_owner(self, path: str, owner: str = "", group: str = "") -> None:
         self.calls.set_owner(path, owner, group)
 
-    def set_times(self, path: str, modified_us: int = -1, accessed_us: int = -1) -> None:
+    def set_times(self, path: str, modified_us: int | None = None, accessed_us: int | None = None) -> None:
+        """None leaves a time as it is; those before 1970 are negative."""
         self.calls.set_times(path, modified_us, accessed_us)
 
     def set_replication(self, path: str, replication: int) -> bool:

@@ -287,9 +287,9 @@ class NamenodeClient:
         request = nn.SetOwnerRequest(src=path, username=owner or None, groupname=group or None)
         self._ask("setOwner", request, nn.SetOwnerResponse)
 
-    def set_times(self, path: str, modified_us: int = -1, accessed_us: int = -1) -> None:
-        """Milliseconds are kept; -1 leaves a time as it is."""
-        times = (to.unsigned(-1 if us < 0 else to.millis(us)) for us in (modified_us, accessed_us))
+    def set_times(self, path: str, modified_us: int | None = None, accessed_us: int | None = None) -> None:
+        """Milliseconds are kept, from before 1970 too; None leaves a time as it is (and so does -1 ms, which means that on the wire)."""
+        times = (to.unsigned(-1 if us is None else to.millis(us)) for us in (modified_us, accessed_us))
         mtime, atime = times
         self._ask("setTimes", nn.SetTimesRequest(src=path, mtime=mtime, atime=atime), nn.SetTimesResponse)
 

@@ -14,6 +14,7 @@ import random
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,7 @@ from minihdfs.namenode.core.options import Options
 from minihdfs.namenode.datanode_rpc import datanode_server
 from minihdfs.namenode.edit_codec import CODEC
 from minihdfs.namenode.epoch_reader import EpochReader
+from minihdfs.namenode.os_groups import OsGroups
 from minihdfs.namenode.rpc import RpcLoop, listen
 from minihdfs.namenode.store_flusher import StoreFlusher
 from minihdfs.namenode.store_lmdb import LmdbStore
@@ -170,7 +172,8 @@ class NamenodeService:
         journal = self._open_journal(journal_path) if self._open_journal else LocalJournal(journal_path, stored_txid=stored_txid)
         self._closers.append(journal.close)
         core = Namesystem(dataclasses.replace(options.core, cluster_id=cluster_id), store, random.Random())
-        loop = RpcLoop([self._listen(directory)], facts=self._facts, groups=self._groups, clock=self._clock, limits=options.limits)
+        groups = OsGroups(options.core.superuser, options.core.supergroup, time.monotonic)
+        loop = RpcLoop([self._listen(directory)], facts=self._facts, groups=groups, clock=self._clock, limits=options.limits)
         self._loop = loop
         flusher = self._flusher = StoreFlusher(core, journal, store_path, cluster_id, self._post_while_serving)
         flusher.start()
@@ -267,11 +270,6 @@ class NamenodeService:
         assert self._loop is not None
         with contextlib.suppress(Standby):
             self._loop.post(event)
-
-    def _groups(self, user: str) -> tuple[str, ...]:
-        """No directory of users exists: the superuser is in the supergroup, everybody in a group of their own name."""
-        core = self._options.core
-        return (core.supergroup, user) if user == core.superuser else (user,)
 
     def _lease_deadline_us(self) -> int | None:
         return self._leadership.deadline_us() if self._leadership is not None else None

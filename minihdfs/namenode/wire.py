@@ -105,9 +105,9 @@ NOT_SUPPORTED = frozenset(
     createSnapshot renameSnapshot deleteSnapshot allowSnapshot disallowSnapshot getSnapshotListing getSnapshotDiffReport
     getSnapshotDiffReportListing
     modifyAclEntries removeAclEntries removeDefaultAcl removeAcl setAcl setXAttr removeXAttr
-    createEncryptionZone reencryptEncryptionZone listReencryptionStatus listEncryptionZones
+    createEncryptionZone reencryptEncryptionZone listReencryptionStatus
     setErasureCodingPolicy unsetErasureCodingPolicy addErasureCodingPolicies removeErasureCodingPolicy enableErasureCodingPolicy
-    disableErasureCodingPolicy getErasureCodingCodecs getECTopologyResultForPolicies getEnclosingRoot
+    disableErasureCodingPolicy getErasureCodingCodecs getECTopologyResultForPolicies
     renewDelegationToken cancelDelegationToken
     """.split()  # noqa: SIM905 - a list of sixty quoted names reads worse
 )

@@ -22,8 +22,9 @@ def _create(caller: Caller, r: nn.CreateRequest) -> ev.Create:
         raise UnsupportedOperation("append is not supported by this namenode")
     if r.ecPolicyName not in _REPLICATED:
         raise UnsupportedOperation(f"erasure coding policy {r.ecPolicyName} is not supported: files are replicated")
-    overwrite = bool(r.createFlag & nn.OVERWRITE)
-    return ev.Create(caller, r.src, r.clientName, r.masked.perm & 0o7777, overwrite, r.createParent, r.replication, r.blockSize)
+    overwrite, create = bool(r.createFlag & nn.OVERWRITE), bool(r.createFlag & nn.CREATE)
+    permission = r.masked.perm & 0o7777
+    return ev.Create(caller, r.src, r.clientName, permission, overwrite, r.createParent, r.replication, r.blockSize, create)
 
 
 def _add_block(caller: Caller, r: nn.AddBlockRequest) -> ev.AddBlock:
@@ -38,7 +39,7 @@ def _complete(caller: Caller, r: nn.CompleteRequest) -> ev.Complete:
 
 
 def _set_times(caller: Caller, r: nn.SetTimesRequest) -> ev.SetTimes:
-    return ev.SetTimes(caller, r.src, to.micros(r.mtime), to.micros(r.atime))
+    return ev.SetTimes(caller, r.src, to.time_ms(r.mtime), to.time_ms(r.atime))
 
 
 def _additional(caller: Caller, r: nn.GetAdditionalDatanodeRequest) -> ev.GetAdditionalDatanode:

@@ -40,7 +40,7 @@ _BOUNDS = {
 }
 # fmt: off
 _PATHS = frozenset({
-    "src", "dst", "trg", "srcs", "path", "source", "destination", "staging", "startAfter", "target", "link", "sources",
+    "src", "dst", "trg", "srcs", "path", "filename", "source", "destination", "staging", "startAfter", "target", "link", "sources",
 })
 # fmt: on
 

@@ -126,6 +126,7 @@ SYSTEM: dict[str, Method] = {
         nn.SetSafeModeRequest,
         (lambda caller, request: ev.SetSafeMode(caller, _SAFE_MODE[request.action]),),
         lambda value, _request, _facts: nn.SetSafeModeResponse(result=bool(value)),
+        changes=True,
     ),
     "rollingUpgrade": Method(nn.RollingUpgradeRequest, (_ask,), _rolling_upgrade),
     "getStoragePolicy": Method(
@@ -139,5 +140,11 @@ SYSTEM: dict[str, Method] = {
     "getErasureCodingPolicies": _always(nn.GetErasureCodingPoliciesRequest, nn.GetErasureCodingPoliciesResponse),
     "getDataEncryptionKey": _always(nn.GetDataEncryptionKeyRequest, nn.GetDataEncryptionKeyResponse),
     "getDelegationToken": _always(nn.GetDelegationTokenRequest, nn.GetDelegationTokenResponse),
+    "listEncryptionZones": _always(nn.ListEncryptionZonesRequest, lambda: nn.ListEncryptionZonesResponse(hasMore=False)),
+    "getEnclosingRoot": Method(
+        nn.GetEnclosingRootRequest,
+        (lambda caller, request: ev.GetFileInfo(caller, request.filename),),
+        lambda _status, _request, _facts: nn.GetEnclosingRootResponse(enclosingRootPath="/"),
+    ),
     "getSnapshottableDirListing": _always(nn.GetSnapshottableDirListingRequest, nn.GetSnapshottableDirListingResponse),
 }

@@ -28,6 +28,7 @@ from minihdfs.errors import (
     LeaseExpired,
     NotADirectory,
     ParentNotDirectory,
+    PathIsNotAFile,
 )
 from minihdfs.namenode.core import events
 from minihdfs.namenode.core.commands import Answer, Refusal
@@ -106,8 +107,6 @@ class Oracle:
         if node is not None:
             if node.is_directory:
                 raise Refused(FileAlreadyExists)
-            if node.writer == client and node.mode == 0o644:
-                return
             if not overwrite:
                 raise Refused(AlreadyBeingCreated if node.writer else FileAlreadyExists)
         self.make_parents(path, 0o755)
@@ -118,7 +117,7 @@ class Oracle:
         if node is None:
             raise Refused(FileNotFound)
         if node.is_directory:
-            raise Refused(IsADirectory)
+            raise Refused(PathIsNotAFile)
         if node.writer not in ("", client):
             raise Refused(LeaseExpired)
         node.writer = ""
@@ -164,6 +163,8 @@ class Oracle:
             destination = paths.child(destination, paths.name(source))
         if destination in self.tree:
             return destination == source and not self.tree[source].is_directory
+        if self.tree[source].is_directory and paths.is_under(destination, source):
+            return False
         try:
             self.rename2(source, destination, False)
         except Refused as refused:
@@ -173,10 +174,12 @@ class Oracle:
         return True
 
     def delete(self, path: str, recursive: bool) -> bool:
-        if path == "/" or path not in self.tree:
+        if path not in self.tree:
             return False
         if self.children(path) and not recursive:
             raise Refused(DirectoryNotEmpty)
+        if path == "/":
+            return False
         self.remove(path)
         return True
 

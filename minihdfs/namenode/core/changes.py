@@ -16,14 +16,13 @@ from minihdfs.errors import (
     NotADirectory,
     ParentNotDirectory,
 )
-from minihdfs.namenode.core import edits, elected, events
-from minihdfs.namenode.core.permissions import EXECUTE, READ, WRITE
+from minihdfs.namenode.core import bounds, deleting, edits, elected, events, reserved
+from minihdfs.namenode.core.permissions import WRITE
 from minihdfs.namenode.core.records import Inode
 from minihdfs.namenode.core.rooms import Rooms
 
 MODE_BITS = 0o1777
-LATEST_US = (1 << 63) - 1
-"""The last moment that records can hold."""
+TIME_MS_MAX = 1 << 63
 
 
 @dataclass(slots=True)
@@ -54,6 +53,8 @@ def place_for(rooms: Rooms, caller: events.Caller, path: str, *, create_parents:
     names = paths.components(path)
     if not names:
         raise IsADirectory("/ is a directory, and always exists")
+    reserved.check_new(names)
+    bounds.check_text("user name", caller.user, bounds.OWNER_BYTES_MAX)
     chain = rooms.namespace.walk(names)
     above = chain[: len(names)]
     for depth, inode in enumerate(above):
@@ -110,6 +111,8 @@ def rename(rooms: Rooms, event: events.Rename) -> bool:
         target = rooms.namespace.child(target.id, source.name)
     if target is not None:
         return target.id == source.id and not source.is_directory
+    if source.is_directory and paths.is_under(destination, event.source):
+        return False
     try:
         op = _renamed(rooms, event.caller, event.source, destination, overwrite=False)
     except FileNotFound:
@@ -129,6 +132,9 @@ def _renamed(rooms: Rooms, caller: events.Caller, source_path: str, destination_
         raise InvalidArgument("the root / cannot be renamed")
     if not paths.components(destination_path):
         raise FileAlreadyExists("the root / cannot be the destination of a rename")
+    for path in (source_path, destination_path):
+        reserved.check_taken(paths.components(path))
+    reserved.check_new(paths.components(destination_path))
     source_directory, _source_name, source = rooms.namespace.parent_of(caller, source_path)
     if source is None:
         raise FileNotFound(f"rename source {source_path} is not found", next_command=f"mrc fs ls {paths.parent(source_path)}")
@@ -198,6 +204,9 @@ def publish(rooms: Rooms, event: events.Publish) -> int:
         raise NotADirectory(f"publish source {event.staging} is not a directory")
     if not paths.components(event.destination):
         raise FileAlreadyExists("the root / cannot be the destination of a publish")
+    for path in (event.staging, event.destination):
+        reserved.check_taken(paths.components(path))
+    reserved.check_new(paths.components(event.destination))
     directory, name, target = rooms.namespace.parent_of(event.caller, event.destination)
     if target is not None and target.id != event.replaced_inode_id:
         raise FileAlreadyExists(f"publish destination {event.destination} already exists", next_command=f"mrc fs ls -d {event.destination}")
@@ -205,27 +214,14 @@ def publish(rooms: Rooms, event: events.Publish) -> int:
         raise InvalidArgument(f"publish of {event.staging} to {event.destination}: one is under the other")
     rooms.permissions.check_names(event.caller, rooms.namespace.require(staging.parent_id), event.staging, staging)
     rooms.permissions.check_names(event.caller, directory, event.destination, target)
+    if target is not None and target.is_directory:
+        deleting.check_tree(rooms, event.caller, target, event.destination)
     renamed = edits.Renamed(staging.id, directory.id, name, 0 if target is None else target.id)
     rooms.commit(edits.Published(renamed, staging_path, event.tracker_epoch), event.caller, staging.id)
     return staging.id
 
 
-# ── delete, attributes ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def delete(rooms: Rooms, event: events.Delete) -> bool:
-    """False for a missing path and for the root, which is never removed."""
-    rooms.safemode.require_off(f"delete {event.path}")
-    inode = rooms.namespace.find(event.caller, event.path)
-    if inode is None or not paths.components(event.path):
-        return False
-    if inode.is_directory and inode.children:
-        if not event.recursive:
-            raise DirectoryNotEmpty(f"{event.path} is not empty", next_command=f"mrc fs ls {event.path}")
-        rooms.permissions.check(event.caller, inode, READ | WRITE | EXECUTE, event.path)
-    rooms.permissions.check_names(event.caller, rooms.namespace.require(inode.parent_id), event.path, inode)
-    rooms.commit(edits.Deleted(inode.id), event.caller, True)
-    return True
+# ── attributes ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def set_permission(rooms: Rooms, event: events.SetPermission) -> None:
@@ -239,6 +235,8 @@ def set_owner(rooms: Rooms, event: events.SetOwner) -> None:
     rooms.safemode.require_off(f"set owner of {event.path}")
     inode = rooms.namespace.existing(event.caller, event.path)
     rooms.permissions.check_chown(event.caller, inode, event.owner, event.group, event.path)
+    bounds.check_text("owner", event.owner, bounds.OWNER_BYTES_MAX)
+    bounds.check_text("group", event.group, bounds.OWNER_BYTES_MAX)
     rooms.commit(edits.OwnerSet(inode.id, event.owner or inode.owner, event.group or inode.group), event.caller, True)
 
 
@@ -246,10 +244,10 @@ def set_times(rooms: Rooms, event: events.SetTimes) -> None:
     rooms.safemode.require_off(f"set times of {event.path}")
     inode = rooms.namespace.existing(event.caller, event.path)
     rooms.permissions.check(event.caller, inode, WRITE, event.path)
-    if max(event.modified_us, event.accessed_us) > LATEST_US:
-        raise InvalidArgument(f"times of {event.path} are beyond what can be recorded")
-    modified = inode.modified_us if event.modified_us < 0 else event.modified_us
-    accessed = inode.accessed_us if event.accessed_us < 0 else event.accessed_us
+    modified = inode.modified_ms if event.modified_ms is None else event.modified_ms
+    accessed = inode.accessed_ms if event.accessed_ms is None else event.accessed_ms
+    if not all(-TIME_MS_MAX <= time_ms < TIME_MS_MAX for time_ms in (modified, accessed)):
+        raise InvalidArgument(f"times of {event.path} are beyond what Hadoop's protocol can say")
     rooms.commit(edits.TimesSet(inode.id, modified, accessed), event.caller, True)
 
 

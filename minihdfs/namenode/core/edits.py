@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class RootMade:
+    """With it comes `/.system`, in which only the superuser may look."""
+
     owner: str
     group: str
 
@@ -148,8 +150,8 @@ class OwnerSet:
 @dataclass(frozen=True, slots=True)
 class TimesSet:
     inode_id: int
-    modified_us: int
-    accessed_us: int
+    modified_ms: int
+    accessed_ms: int
 
 
 @dataclass(frozen=True, slots=True)

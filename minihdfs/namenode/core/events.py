@@ -100,7 +100,7 @@ class Mkdirs:
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """Answer: FileStatus. `overwrite`/`create_only` are Hadoop's create flags OVERWRITE and CREATE without it."""
+    """Answer: FileStatus. `overwrite` and `create` are Hadoop's create flags; without `create` the file must exist."""
 
     caller: Caller
     path: str
@@ -110,6 +110,7 @@ class Create:
     create_parents: bool
     replication: int  # 0 = the default
     block_bytes: int  # 0 = the default
+    create: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,8 +228,8 @@ class SetOwner:
 class SetTimes:
     caller: Caller
     path: str
-    modified_us: int  # -1 = unchanged
-    accessed_us: int
+    modified_ms: int | None  # None = unchanged
+    accessed_ms: int | None
 
 
 @dataclass(frozen=True, slots=True)

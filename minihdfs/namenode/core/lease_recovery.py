@@ -8,7 +8,7 @@ have had the time to say that they finished it: their reports may be millisecond
 
 from __future__ import annotations
 
-from minihdfs.errors import IsADirectory
+from minihdfs.errors import PathIsNotAFile
 from minihdfs.namenode.core import edits, events
 from minihdfs.namenode.core.permissions import WRITE
 from minihdfs.namenode.core.records import BUILDING, COMPLETE, Block, Inode
@@ -23,7 +23,7 @@ def recover_lease(rooms: Rooms, event: events.RecoverLease) -> bool:
     rooms.safemode.require_off(f"recover the lease of {event.path}")
     inode = rooms.namespace.existing(event.caller, event.path)
     if inode.is_directory:
-        raise IsADirectory(f"{event.path} is a directory")
+        raise PathIsNotAFile(f"Path is not a file: {event.path}")
     rooms.permissions.check(event.caller, inode, WRITE, event.path)
     return inode.client_name == "" or close_for_writer(rooms, inode)
 

@@ -127,9 +127,10 @@ class Namespace:
 
     @staticmethod
     def status(inode: Inode, name: bytes = b"") -> FileStatus:
+        children = inode.children - (inode.id == ROOT_INODE_ID)  # but for /.system
         return FileStatus(
             inode.id, name, inode.is_directory, inode.length, inode.replication, inode.block_bytes, inode.permission, inode.owner,
-            inode.group, inode.modified_us, inode.accessed_us, inode.children, inode.client_name != "",
+            inode.group, inode.modified_ms * 1000, inode.accessed_ms * 1000, children, inode.client_name != "",
         )  # fmt: skip
 
     # ── changing: only `appliers` calls these ─────────────────────────────────────────────────────────────────────────────────────
@@ -146,24 +147,24 @@ class Namespace:
             self.files += 1
         if inode.parent_id:
             self.overlay.dentry.put((inode.parent_id, inode.name), inode.id)
-            self._count_child(inode.parent_id, +1, inode.modified_us)
+            self._count_child(inode.parent_id, inode, +1, inode.modified_ms)
 
-    def move(self, inode_id: int, parent_id: int, name: str, at_us: int) -> Inode:
+    def move(self, inode_id: int, parent_id: int, name: str, at_ms: int) -> Inode:
         """To another name, whose dentry is free."""
         inode = self.require(inode_id)
         self.overlay.dentry.remove((inode.parent_id, inode.name))
-        self._count_child(inode.parent_id, -1, at_us)
+        self._count_child(inode.parent_id, inode, -1, at_ms)
         moved = inode._replace(parent_id=parent_id, name=name)
         self.put(moved)
         self.overlay.dentry.put((parent_id, name), inode_id)
-        self._count_child(parent_id, +1, at_us)
+        self._count_child(parent_id, inode, +1, at_ms)
         return moved
 
-    def detach(self, inode_id: int, at_us: int) -> Inode:
+    def detach(self, inode_id: int, at_ms: int) -> Inode:
         """Takes the name away. The inode stays, with parent 0, until `free`."""
         inode = self.require(inode_id)
         self.overlay.dentry.remove((inode.parent_id, inode.name))
-        self._count_child(inode.parent_id, -1, at_us)
+        self._count_child(inode.parent_id, inode, -1, at_ms)
         return self.orphan(inode)
 
     def orphan(self, inode: Inode) -> Inode:
@@ -189,6 +190,7 @@ class Namespace:
             del self.detached[inode.id]
             self.overlay.detached.remove(inode.id)
 
-    def _count_child(self, directory_id: int, change: int, at_us: int) -> None:
+    def _count_child(self, directory_id: int, child: Inode, change: int, at_ms: int) -> None:
         directory = self.require(directory_id)
-        self.put(directory._replace(children=directory.children + change, modified_us=at_us))
+        directories = directory.directories + (change if child.is_directory else 0)
+        self.put(directory._replace(children=directory.children + change, directories=directories, modified_ms=at_ms))

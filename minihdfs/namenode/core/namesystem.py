@@ -14,7 +14,7 @@ from typing import Any
 
 from clusterkit.effects import Edit, Effects, Event, Instant, Send, Tick
 from minihdfs.errors import FsError
-from minihdfs.namenode.core import changes, edits, elected, events, lease_recovery, reads, reports, writing
+from minihdfs.namenode.core import changes, deleting, edits, elected, events, lease_recovery, reads, reports, writing
 from minihdfs.namenode.core.appliers import APPLIERS
 from minihdfs.namenode.core.commands import Answer, Refusal
 from minihdfs.namenode.core.invariants import check_all
@@ -49,7 +49,7 @@ REQUESTS: dict[type, Handler] = {
     events.Rename: changes.rename,
     events.Rename2: changes.rename2,
     events.RenameMany: changes.rename_many,
-    events.Delete: changes.delete,
+    events.Delete: deleting.delete,
     events.SetPermission: changes.set_permission,
     events.SetOwner: changes.set_owner,
     events.SetTimes: changes.set_times,
@@ -177,7 +177,7 @@ class Namesystem:
     def apply(self, edit: Edit) -> None:
         rooms = self.rooms
         assert edit.txid == rooms.txid + 1, f"edit {edit.txid} follows {rooms.txid}"
-        APPLIERS[type(edit.op)](rooms, edit.op, edit.wall_us)
+        APPLIERS[type(edit.op)](rooms, edit.op, edit.wall_us // 1000)
         rooms.txid, rooms.log_us = edit.txid, edit.log_us
         rooms.retries.remember(edit)
 

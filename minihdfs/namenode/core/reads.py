@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from minihdfs.errors import InvalidArgument, IsADirectory
+from minihdfs.errors import InvalidArgument, PathIsNotAFile
 from minihdfs.model import (
+    ROOT_INODE_ID,
     BlockRef,
     ContentSummary,
     DatanodeReportRow,
@@ -21,6 +22,7 @@ from minihdfs.namenode.core.commands import Answer
 from minihdfs.namenode.core.parking import SAFE_MODE_ENDS, Waits
 from minihdfs.namenode.core.permissions import EXECUTE, READ
 from minihdfs.namenode.core.records import BUILDING, Block, Inode
+from minihdfs.namenode.core.reserved import SYSTEM
 from minihdfs.namenode.core.room import total
 from minihdfs.namenode.core.rooms import Rooms
 
@@ -45,13 +47,14 @@ def get_listing(rooms: Rooms, event: events.GetListing) -> Listing | None:
     except UnicodeDecodeError:
         raise InvalidArgument(f"startAfter of the listing of {event.path} is not UTF-8") from None
     page = rooms.options.listing_page
-    found = rooms.namespace.children(inode.id, after, page + 1)
+    hidden = int(inode.id == ROOT_INODE_ID)
+    found = [one for one in rooms.namespace.children(inode.id, after, page + 1 + hidden) if not hidden or one[0] != SYSTEM]
     children = [rooms.namespace.glance(inode_id) for _name, inode_id in found[:page]]
     if event.need_location:
         children = _with_blocks_up_to(rooms.options.step_records, children)
     remaining = len(found) - len(children)
     if remaining and not after:
-        remaining = inode.children - len(children)
+        remaining = inode.children - hidden - len(children)
     located_all: tuple[LocatedBlocks | None, ...] = ()
     if event.need_location:
         host = event.caller.host
@@ -75,7 +78,7 @@ def get_block_locations(rooms: Rooms, event: events.GetBlockLocations) -> Locate
         raise InvalidArgument(f"Negative offset or length: {event.offset}, {event.length} of {event.path}")
     inode = rooms.namespace.existing(event.caller, event.path)
     if inode.is_directory:
-        raise IsADirectory(f"{event.path} is a directory")
+        raise PathIsNotAFile(f"Path is not a file: {event.path}")
     rooms.permissions.check(event.caller, inode, READ, event.path)
     located = _located(rooms, inode, event.offset, event.length, event.caller.host)
     _await_replicas(rooms, (located,))
@@ -91,13 +94,16 @@ def _await_replicas(rooms: Rooms, files: Iterable[LocatedBlocks | None]) -> None
         return
     for located in files:
         for one in located.blocks if located is not None else ():
+            if located is not None and one is located.last_block and not located.last_block_complete:
+                continue  # datanodes report what is finished: nobody will say where this one is being written
             if one.locations or one.corrupt or not (rooms.safemode.starting or rooms.settling()):
                 continue
             raise Waits(SAFE_MODE_ENDS if rooms.safemode.starting else one.block.id, None)
 
 
 def _located(rooms: Rooms, inode: Inode, offset: int, length: int, host: str) -> LocatedBlocks:
-    """Blocks that overlap [offset, offset + length); the last block beside them, because an open one has no final length."""
+    """Blocks that overlap [offset, offset + length); the last block beside them, because an open one has no final length: as HDFS does, it
+    is not in the file's length (its readers ask a datanode and add), and among the blocks with what its writer made visible."""
     located: list[LocatedBlock] = []
     at, end = 0, offset + length
     last: LocatedBlock | None = None
@@ -105,7 +111,7 @@ def _located(rooms: Rooms, inode: Inode, offset: int, length: int, host: str) ->
     for number, block_id in enumerate(inode.blocks, 1):
         block = rooms.blocks.require(block_id)
         is_last = number == len(inode.blocks)
-        wanted = at < end and at + block.length > offset and not (is_last and block.state == BUILDING)
+        wanted = at < end and at + block.length > offset and block.length > 0
         if wanted or is_last:
             one = locate(rooms, block, at, host)
             if wanted:
@@ -115,14 +121,19 @@ def _located(rooms: Rooms, inode: Inode, offset: int, length: int, host: str) ->
         at += block.length
         if at >= end and number + 1 < len(inode.blocks):
             return _with_last(rooms, inode, located, host)
-    return LocatedBlocks(inode.length, tuple(located), inode.client_name != "", last, last_complete)
+    return _of(inode, located, last, last_complete)
 
 
 def _with_last(rooms: Rooms, inode: Inode, located: list[LocatedBlock], host: str) -> LocatedBlocks:
     """The short way for the front of a long file: the last block's offset is what remains."""
     block = rooms.blocks.require(inode.blocks[-1])
     last = locate(rooms, block, inode.length - block.length, host)
-    return LocatedBlocks(inode.length, tuple(located), inode.client_name != "", last, block.state != BUILDING)
+    return _of(inode, located, last, block.state != BUILDING)
+
+
+def _of(inode: Inode, located: list[LocatedBlock], last: LocatedBlock | None, last_complete: bool) -> LocatedBlocks:
+    open_bytes = last.block.length if last is not None and not last_complete else 0
+    return LocatedBlocks(inode.length - open_bytes, tuple(located), inode.client_name != "", last, last_complete)
 
 
 def locate(rooms: Rooms, block: Block, offset: int, host: str) -> LocatedBlock:
@@ -142,7 +153,7 @@ def get_fs_stats(rooms: Rooms, event: events.GetFsStats) -> FsStats:
     blocks = rooms.blocks
     return FsStats(
         capacity, used, remaining, blocks.under_total, len(blocks.bad), blocks.missing,
-        rooms.namespace.files, rooms.namespace.directories, blocks.total, rooms.safemode.on, rooms.datanodes.deleting_total(),
+        rooms.namespace.files, rooms.namespace.directories - 1, blocks.total, rooms.safemode.on, rooms.datanodes.deleting_total(),
         len(blocks.future),
     )  # fmt: skip
 
@@ -160,7 +171,7 @@ def get_datanode_report(rooms: Rooms, event: events.GetDatanodeReport) -> tuple[
 def is_file_closed(rooms: Rooms, event: events.IsFileClosed) -> bool:
     inode = rooms.namespace.existing(event.caller, event.path)
     if inode.is_directory:
-        raise IsADirectory(f"{event.path} is a directory")
+        raise PathIsNotAFile(f"Path is not a file: {event.path}")
     return inode.client_name == ""
 
 
@@ -210,14 +221,18 @@ class Summary:
             budget -= max(1, len(found))
             if len(found) == page:
                 self._stack.append((directory_id, found[-1][0]))
-            for _name, inode_id in found:
+            for name, inode_id in found:
+                if name == SYSTEM and directory_id == ROOT_INODE_ID:
+                    continue
                 child = self._rooms.namespace.glance(inode_id)
                 self._count(child)
                 if child.is_directory and child.children:
                     self._stack.append((child.id, ""))
         if self._stack:
             return False
-        self._rooms.send(self._event.caller.reply_to, Answer(ContentSummary(self._length, self._files, self._directories, self._space)))
+        policy = "" if self._directories else "Replicated"
+        summary = ContentSummary(self._length, self._files, self._directories, self._space, erasure_coding_policy=policy)
+        self._rooms.send(self._event.caller.reply_to, Answer(summary))
         return True
 
 

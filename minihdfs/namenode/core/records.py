@@ -35,8 +35,8 @@ class Inode(NamedTuple):
     permission: int
     owner: str
     group: str
-    modified_us: int
-    accessed_us: int
+    modified_ms: int  # milliseconds, as Hadoop's protocol has them: whatever it can say is kept
+    accessed_ms: int
     children: int = 0
     replication: int = 0
     block_bytes: int = 0
@@ -44,6 +44,7 @@ class Inode(NamedTuple):
     blocks: tuple[int, ...] = ()
     client_name: str = ""  # who writes it; "" = closed
     published_from: str = ""  # the staging directory that a publish made this of
+    directories: int = 0  # among the children
 
 
 class Block(NamedTuple):

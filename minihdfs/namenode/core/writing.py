@@ -14,13 +14,13 @@ from minihdfs.errors import (
     FileNotFound,
     FsError,
     InvalidArgument,
-    IsADirectory,
     LeaseExpired,
     NoDatanodes,
     NotReplicatedYet,
+    PathIsNotAFile,
 )
 from minihdfs.model import MAX_BLOCK_BYTES, MIN_BLOCK_BYTES, BlockRef, FileStatus, LocatedBlock
-from minihdfs.namenode.core import edits, events
+from minihdfs.namenode.core import bounds, edits, events
 from minihdfs.namenode.core.changes import place_for
 from minihdfs.namenode.core.commands import Answer, Refusal
 from minihdfs.namenode.core.datanodes import Datanode
@@ -37,6 +37,9 @@ def create(rooms: Rooms, event: events.Create) -> FileStatus:
     rooms.safemode.require_off(f"create file {path}")
     if not event.client_name:
         raise InvalidArgument(f"create of {path} without a client name")
+    if not (event.create or event.overwrite):
+        raise InvalidArgument(f"create of {path} with neither of the flags CREATE and OVERWRITE")
+    bounds.check_text("client name", event.client_name, bounds.CLIENT_NAME_BYTES_MAX)
     defaults = rooms.options.defaults
     replication = check_replication(rooms, event.replication or defaults.replication, path)
     block_bytes = event.block_bytes or defaults.block_bytes
@@ -52,8 +55,10 @@ def create(rooms: Rooms, event: events.Create) -> FileStatus:
         if not event.overwrite:
             raise _taken(rooms, event, found)
         rooms.permissions.check(caller, found, WRITE, path)
+    elif not event.create:
+        raise FileNotFound(f"{path} does not exist, so it cannot be overwritten: the call does not ask to create it")
     directory = place.make_parents(0o755)
-    now_us = rooms.now.wall_us
+    now_us = rooms.now.wall_us // 1000 * 1000
     inode_id = rooms.last_inode_id + 1
     status = FileStatus(
         inode_id, b"", False, 0, replication, block_bytes, event.permission, caller.user, directory.group, now_us, now_us, 0, True
@@ -106,7 +111,7 @@ def _open_file(rooms: Rooms, path: str, inode_id: int, client_name: str, caller:
     if inode is None or (inode_id and not rooms.namespace.is_attached(inode)):
         raise FileNotFound(f"File does not exist: {path} (inode {inode_id}); it was deleted while {client_name} wrote it")
     if inode.is_directory:
-        raise IsADirectory(f"{path} is a directory")
+        raise PathIsNotAFile(f"Path is not a file: {path}")
     if inode.client_name != client_name or not client_name:  # a closed file's is "", and nobody may go by that name
         holder = f"it is open by {inode.client_name}" if inode.client_name else "it is closed"
         raise LeaseExpired(f"No lease on {path} (inode {inode.id}) for {client_name}: {holder}")
@@ -318,6 +323,7 @@ def update_block_for_pipeline(rooms: Rooms, event: events.UpdateBlockForPipeline
 
 def update_pipeline(rooms: Rooms, event: events.UpdatePipeline) -> None:
     rooms.safemode.require_off("update a pipeline")
+    bounds.check_count("datanodes in a pipeline", len(event.datanodes), bounds.PIPELINE_MAX)
     inode, block = _open_block(rooms, event.old, event.client_name)
     if event.new.id != block.id or not block.stamp <= event.new.stamp <= rooms.last_stamp or event.new.length < block.length:
         raise InvalidArgument(

@@ -78,7 +78,14 @@ def test_no_quota_travels_as_hadoop_says_it() -> None:
 
 
 def test_times_lose_what_is_below_a_millisecond_and_unchanged_stays() -> None:
-    assert (to.millis(1_999), to.micros(1), to.micros((1 << 64) - 1)) == (1, 1_000, -1)
+    assert (to.millis(1_999), to.millis(-1), to.time_ms(1), to.time_ms((1 << 64) - 1)) == (1, -1, 1, None)
+
+
+@given(st.integers(-(1 << 63), (1 << 63) - 1))
+def test_every_time_that_the_wire_can_carry_comes_back(ms: int) -> None:
+    status = FileStatus(1, b"", False, 0, 1, 1, 0o644, "o", "g", ms * 1000, ms * 1000)
+    assert to.status_from_pb(to.status_to_pb(status)) == status
+    assert to.time_ms(to.unsigned(ms)) == (None if ms == -1 else ms)
 
 
 def test_a_located_block_has_what_java_requires() -> None:

@@ -92,7 +92,7 @@ def test_every_value_survives_the_wire() -> None:
         told = {type(event): event for event in core.asked}
         assert (told[ev.AddBlock].previous, told[ev.AddBlock].exclude, told[ev.AddBlock].favored) == (BlockRef(1, 2, 3), ("u-1",), ("h:1",))
         assert (told[ev.SetOwner].owner, told[ev.SetOwner].group) == ("bob", "")
-        assert (told[ev.SetTimes].modified_us, told[ev.SetTimes].accessed_us) == (5_000, -1)
+        assert (told[ev.SetTimes].modified_ms, told[ev.SetTimes].accessed_ms) == (5, None)
         assert told[ev.ReportBadBlocks].replicas == ((BLOCK.block, "u-1"),)
         assert told[ev.RenameMany].pairs == (("/a", "/b"), ("/c", "/d"))
         assert (told[ev.UpdatePipeline].new, told[ev.UpdatePipeline].datanodes) == (BlockRef(1, 4, 3), ("u-1",))

@@ -114,8 +114,8 @@ def test_numbers_that_no_record_holds_are_refused() -> None:
     scene.create("/empty")
     assert isinstance(scene.step(ev.AddBlock(scene.caller(), "/empty", "w", 0, BlockRef(0, 0, 0))), Refusal | Answer)
     for request in (
-        ev.SetTimes(scene.caller(), "/f", (1 << 62) * 1000, -1),
-        ev.SetTimes(scene.caller(), "/f", -1, (1 << 62) * 1000),
+        ev.SetTimes(scene.caller(), "/f", 1 << 64, None),
+        ev.SetTimes(scene.caller(), "/f", None, -(1 << 64)),
         ev.Create(scene.caller(), "/huge", "w", 0o644, False, True, 1, LARGEST),
         ev.Complete(scene.caller(), "/empty", "w", 0, BlockRef(0, 0, 5)),
     ):
