@@ -122,8 +122,11 @@ class TransferBlock:
 
 @dataclass(frozen=True, slots=True)
 class BlockChecksum:
+    """`composite`: the CRC of all its bytes is wanted, not the MD5 of its chunks' CRCs."""
+
     block: BlockRef
     pool: str = POOL
+    composite: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +140,8 @@ class OpReply:
     checksum: Checksum | None = None
     chunk_offset: int = 0
     block_checksum: tuple[int, int, bytes] | None = None
+    block_checksum_type: int = ChecksumType.CRC32C
+    composite: bool = False
 
 
 class PacketHeader(NamedTuple):
@@ -200,7 +205,9 @@ def encode_operation(op: Operation) -> bytes:
         message = pb.OpTransferBlock(header=_client_header(op.block, op.client_name, op.pool), targets=[_datanode(t) for t in op.targets])
     else:
         opcode = Opcode.BLOCK_CHECKSUM
-        message = pb.OpBlockChecksum(header=pb.BaseHeader(block=_block(op.block, op.pool)))
+        kind = hdfs_pb.COMPOSITE_CRC if op.composite else hdfs_pb.MD5CRC
+        options = pb.BlockChecksumOptions(blockChecksumType=kind)
+        message = pb.OpBlockChecksum(header=pb.BaseHeader(block=_block(op.block, op.pool)), blockChecksumOptions=options)
     return OP_PREFIX.pack(VERSION, opcode) + delimited(message.SerializeToString())
 
 
@@ -222,7 +229,9 @@ def decode_operation(opcode: int, body: bytes | memoryview) -> Operation:
         block, pool = _block_ref(transfer.header.baseHeader.block)
         return TransferBlock(block, transfer.header.clientName, tuple(_address(target) for target in transfer.targets), pool)
     if opcode == Opcode.BLOCK_CHECKSUM:
-        return BlockChecksum(*_block_ref(_parse(pb.OpBlockChecksum(), body).header.block))
+        asked = _parse(pb.OpBlockChecksum(), body)
+        composite = asked.blockChecksumOptions.blockChecksumType == hdfs_pb.COMPOSITE_CRC
+        return BlockChecksum(*_block_ref(asked.header.block), composite=composite)
     raise WireError(f"operation {opcode} is not served")
 
 
@@ -237,20 +246,23 @@ def encode_reply(reply: OpReply) -> bytes:
     if reply.block_checksum is not None:
         per_crc, per_block, digest = reply.block_checksum
         message.checksumResponse.bytesPerCrc, message.checksumResponse.crcPerBlock = per_crc, per_block
-        message.checksumResponse.blockChecksum, message.checksumResponse.crcType = digest, hdfs_pb.CHECKSUM_CRC32C
+        message.checksumResponse.blockChecksum, message.checksumResponse.crcType = digest, _enum(reply.block_checksum_type)
+        kind = hdfs_pb.COMPOSITE_CRC if reply.composite else hdfs_pb.MD5CRC
+        message.checksumResponse.blockChecksumOptions.blockChecksumType = kind
     return delimited(message.SerializeToString())
 
 
 def decode_reply(body: bytes | memoryview) -> OpReply:
     message = _parse(pb.BlockOpResponse(), body)
-    checksum, chunk_offset, digest = None, 0, None
+    checksum, chunk_offset, digest, of, composite = None, 0, None, ChecksumType.CRC32C, False
     if message.HasField("readOpChecksumInfo"):
         info = message.readOpChecksumInfo
         checksum, chunk_offset = Checksum(info.checksum.type, info.checksum.bytesPerChecksum), info.chunkOffset
     if message.HasField("checksumResponse"):
         answer = message.checksumResponse
-        digest = answer.bytesPerCrc, answer.crcPerBlock, answer.blockChecksum
-    return OpReply(message.status, message.message, message.firstBadLink, checksum, chunk_offset, digest)
+        digest, of = (answer.bytesPerCrc, answer.crcPerBlock, answer.blockChecksum), ChecksumType(answer.crcType)
+        composite = answer.blockChecksumOptions.blockChecksumType == hdfs_pb.COMPOSITE_CRC
+    return OpReply(message.status, message.message, message.firstBadLink, checksum, chunk_offset, digest, of, composite)
 
 
 def encode_read_status(status: int) -> bytes:

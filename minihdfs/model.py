@@ -139,7 +139,7 @@ class FsStats:
 @dataclass(frozen=True, slots=True)
 class ServerDefaults:
     block_bytes: int = DEFAULT_BLOCK_BYTES
-    bytes_per_checksum: int = 64 << 10
+    bytes_per_checksum: int = 16 << 10  # see docs/ARCHITECTURE.md, "Checksums"
     packet_bytes: int = 1 << 20
     replication: int = 3
     file_buffer_bytes: int = 64 << 10

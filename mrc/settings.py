@@ -47,6 +47,10 @@ class Namenode(msgspec.Struct, frozen=True):
     supergroup: Name = "supergroup"
 
 
+class Filesystem(msgspec.Struct, frozen=True):
+    trash_interval_s: int = 0  # how long shells keep what is deleted in .Trash, told to every client; 0 = they delete at once
+
+
 class Datanode(msgspec.Struct, frozen=True):
     port: Port = 0
     full_report_interval_s: Seconds = 600.0
@@ -70,6 +74,7 @@ class Settings(msgspec.Struct, frozen=True):
     security: Security = Security()
     network: Network = Network()
     namenode: Namenode = Namenode()
+    filesystem: Filesystem = Filesystem()
     datanode: Datanode = Datanode()
     tracker: Tracker = Tracker()
     worker: Worker = Worker()

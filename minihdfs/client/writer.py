@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import threading
 import time
 from collections.abc import Sequence
@@ -31,6 +32,16 @@ if TYPE_CHECKING:
 
 MAX_SETUPS = 8
 """Pipelines tried for one block, set up or begun again, before the write gives up."""
+
+
+SMALLEST_CHUNK_BYTES = 512
+
+
+def chunk_of(block_bytes: int, announced: int) -> int:
+    """Bytes under one checksum: as announced, or as much of it as divides the file's blocks. Readers of HDFS count on whole chunks in a
+    block; where none of 512 bytes or more divides it, the last one of each block is short, which ours understand."""
+    dividing = math.gcd(block_bytes, announced)
+    return dividing if dividing >= SMALLEST_CHUNK_BYTES else announced
 
 
 class LeaseHolder(Protocol):
@@ -59,8 +70,9 @@ class FileWriter(io.RawIOBase):
         self.block_bytes = status.block_bytes or defaults.block_bytes
         self._calls, self._datanodes, self._client_name = calls, datanodes, client_name
         self._options = options or ClientOptions()
-        self._checksum = Checksum(ChecksumType.CRC32C, defaults.bytes_per_checksum)
-        self._packet_bytes = max(1, defaults.packet_bytes // defaults.bytes_per_checksum) * defaults.bytes_per_checksum
+        chunk = chunk_of(self.block_bytes, defaults.bytes_per_checksum)
+        self._checksum = Checksum(ChecksumType.CRC32C, chunk)
+        self._packet_bytes = max(1, defaults.packet_bytes // chunk) * chunk
         self._lock = threading.RLock()
         self._packet = memoryview(b"")
         self._filled = 0  # of the packet

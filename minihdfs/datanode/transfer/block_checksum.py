@@ -1,4 +1,5 @@
-"""BLOCK_CHECKSUM: the MD5 of a block's stored CRCs, from which `hadoop fs -checksum` makes a file's.
+"""BLOCK_CHECKSUM: the MD5 of a block's stored CRCs, from which `hadoop fs -checksum` makes a file's; or, when a COMPOSITE_CRC is asked for,
+the CRC of all its bytes, in which chunk and block sizes leave no trace.
 
 A block that the asker takes to be shorter than the replica is summed up to that length: the CRC of its last, partial chunk is then
 made from the data.
@@ -11,12 +12,13 @@ import os
 import socket
 
 from minihdfs import data_transfer as dt
-from minihdfs.checksum import checksums_of, chunk_count
+from minihdfs.checksum import checksums_of, chunk_count, crc_function
 from minihdfs.datanode.disk_errors import ReplicaUnreadable
 from minihdfs.datanode.meta_file import CRC_BYTES, crc_offset
 from minihdfs.datanode.replica import OpenReplica
 from minihdfs.datanode.transfer.context import TransferContext
 from minihdfs.datanode.transfer.reader_side import open_for_peer
+from minihdfs.datanode.verify import PIECE_BYTES, good_length
 
 
 def serve_block_checksum(sock: socket.socket, request: dt.BlockChecksum, context: TransferContext) -> bool:
@@ -29,13 +31,30 @@ def serve_block_checksum(sock: socket.socket, request: dt.BlockChecksum, context
         per_chunk, crcs = files.checksum.bytes_per_checksum, chunk_count(length, files.checksum.bytes_per_checksum)
         try:
             with files.reading():
-                digest = digest_of(files, length)
+                digest = composite_of(files, length) if request.composite else digest_of(files, length)
         except ReplicaUnreadable as error:
             context.suspected(request.block)
             sock.sendall(dt.encode_reply(dt.OpReply(dt.Status.ERROR, error.message)))
             return False
-    sock.sendall(dt.encode_reply(dt.OpReply(dt.Status.SUCCESS, block_checksum=(per_chunk, crcs, digest))))
+    if digest is None:
+        context.suspected(request.block)
+        sock.sendall(dt.encode_reply(dt.OpReply(dt.Status.ERROR, f"{request.block} does not agree with its checksums")))
+        return False
+    reply = dt.OpReply(
+        dt.Status.SUCCESS, block_checksum=(per_chunk, crcs, digest), block_checksum_type=files.checksum.type, composite=request.composite
+    )
+    sock.sendall(dt.encode_reply(reply))
     return True
+
+
+def composite_of(files: OpenReplica, length: int) -> bytes | None:
+    """The CRC of the first `length` bytes, big-endian; None when they do not agree with what is stored of them."""
+    if files.checksum.type == dt.ChecksumType.NULL or good_length(files.data_fd, files.meta_fd, files.ref.length, files.checksum) < length:
+        return None
+    crc, running = crc_function(files.checksum.type), 0
+    for at in range(0, length, PIECE_BYTES):
+        running = crc(os.pread(files.data_fd, min(PIECE_BYTES, length - at), at), running)
+    return running.to_bytes(CRC_BYTES, "big")
 
 
 def digest_of(files: OpenReplica, length: int) -> bytes:

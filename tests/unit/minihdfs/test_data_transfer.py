@@ -37,6 +37,7 @@ def body_of(frame: bytes) -> tuple[int, bytes]:
         dt.WriteBlock(BLOCK, "me", (), dt.Stage.APPEND, 1, dt.Checksum()),
         dt.TransferBlock(BLOCK, "me", NODES),
         dt.BlockChecksum(BLOCK),
+        dt.BlockChecksum(BLOCK, composite=True),
     ],
 )
 def test_operations_survive_the_wire(operation: dt.Operation) -> None:

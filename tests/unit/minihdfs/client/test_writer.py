@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,9 +12,10 @@ import pytest
 
 from minihdfs.client.api import ClientOptions
 from minihdfs.client.datanodes import Datanodes
-from minihdfs.client.writer import FileWriter
+from minihdfs.client.writer import FileWriter, chunk_of
 from minihdfs.data_transfer import WriteBlock
 from minihdfs.errors import BrokenPipeline, NoDatanodes
+from minihdfs.model import ServerDefaults
 from tests.unit.minihdfs.client.fakes import FakeDatanode, FakeNamenode
 
 BLOCK, PACKET = 256 << 10, 64 << 10
@@ -62,6 +64,25 @@ def test_every_size_arrives_on_all_replicas(cluster: Cluster, size: int, piece: 
     assert cluster.namenode.open_files == set()
     assert [b.block.length for b in cluster.namenode.files["/f"]] == [min(BLOCK, size - at) for at in range(0, size, BLOCK)]
     assert all(b.block.id in node.synced for b in cluster.namenode.files["/f"] for node in cluster.nodes)
+
+
+def test_chunks_divide_the_files_blocks_where_that_can_be() -> None:
+    announced = ServerDefaults().bytes_per_checksum
+    assert announced == 16 << 10, "a packet of 64 KiB (snakebite) holds several"
+    assert chunk_of(128 << 20, announced) == announced
+    assert chunk_of(1024, announced) == 1024
+    assert chunk_of(512 * 1954, announced) == 1024
+    assert chunk_of(512 * 1953, announced) == 512
+    assert chunk_of(1_000_003, announced) == announced
+
+
+def test_a_block_size_that_the_announced_chunk_does_not_divide(cluster: Cluster) -> None:
+    cluster.namenode.defaults = replace(cluster.namenode.defaults, bytes_per_checksum=4096)
+    with cluster.create(block_bytes=100 * 512) as file:
+        file.write(DATA)
+    assert cluster.contents() == {DATA}
+    writes = [one for one in cluster.nodes[0].operations if isinstance(one, WriteBlock)]
+    assert {one.checksum.bytes_per_checksum for one in writes} == {2048}
 
 
 def test_a_buffer_that_the_caller_reuses_is_not_confused(cluster: Cluster) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from minihdfs import data_transfer as dt
 from minihdfs import local_fd
-from minihdfs.checksum import checksums_of
+from minihdfs.checksum import checksums_of, crc_function
 from minihdfs.datanode.replicator import is_sound
 from minihdfs.datanode.transfer.packets import PacketReceiver
 from minihdfs.model import BlockRef
@@ -117,6 +117,19 @@ def test_the_block_checksum_is_the_md5_of_the_stored_crcs(tmp_path: Path, checks
             with connect(node.address) as sock:
                 reply = ask(sock, dt.BlockChecksum(BlockRef(7, 1, length)))
             assert reply.block_checksum == (per_chunk, len(sums) // 4, hashlib.md5(sums).digest())
+
+
+def test_a_composite_checksum_is_the_crc_of_all_bytes_whatever_the_chunks(tmp_path: Path) -> None:
+    kind = dt.ChecksumType.CRC32C
+    whole = crc_function(kind)
+    with nodes(tmp_path, 1) as (node,):
+        for block, per_chunk in ((7, 512), (8, 16 << 10)):
+            write([node], block, DATA, dt.Checksum(kind, per_chunk))
+            for length in (len(DATA), 1_000_001, 2 * per_chunk):
+                with connect(node.address) as sock:
+                    reply = ask(sock, dt.BlockChecksum(BlockRef(block, 1, length), composite=True))
+                assert reply.block_checksum is not None and reply.composite and reply.block_checksum_type == kind
+                assert reply.block_checksum[2] == whole(DATA[:length]).to_bytes(4, "big")
 
 
 def test_a_replica_is_pushed_to_others_and_never_a_bad_one(tmp_path: Path) -> None:
