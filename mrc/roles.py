@@ -100,7 +100,8 @@ def namenode(home: Home, node_id: str, settings: Settings) -> Service:
 
     listen, told = hosts(settings)
     given = settings.namenode
-    defaults = ServerDefaults(block_bytes=given.block_bytes, replication=given.replication or 3)
+    trash_s = settings.filesystem.trash_interval_s
+    defaults = ServerDefaults(block_bytes=given.block_bytes, replication=given.replication or 3, trash_interval_s=trash_s)
     core = Options(
         cluster_id="",
         superuser=own_user(),

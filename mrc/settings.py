@@ -80,6 +80,9 @@ class Settings(msgspec.Struct, frozen=True):
     worker: Worker = Worker()
 
 
+TRASH_INTERVAL_MAX_S = 10 * 366 * 86_400
+
+
 def read_settings(home: Home, flags: Sequence[str] = ()) -> tuple[Settings, dict[str, str]]:
     """The settings of a home and the origin of each that is not a default. Raises UsageError."""
     settings, origins = load(Settings, file=home.config_file, environment=os.environ, flags=flags)
@@ -102,6 +105,10 @@ def _check_relations(settings: Settings) -> None:
         raise UsageError(
             f"namenode.dead_after_s = {namenode.dead_after_s:g} is less than three heartbeats ({namenode.heartbeat_interval_s:g} s each): "
             "healthy datanodes would be declared dead"
+        )
+    if not 0 <= settings.filesystem.trash_interval_s <= TRASH_INTERVAL_MAX_S:
+        raise UsageError(
+            f"filesystem.trash_interval_s = {settings.filesystem.trash_interval_s} is not within 0…{TRASH_INTERVAL_MAX_S} (ten years)"
         )
     if settings.tracker.worker_dead_after_s < 3 * settings.worker.heartbeat_interval_s:
         raise UsageError("tracker.worker_dead_after_s is less than three worker heartbeats: healthy workers would be declared dead")

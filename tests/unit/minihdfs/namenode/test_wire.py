@@ -6,7 +6,7 @@ import pytest
 
 from minihdfs.errors import FileNotFound, FsError, InvalidArgument, NoSuchMethod, UnsupportedOperation
 from minihdfs.hadoop_rpc import CLIENT_PROTOCOL, OWN_PROTOCOL
-from minihdfs.model import DatanodeAddress, DatanodeReportRow, DatanodeUsage, FileStatus
+from minihdfs.model import DatanodeAddress, DatanodeReportRow, DatanodeUsage, FileStatus, ServerDefaults
 from minihdfs.namenode.core import events as ev
 from minihdfs.namenode.core.events import Caller
 from minihdfs.namenode.core.namesystem import REQUESTS
@@ -132,3 +132,17 @@ def test_datanodes_are_reported_by_type() -> None:
     (draining,) = method.respond(nodes, request, Facts()).di  # type: ignore[attr-defined]
     assert (draining.adminState, draining.nonDfsUsed, draining.lastUpdate) == (1, 3, 1000)
     assert len(method.respond(nodes, nn.GetDatanodeReportRequest(type=nn.ALL), Facts()).di) == 3  # type: ignore[attr-defined]
+
+
+def test_the_trash_interval_is_announced_in_minutes_and_none_is_none() -> None:
+    method = TABLE.find(CLIENT_PROTOCOL, "getServerDefaults")
+    for seconds, minutes in ((0, 0), (1, 1), (60, 1), (86_400, 1_440)):
+        answer = method.respond(ServerDefaults(trash_interval_s=seconds), None, Facts())
+        assert answer.serverDefaults.trashInterval == minutes  # type: ignore[attr-defined]
+
+
+def test_there_are_no_encryption_zones_and_one_root() -> None:
+    zones = TABLE.find(CLIENT_PROTOCOL, "listEncryptionZones").respond(None, None, Facts())
+    assert zones == nn.ListEncryptionZonesResponse(hasMore=False) and zones.IsInitialized()
+    root = TABLE.find(CLIENT_PROTOCOL, "getEnclosingRoot").respond(None, nn.GetEnclosingRootRequest(filename="/a/b"), Facts())
+    assert root.enclosingRootPath == "/"  # type: ignore[attr-defined]
