@@ -26,12 +26,12 @@ _NAME = "mapreduce.engine.child_main"
 
 class _Loaded(msgspec.Struct, frozen=True):
     code: CodeRef
-    directory: str
+    directory: str  # its bytes in hexadecimal: it need not be UTF-8
 
 
 def prepare_children(code: CodeRef, directory: Path) -> None:
     """In a task's process, once its job is loaded from `directory`: processes it makes from now on load the same."""
-    os.environ[VARIABLE] = msgspec.json.encode(_Loaded(code, str(directory))).decode()
+    os.environ[VARIABLE] = msgspec.json.encode(_Loaded(code, os.fsencode(directory).hex())).decode()
     sys.modules["__main__"].__spec__ = ModuleSpec(_NAME, None)
     temporary = os.environ.get("TMPDIR", "")
     if len(os.fsencode(temporary)) > _LONGEST_DIRECTORY:
@@ -43,7 +43,7 @@ def _load() -> None:
     from mapreduce.plan.loading import load_job
 
     loaded = msgspec.json.decode(os.environ[VARIABLE], type=_Loaded)
-    load_job(loaded.code, Path(loaded.directory))
+    load_job(loaded.code, Path(os.fsdecode(bytes.fromhex(loaded.directory))))
 
 
 if __name__ == "__mp_main__":

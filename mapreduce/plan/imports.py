@@ -135,13 +135,17 @@ def install(finder: CodeFinder) -> None:
 
 
 def _import(
-    name: str, importer: Mapping[str, Any] | None = None, names: Mapping[str, Any] | None = None, wanted: Sequence[str] = (), level: int = 0
+    name: str,
+    globals: Mapping[str, Any] | None = None,
+    locals: Mapping[str, Any] | None = None,
+    fromlist: Sequence[str] = (),
+    level: int = 0,
 ) -> Any:
     """`import NAME`, where the job's own modules mean their own private ones."""
     assert _current is not None
-    if level == 0 and name.partition(".")[0] in _current.private and _current.is_own(importer):
+    if level == 0 and name.partition(".")[0] in _current.private and _current.is_own(globals):
         name = _PRIVATE + name
-    return _python_import(name, importer, names, wanted, level)
+    return _python_import(name, globals, locals, fromlist, level)
 
 
 def is_installed(name: str, source: CodeSource) -> bool:

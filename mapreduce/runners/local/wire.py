@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import struct
 from typing import Any
@@ -50,8 +51,19 @@ _decoder = msgspec.json.Decoder(Message)
 
 
 def encode(message: Message) -> bytes:
-    body = msgspec.json.encode(message)
+    try:
+        body = msgspec.json.encode(message)
+    except UnicodeEncodeError:  # a file's name that is no UTF-8: its surrogates travel as escapes
+        body = json.dumps(msgspec.to_builtins(message)).encode()
     return _LENGTH.pack(len(body)) + body
+
+
+def _decoded(body: bytes) -> Message:
+    try:
+        message: Message = _decoder.decode(body)
+    except msgspec.DecodeError:
+        message = msgspec.convert(json.loads(body), type=Message)
+    return message
 
 
 class Inbox:
@@ -67,7 +79,7 @@ class Inbox:
             (length,) = _LENGTH.unpack_from(self._held)
             if len(self._held) < _LENGTH.size + length:
                 break
-            messages.append(_decoder.decode(bytes(self._held[_LENGTH.size : _LENGTH.size + length])))
+            messages.append(_decoded(bytes(self._held[_LENGTH.size : _LENGTH.size + length])))
             del self._held[: _LENGTH.size + length]
         return messages
 

@@ -79,6 +79,14 @@ def test_and_the_other_way_round(tmp_path: Path, name: str) -> None:
     assert not hasattr(__import__(name), "X"), "everybody else has the installed one"
 
 
+def test_the_import_function_takes_what_pythons_takes(tmp_path: Path) -> None:
+    """Libraries call it by its arguments' names."""
+    text = "found = __import__('rich', globals=globals(), locals=None, fromlist=['X'], level=0).X\n" + JOB + "    found = found\n"
+    jobs = write(tmp_path / "jobs", **{"job.py": text, "rich.py": "X = 'mine'\n"})
+    assert elsewhere(jobs / "job.py", tmp_path).found == "mine"
+    assert not hasattr(__import__("rich", fromlist=["console"], level=0), "X")
+
+
 def test_a_private_package_with_modules_in_it(tmp_path: Path) -> None:
     files = {
         "job.py": "import rich.deep.more\nfrom rich.deep import more\n" + JOB + "    found = (rich.deep.more.X, more.X)\n",

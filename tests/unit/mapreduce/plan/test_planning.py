@@ -175,3 +175,15 @@ def test_an_input_that_changes_while_the_job_runs_fails_it(here: Path, change: s
     assert last["state"] == "FAILED"
     assert str(file) in str(last["error"])
     assert not (here / "new").exists()
+
+
+@pytest.mark.parametrize("runner", [InlineRunner(LocalStorage()), LocalRunner(slots=1)], ids=["inline", "local"])
+def test_names_that_are_no_utf8_are_read_and_loaded_from(here: Path, runner: InlineRunner | LocalRunner) -> None:
+    odd = here / "caf\udce9"
+    odd.mkdir()
+    (odd / "job.py").write_text(JOB)
+    (odd / "in\udce9.txt").write_text("x\n")
+    job_id = runner.submit(describe(str(odd / "job.py")), Submission([str(odd)], str(here / "new"), settings={"reducers": 0}))
+    last = list(runner.watch(job_id, 1.0))[-1]
+    assert last["state"] == "SUCCEEDED", last["error"]
+    assert b"x\n" in b"".join(path.read_bytes() for path in (here / "new").glob("part-*"))
