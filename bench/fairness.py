@@ -2,7 +2,7 @@
 
 A namenode of its own in one process, the attack in another, the caller here: one call every few milliseconds over its own connection, as
 another user. p50, p99 and the longest, in milliseconds, the quiet rounds beside each attack. `python -m bench.fairness --attack NAME` shows
-only one.
+only one, `--short` fewer calls of each.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from minihdfs import hadoop_rpc
 from minihdfs.client.namenode import NamenodeClient
 from minihdfs.pb import hadoop_namenode_pb2 as nn
 
-CALLS, PAUSE_S = 300, 0.004
+CALLS, SHORT_CALLS, PAUSE_S = 300, 30, 0.004
 CLIENT_ID = os.urandom(16)
 ENTRIES = 1000
 
@@ -55,6 +55,34 @@ def flood(address: str, connections: int = 16) -> None:
 
 def thousand(address: str) -> None:
     flood(address, 500)
+
+
+def names(address: str) -> None:
+    """Each connection as a user of its own: a name costs nothing."""
+    frames = listings(150)
+    for number in range(100):
+        sock = connect(address, f"mallory{number}")
+        threading.Thread(target=lambda sock=sock: [sock.sendall(frames) for _ in iter(int, 1)], daemon=True).start()  # type: ignore[misc]
+        threading.Thread(target=lambda sock=sock: [sock.recv(1 << 20) for _ in iter(int, 1)], daemon=True).start()  # type: ignore[misc]
+
+
+def newcomers(address: str) -> None:
+    """As many connections as one host may have, all of them with calls that wait, and more that knock."""
+    raise_descriptor_limit()
+    host, _, port = address.rpartition(":")
+    frames, kept = listings(150), []
+    for _ in range(6_200):
+        with contextlib.suppress(OSError):
+            kept.append(connect(address, "mallory"))
+            kept[-1].setblocking(False)
+            kept[-1].send(frames)
+
+    def knock() -> None:
+        while True:
+            with contextlib.suppress(OSError):
+                socket.create_connection((host, int(port)), timeout=5).close()
+
+    threading.Thread(target=lambda: knock() or kept, daemon=True).start()  # type: ignore[func-returns-value]
 
 
 def half_open(address: str) -> None:
@@ -107,6 +135,8 @@ def bombs(address: str) -> None:
 ATTACKS: dict[str, tuple[str, Callable[[str], None]]] = {
     "listings": ("16 connections × 150 pipelined listings", flood),
     "thousand": ("500 connections × 150 pipelined listings", thousand),
+    "names": ("100 users × 150 pipelined listings", names),
+    "newcomers": ("6,200 busy connections, and more that knock", newcomers),
     "half-open": ("10,000 sockets that never say who they are", half_open),
     "deaf": ("a client that does not read 20,000 listings", deaf),
     "giant": ("4 × renames of a thousand files at once", giant),
@@ -117,11 +147,11 @@ ATTACKS: dict[str, tuple[str, Callable[[str], None]]] = {
 # ── the caller ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def waits(address: str) -> list[float]:
+def waits(address: str, calls: int) -> list[float]:
     """Milliseconds of each call, sorted."""
     sock, found = connect(address, "polite"), []
     call = hadoop_rpc.encode_call(1, CLIENT_ID, 0, hadoop_rpc.CLIENT_PROTOCOL, "getFileInfo", nn.GetFileInfoRequest(src="/flood"))
-    for _ in range(CALLS):
+    for _ in range(calls):
         begun = time.perf_counter()
         sock.sendall(call)
         if not sock.recv(65536):
@@ -151,6 +181,7 @@ def row(name: str, sorted_ms: list[float]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--attack", choices=[*ATTACKS])
+    parser.add_argument("--short", action="store_true", help="fewer calls: shows that it runs, and little more")
     parser.add_argument("--address", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.address:
@@ -158,6 +189,7 @@ def main() -> int:
         print("attacking", flush=True)
         sys.stdin.read()
         return 0
+    calls = SHORT_CALLS if options.short else CALLS
     sys.stdout.write(f"{'':<44} {'p50 ms':>8} {'p99 ms':>8} {'max ms':>8}\n")
     with (
         tempfile.TemporaryDirectory() as scratch,
@@ -168,10 +200,10 @@ def main() -> int:
             client.mkdirs(f"/flood/directory-{n:05}")
         client.set_permission("/", 0o777)
         for name in [options.attack] if options.attack else ATTACKS:
-            sys.stdout.write(row("quiet", waits(address)))
+            sys.stdout.write(row("quiet", waits(address, calls)))
             with process("-m", "bench.fairness", "--attack", name, "--address", address):
                 time.sleep(1)
-                sys.stdout.write(row(ATTACKS[name][0], waits(address)))
+                sys.stdout.write(row(ATTACKS[name][0], waits(address, calls)))
                 sys.stdout.flush()
     return 0
 

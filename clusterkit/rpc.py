@@ -9,9 +9,7 @@ connection dies unnoticed. Errors travel as a status code plus trailing metadata
     server.add(pb_grpc.add_ThingServicer_to_server, thing)   stub = pb_grpc.ThingStub(channel)
     port = server.start()                                    stub.Get(request, timeout=2.0)
 
-A handler raises ClusterError to refuse; it needs no grpc. A streaming or parking handler occupies a thread for its whole life, so it gets a
-lane of its own (rpc_lanes.py). Which hosts may be bound is the configuration's
-decision (clusterkit.config.check_listen_host), not this module's. Never fork once this module is imported.
+A handler raises ClusterError to refuse; it needs no grpc. One that streams or parks gets its own lane. Never fork once this is imported.
 """
 
 from __future__ import annotations
@@ -44,7 +42,6 @@ MAX_MESSAGE_BYTES = 16 << 20
 CODE_KEY, CLASS_KEY, NEXT_COMMAND_KEY = "mrc-error-code", "mrc-error-class", "mrc-next-command"
 
 _COMMON_OPTIONS = (
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 5_000),
@@ -61,6 +58,7 @@ _SERVER_OPTIONS = (
 )
 _CHANNEL_OPTIONS = (
     *_COMMON_OPTIONS,
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.enable_http_proxy", 0),
     ("grpc.use_local_subchannel_pool", 1),  # a new channel does not inherit an old one's backoff
     ("grpc.initial_reconnect_backoff_ms", 100),
@@ -81,7 +79,6 @@ _STATUS_BY_CODE = {
 }
 """Other codes become UNAVAILABLE when a retry may help, else FAILED_PRECONDITION; the metadata is what our own clients go by."""
 
-
 # ── server ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -89,8 +86,18 @@ class Server:
     """One listening gRPC server. Not bound before `start`."""
 
     def __init__(
-        self, host: str, port: int, *, threads: int, max_concurrent: int | None = None, name: str = "rpc", lanes: Mapping[str, Lane] = _NONE
+        self,
+        host: str,
+        port: int,
+        *,
+        threads: int,
+        max_concurrent: int | None = None,
+        name: str = "rpc",
+        lanes: Mapping[str, Lane] = _NONE,
+        request_bytes: int = MAX_MESSAGE_BYTES,
     ) -> None:
+        """Calls beyond `max_concurrent` (default 8 per thread) are refused at once as Overloaded. `lanes`: methods (by their short names)
+        that have threads of their own, because they park, or cost much. A larger request is not received."""
         self.host, self.port = "127.0.0.1" if host == "localhost" else host, port
         rest = Lane(threads, (max_concurrent or 8 * threads) - threads)
         self._refusing, self._deadlines = ThreadPoolExecutor(2, thread_name_prefix=f"{name}-refusing"), Deadlines()
@@ -99,7 +106,7 @@ class Server:
         self._server = grpc.server(
             self._pool,
             interceptors=[_Handlers(self._pools, self._pool, self._deadlines)],
-            options=_SERVER_OPTIONS,
+            options=(*_SERVER_OPTIONS, ("grpc.max_receive_message_length", request_bytes)),
             # What is refused in words is under way for a moment too; a flood of that is refused without.
             maximum_concurrent_rpcs=sum(lane.most for lane in (rest, *lanes.values())) + REFUSED_AT_ONCE,
         )
@@ -133,12 +140,7 @@ class Server:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def make_server(
-    host: str, port: int, *, threads: int, max_concurrent: int | None = None, name: str = "rpc", lanes: Mapping[str, Lane] = _NONE
-) -> Server:
-    """`threads` run handlers; calls beyond `max_concurrent` (default 8 per thread) are refused at once as Overloaded. `lanes`: methods (by
-    their short names) that have threads of their own, because they park, or cost much."""
-    return Server(host, port, threads=threads, max_concurrent=max_concurrent, name=name, lanes=lanes)
+make_server = Server
 
 
 class _Handlers(grpc.ServerInterceptor):  # type: ignore[misc]  # grpc has no types

@@ -26,9 +26,11 @@ class ClientCalls(pb_grpc.TrackerServicer):
         return pb.SubmitReply(job_id=accepted.job_id)
 
     def Job(self, request: pb.JobRequest, context: Any) -> pb.JobReply:
+        wire.check_words(job_id=request.job_id)
         return self._status(self._ask(lambda to: events.GetJob(to, request.job_id)))
 
     def Kill(self, request: pb.KillRequest, context: Any) -> pb.JobReply:
+        wire.check_words(job_id=request.job_id, reason=request.reason)
         return self._status(self._ask(lambda to: events.KillJob(to, request.job_id, request.reason or "killed")))
 
     def List(self, request: pb.ListRequest, context: Any) -> pb.ListReply:
@@ -36,6 +38,7 @@ class ClientCalls(pb_grpc.TrackerServicer):
         return pb.ListReply(status_json=[status_json(job, self._output_uri) for job in found.jobs])
 
     def Logs(self, request: pb.LogsRequest, context: Any) -> pb.LogsReply:
+        wire.check_words(job_id=request.job_id, task=request.task)
         found: orders.AttemptList = self._ask(lambda to: events.FindLogs(to, request.job_id, request.task))
         rows = [
             pb.AttemptLog(attempt_id=a.attempt.attempt_id, worker_address=a.worker_address, state=a.attempt.state) for a in found.attempts
@@ -48,6 +51,7 @@ class ClientCalls(pb_grpc.TrackerServicer):
         return pb.ClusterReply(workers=rows, running=seen.running, waiting=seen.waiting, epoch=seen.epoch)
 
     def Watch(self, request: pb.WatchRequest, context: Any) -> Iterator[pb.JobReply]:
+        wire.check_words(job_id=request.job_id)
         stream = Stream()
         context.add_callback(stream.close)
         self._post(events.WatchJob(stream, request.job_id, request.interval_ms * 1000))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -23,6 +23,9 @@ MAX_MAPS = 10_000
 MAX_SPEC_BYTES, MAX_REST, MAX_OBJECTS, MAX_VALUES = 8 << 20, 1 << 20, 4 * MAX_MAPS, 40 * MAX_MAPS
 MAX_WORDS, MAX_PATH = 1_000, 8_000
 MAX_NAME, MAX_SLOTS, MAX_INVENTORY = 200, 10_000, 100_000
+MAX_COUNTERS = 10_000  # of one attempt; its worker keeps to fewer
+MAX_NEWS, MAX_NUMBERS = 10_000, 2_000_000  # of one report or hello: attempts; counters and partitions of all of them together
+MAX_FAILURE = 4 << 20
 FEWER = "fewer or larger inputs, or a larger --split-bytes"
 
 
@@ -76,7 +79,15 @@ def _check_range(name: str, value: int, least: int, most: int) -> None:
         raise UsageError(f"{name} = {value} is not within {least}…{most}")
 
 
+def check_words(**words: str) -> None:
+    """What a caller names or says in a call: it is looked for, told again and written down."""
+    for what, said in words.items():
+        _check_range(f"length of {what}", len(said), 0, MAX_WORDS)
+
+
 def counters(message: pb.Counters) -> Counters:
+    _check_range("number of counters", len(message.counters), 0, MAX_COUNTERS)
+    _check_range("bytes of counters", message.ByteSize(), 0, MAX_REST)
     return tuple(sorted((c.group, c.name, c.value) for c in message.counters))
 
 
@@ -88,6 +99,13 @@ def _check_hello(message: pb.WorkerHello) -> None:
     _check_range("shuffle_port", message.shuffle_port, 0, 65_535)
     _check_range("slots", message.slots, 0, MAX_SLOTS)
     _check_range("attempts in the inventory", len(message.inventory), 0, MAX_INVENTORY)
+    _check_numbers((item.output, item.counters) for item in message.inventory)
+
+
+def _check_numbers(made: Iterable[tuple[pb.MapOutput, pb.Counters]]) -> None:
+    """Before a tuple is made of any: counting them costs nothing."""
+    every = sum(len(output.segment_bytes) + len(output.segment_records) + len(totals.counters) for output, totals in made)
+    _check_range("number of partitions and counters", every, 0, MAX_NUMBERS)
 
 
 def hello(message: pb.WorkerHello, stream: Any) -> events.WorkerAttended:
@@ -97,8 +115,7 @@ def hello(message: pb.WorkerHello, stream: Any) -> events.WorkerAttended:
         events.HeldAttempt(
             item.attempt_id,
             item.state,
-            tuple(item.output.segment_bytes),
-            tuple(item.output.segment_records),
+            *_segments(item.output),
             counters(item.counters),
         )
         for item in message.inventory
@@ -117,8 +134,16 @@ def hello(message: pb.WorkerHello, stream: Any) -> events.WorkerAttended:
 
 
 def report(message: pb.WorkerReport, reply_to: Any) -> events.WorkerReported:
+    _check_range("attempts in a report", len(message.attempts), 0, MAX_NEWS)
+    _check_numbers((attempt.map_succeeded.output, attempt.map_succeeded.counters) for attempt in message.attempts)
     news = tuple(item for attempt in message.attempts if (item := _news(attempt)) is not None)
     return events.WorkerReported(reply_to, message.worker_id, message.incarnation, message.sequence, news)
+
+
+def _segments(output: pb.MapOutput) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    for segments in (output.segment_bytes, output.segment_records):
+        _check_range("partitions of a map output", len(segments), 0, MAX_REDUCES)
+    return tuple(output.segment_bytes), tuple(output.segment_records)
 
 
 def _news(attempt: pb.AttemptReport) -> events.AttemptNews | None:
@@ -126,21 +151,22 @@ def _news(attempt: pb.AttemptReport) -> events.AttemptNews | None:
     match attempt.WhichOneof("what"):
         case "progress":
             told = attempt.progress
-            return events.AttemptProgressed(attempt.attempt_id, told.fraction, told.phase, told.status)
+            return events.AttemptProgressed(attempt.attempt_id, told.fraction, told.phase[:MAX_WORDS], told.status[:MAX_WORDS])
         case "map_succeeded":
             made = attempt.map_succeeded
-            sizes = tuple(made.output.segment_bytes), tuple(made.output.segment_records)
-            return events.MapSucceeded(attempt.attempt_id, *sizes, counters(made.counters))
+            return events.MapSucceeded(attempt.attempt_id, *_segments(made.output), counters(made.counters))
         case "failed":
             return events.AttemptFailed(attempt.attempt_id, _failure(attempt.failed.failure_json), attempt.failed.killed)
         case "fetch_failed":
             missed = attempt.fetch_failed
-            return events.FetchFailed(attempt.attempt_id, tuple(missed.map_attempt_ids), missed.reason)
+            _check_range("map outputs in a report", len(missed.map_attempt_ids), 0, MAX_MAPS)
+            return events.FetchFailed(attempt.attempt_id, tuple(missed.map_attempt_ids), missed.reason[:MAX_WORDS])
         case _:
             return None
 
 
 def _failure(report_json: bytes) -> Failure:
+    _check_range("bytes of a failure report", len(report_json), 0, MAX_FAILURE)
     try:
         told = FailureReport.from_json(report_json)
     except msgspec.DecodeError:
@@ -149,6 +175,7 @@ def _failure(report_json: bytes) -> Failure:
 
 
 def commit(message: pb.CommitRequest, reply_to: Any) -> events.CommitRequested:
+    _check_range("length of the path", len(message.file.path), 0, MAX_PATH)
     file = FileResult(message.file.path, message.file.file_id, message.file.length, message.file.crc32c)
     return events.CommitRequested(reply_to, message.attempt_id, message.worker_id, file, counters(message.counters))
 

@@ -6,14 +6,21 @@ then the idle ones of whoever has most. What works on a call is never ended for 
 
 from __future__ import annotations
 
+import logging
 import resource
 from collections import Counter
 from collections.abc import Collection
 
 from minihdfs.namenode.client_rpc import ClientConnection, Limits
 
+LOG = logging.getLogger(__name__)
 RESERVED_DESCRIPTORS = 128
 """For journal, store, datanodes' connections and whatever a library opens."""
+IN_VAIN_US = 50_000
+"""Where nobody could end for a newcomer, nobody is looked for again so long: each look is at thousands of connections."""
+
+
+_ALL, _STRANGERS = "*", "?"  # in place of a host
 
 
 class Admission:
@@ -27,16 +34,49 @@ class Admission:
         self._every: set[ClientConnection] = set()
         self._strangers: set[ClientConnection] = set()  # have not said who they are
         self._hosts: Counter[str] = Counter()
+        self.refused = self.made_room = 0  # since it was told
+        self._in_vain: dict[str, int] = {}  # crowd → when nobody was found in it
 
-    def to_end(self, host: str) -> list[ClientConnection] | None:
+    def to_end(self, host: str, now_us: int) -> list[ClientConnection] | None:
         """One more comes from `host`: which connections end for it. None: the newcomer does."""
-        if len(self._every) >= self.connections:
-            return _least_missed(self._every, self.connections)
-        if self._hosts[host] >= self.per_host:
-            return _least_missed([connection for connection in self._every if connection.host == host], self.per_host)
-        if len(self._strangers) >= self.opening:
+        crowd = self._crowd(host)
+        if crowd is None:
+            return []
+        found = None
+        if now_us - self._in_vain.get(crowd, -IN_VAIN_US) >= IN_VAIN_US:
+            found = self._spare(crowd)
+            if found is None:
+                self._in_vain[crowd] = now_us
+        self.refused += found is None
+        return found
+
+    def _spare(self, crowd: str) -> list[ClientConnection] | None:
+        if crowd == _STRANGERS:
             return _least_missed(self._strangers, self.opening)
-        return []
+        if crowd == _ALL:
+            return _least_missed(self._every, self.connections)
+        return _least_missed([connection for connection in self._every if connection.host == crowd], self.per_host)
+
+    def in_vain(self, host: str, now_us: int) -> None:
+        """Those that `to_end` named for one more of `host` do work after all."""
+        self.refused += 1
+        self._in_vain[self._crowd(host) or _ALL] = now_us
+
+    def tell(self) -> None:
+        """Once a second, whatever comes."""
+        if self.refused or self.made_room:
+            said = "%d connections were refused and %d idle ones ended: there are %d, and at most %d"
+            LOG.warning(said, self.refused, self.made_room, len(self._every), self.connections)
+            self.refused = self.made_room = 0
+            self._in_vain.clear()
+
+    def _crowd(self, host: str) -> str | None:
+        """Of which there are too many for one more of `host`: of all, of that host's, of those that have not said who they are."""
+        if len(self._every) >= self.connections:
+            return _ALL
+        if self._hosts[host] >= self.per_host:
+            return host
+        return _STRANGERS if len(self._strangers) >= self.opening else None
 
     def came(self, connection: ClientConnection) -> None:
         self._every.add(connection)

@@ -23,6 +23,10 @@ THREADS = 32
 BYTES_MAX = 1 << 60
 DISKS_MAX = 64
 DISK_ID_CHARS_MAX = 64
+BLOCKS_MAX = 30_000
+"""In one message: a datanode tells 10,000 of a kind at a time, and what the loop does for one message nobody else is served in."""
+REQUEST_BYTES = BLOCKS_MAX * 40
+FAILURE_CHARS_MAX = 500
 NAME_MAX = 1_000  # characters of a datanode's uuid, host, rack or socket
 
 
@@ -79,6 +83,7 @@ class DatanodeService:
 
     def FullReport(self, request: pb.FullReportChunk, context: Any) -> pb.ReportReply:
         r = request
+        _check_count(len(r.replicas) + len(r.unfinished) + len(r.bad))
         numbers = r.report_id, r.begun_sequence, r.chunk, r.last
         held = blocks_from_pb(r.replicas), blocks_from_pb(r.unfinished), blocks_from_pb(r.bad)
         return _report_reply(
@@ -86,20 +91,23 @@ class DatanodeService:
         )
 
     def Changed(self, request: pb.ChangesRequest, context: Any) -> pb.ReportReply:
-        r, received, deleted = request, blocks_from_pb(request.received), blocks_from_pb(request.deleted)
-        copied = tuple(CopyEnded(ended.block_id, ended.target, ended.failure) for ended in request.copied)
+        r = request
+        _check_count(len(r.received) + len(r.deleted) + len(r.copied))
+        received, deleted = blocks_from_pb(r.received), blocks_from_pb(r.deleted)
+        copied = tuple(CopyEnded(ended.block_id, ended.target[:NAME_MAX], ended.failure[:FAILURE_CHARS_MAX]) for ended in r.copied)
         return _report_reply(
             self._ask("Changed", lambda to: ev.BlocksChanged(to, r.uuid, r.registration_id, r.sequence, received, deleted, copied)),
         )
 
     def FoundBad(self, request: pb.BadReplicasRequest, context: Any) -> pb.ReportReply:
+        _check_count(len(request.blocks))
         r, blocks = request, blocks_from_pb(request.blocks)
         return _report_reply(self._ask("FoundBad", lambda to: ev.ReplicasFoundBad(to, r.uuid, r.registration_id, blocks)))
 
 
 def datanode_server(host: str, port: int, post: Callable[[Event], None]) -> Server:
     """Not bound before its `start`."""
-    server = make_server(host, port, threads=THREADS, name="datanodes")
+    server = make_server(host, port, threads=THREADS, name="datanodes", request_bytes=REQUEST_BYTES)
     server.add(datanode_pb2_grpc.add_NamenodeForDatanodesServicer_to_server, DatanodeService(post))
     return server
 
@@ -160,6 +168,11 @@ def usage_from_pb(message: pb.Usage) -> DatanodeUsage:
         for disk in message.disks[:DISKS_MAX]
     )
     return DatanodeUsage(capacity, used, remaining, message.transfers, message.blocks, disks)
+
+
+def _check_count(count: int) -> None:
+    if count > BLOCKS_MAX:
+        raise UsageError(f"a datanode's message holds {count} blocks; {BLOCKS_MAX} is the most: tell them in parts")
 
 
 def blocks_from_pb(blocks: Iterable[pb.Block]) -> tuple[BlockRef, ...]:

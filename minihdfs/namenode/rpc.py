@@ -34,6 +34,7 @@ from minihdfs.namenode.wire_own import method_table
 LOG = logging.getLogger(__name__)
 _HOUSEKEEPING_US = 1_000_000
 _READY_MAX = 128  # connections served in one round; the kernel hands out the others first in the next
+_ROOM_LOOKS = 30_000  # at connections, for one newcomer
 _READS_TURN_US = 5_000
 """A turn without edits: there is no fsync that a longer one would spread over more of them, and others wait to be read."""
 _FLUSH_US = 2_000  # pipelined answers that no edit holds back leave so often within a turn
@@ -75,7 +76,6 @@ class RpcLoop:
         self._posted: dict[str, deque[Event]] = {}  # of datanodes that wait in the queue
         self._load = Load()
         self._held = 0  # bytes of all connections
-        self._refused = self._made_room = 0
         self._methods = method_table()
         self._listeners = {listener.fileno(): listener for listener in listeners}
         self._connections: dict[int, ClientConnection] = {}
@@ -134,7 +134,9 @@ class RpcLoop:
         for fd, mask in ready:
             connection = self._connections.get(fd)
             if connection is not None:
-                if mask & (select.EPOLLIN | _BROKEN):
+                if mask & _BROKEN:  # nobody is there to read an answer: what it asked for is not done any more
+                    self._drop(connection)
+                elif mask & select.EPOLLIN:
                     self._read(connection, now_us)
                 if mask & select.EPOLLOUT:
                     self._changed.append(connection)
@@ -268,20 +270,20 @@ class RpcLoop:
 
     def _make_room(self, host: str, now_us: int) -> bool:
         """False when nobody can end for one more of `host`. What lies unread in the kernel is looked at before anybody ends."""
-        while True:
-            ending = self._admission.to_end(host)
-            if ending is None:
-                self._refused += 1
-                return False
+        for _ in range(1 + _ROOM_LOOKS // (len(self._connections) + 1)):
+            ending = self._admission.to_end(host, now_us)
+            if not ending:
+                return ending is not None
             before = [(connection, connection.opened) for connection in ending]
             for connection in ending:
                 self._read(connection, now_us)
             if all(connection.closed or (connection.spare and connection.opened == opened) for connection, opened in before):
-                break
-        self._made_room += len(ending)
-        for connection in ending:
-            self._drop(connection)
-        return True
+                self._admission.made_room += len(ending)
+                for connection in ending:
+                    self._drop(connection)
+                return True
+        self._admission.in_vain(host, now_us)
+        return False
 
     def _accept_again(self, accepting: bool) -> None:
         if accepting != self._accepting:
@@ -375,10 +377,7 @@ class RpcLoop:
     def _keep_house(self, now_us: int) -> None:
         self._accept_again(True)
         self.each_second()
-        if self._refused or self._made_room:  # said once a second, whatever comes
-            said = "%d connections were refused and %d idle ones ended: there are %d, and at most %d"
-            LOG.warning(said, self._refused, self._made_room, len(self._connections), self._admission.connections)
-            self._refused = self._made_room = 0
+        self._admission.tell()
         for connection in list(self._connections.values()):
             reason = connection.overdue(now_us)
             if reason:

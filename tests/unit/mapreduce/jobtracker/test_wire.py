@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import msgspec
 import pytest
 
 from clusterkit.errors import UsageError
 from mapreduce.jobtracker import wire
 from mapreduce.jobtracker.core import events
+from mapreduce.jobtracker.rpc_clients import ClientCalls
 from mapreduce.pb import tracker_pb2 as pb
 from mapreduce.plan.spec import JobSpec, Split
 from tests.unit.mapreduce.jobtracker.fakes import SPEC
@@ -81,3 +85,66 @@ def test_a_hello_of_no_worker_is_refused(said: dict[str, object]) -> None:
     assert isinstance(wire.hello(pb.WorkerHello(**fields), None), events.WorkerAttended)  # type: ignore[arg-type]
     with pytest.raises(UsageError):
         wire.hello(pb.WorkerHello(**(fields | said)), None)  # type: ignore[arg-type]
+
+
+COUNTERS = pb.Counters(counters=[pb.Counter()] * 10_001)
+LONG_NAMES = pb.Counters(counters=[pb.Counter(name="n" * (1 << 20))])
+OUTPUT = pb.MapOutput(segment_bytes=[1] * 10_001)
+
+
+def reported(**what: object) -> pb.WorkerReport:
+    return pb.WorkerReport(attempts=[pb.AttemptReport(**what)])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("request_", "cause"),
+    [
+        (pb.WorkerReport(attempts=[pb.AttemptReport()] * 10_001), "attempts in a report"),
+        (reported(map_succeeded=pb.MapSucceeded(output=OUTPUT)), "partitions of a map output"),
+        (reported(map_succeeded=pb.MapSucceeded(counters=COUNTERS)), "number of counters"),
+        (reported(map_succeeded=pb.MapSucceeded(counters=LONG_NAMES)), "bytes of counters"),
+        (
+            reported(map_succeeded=pb.MapSucceeded(output=pb.MapOutput(segment_records=[1] * 2_000_001))),
+            "number of partitions and counters",
+        ),
+        (reported(failed=pb.Failed(failure_json=b"x" * (5 << 20))), "bytes of a failure report"),
+        (reported(fetch_failed=pb.FetchFailed(map_attempt_ids=[""] * 10_001)), "map outputs in a report"),
+        (pb.CommitRequest(file=pb.FileResult(path="p" * 8_001)), "length of the path"),
+        (pb.CommitRequest(counters=COUNTERS), "number of counters"),
+        (
+            pb.WorkerHello(
+                worker_id="w", incarnation="i", host="h", slots=1, inventory=[pb.AttemptInventory(attempt_id="a", output=OUTPUT)]
+            ),
+            "partitions of a map output",
+        ),
+    ],
+)
+def test_what_a_worker_tells_is_counted_before_it_is_kept(request_: Any, cause: str) -> None:
+    take = {pb.WorkerReport: wire.report, pb.CommitRequest: wire.commit, pb.WorkerHello: wire.hello}[type(request_)]
+    with pytest.raises(UsageError, match=f"{cause} = [0-9]+ is not within"):
+        take(request_, None)
+
+
+def test_what_is_only_shown_of_a_worker_is_cut() -> None:
+    (news,) = wire.report(reported(progress=pb.Progress(phase="p" * 9_000, status="s" * 9_000)), None).news
+    assert isinstance(news, events.AttemptProgressed)
+    assert (len(news.phase), len(news.status)) == (1_000, 1_000)
+
+
+@pytest.mark.parametrize(
+    ("method", "request_"),
+    [
+        ("Job", pb.JobRequest(job_id="j" * 1_001)),
+        ("Kill", pb.KillRequest(job_id="j" * 1_001)),
+        ("Kill", pb.KillRequest(job_id="j", reason="r" * 1_001)),
+        ("Logs", pb.LogsRequest(job_id="j", task="t" * 1_001)),
+        ("Watch", pb.WatchRequest(job_id="j" * 1_001)),
+    ],
+)
+def test_what_a_caller_names_or_gives_as_a_reason_is_bounded(method: str, request_: Any) -> None:
+    def post(event: Any) -> None:
+        raise AssertionError(f"{event} was posted")
+
+    context = SimpleNamespace(add_callback=lambda _: None)
+    with pytest.raises(UsageError, match=r"length of \w+ = 1001 is not within"):
+        list(getattr(ClientCalls(post, str), method)(request_, context))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from clusterkit.errors import UsageError
+from clusterkit.errors import ClusterError, UsageError
 from clusterkit.rpc import Channel, make_channel
 from minihdfs.errors import Standby, WrongCluster
 from minihdfs.model import BlockRef, DatanodeAddress, DatanodeUsage, Invalidate, Repair, Replicate
@@ -139,3 +140,37 @@ def test_an_address_of_no_datanode_is_refused(core: ReplyCore, stub: NamenodeFor
     with pytest.raises(UsageError, match="a datanode's"):
         stub.Register(pb.RegisterRequest(address=pb.Address(**(fields | said))))  # type: ignore[arg-type]
     assert core.asked == []
+
+
+@pytest.mark.parametrize(
+    ("method", "request_"),
+    [
+        ("FullReport", pb.FullReportChunk(replicas=[pb.Block()] * 15_000, bad=[pb.Block()] * 10_000, unfinished=[pb.Block()] * 5_001)),
+        ("Changed", pb.ChangesRequest(received=[pb.Block()] * 15_000, deleted=[pb.Block()] * 15_001)),
+        ("Changed", pb.ChangesRequest(copied=[pb.CopyEnded()] * 30_001)),
+        ("FoundBad", pb.BadReplicasRequest(blocks=[pb.Block()] * 30_001)),
+    ],
+)
+def test_a_message_of_too_many_blocks_is_refused(core: ReplyCore, stub: NamenodeForDatanodesStub, method: str, request_: Any) -> None:
+    with pytest.raises(UsageError, match="holds 30001 blocks; 30000 is the most"):
+        getattr(stub, method)(request_)
+    assert core.asked == []
+
+
+def test_a_message_of_as_many_blocks_as_a_datanode_tells_fits(core: ReplyCore, stub: NamenodeForDatanodesStub) -> None:
+    core.replies[ev.FullBlockReport] = ReportTaken(7)
+    largest = [pb.Block(id=(1 << 64) - 1, stamp=(1 << 64) - 1, length=(1 << 64) - 1)] * 10_000
+    assert stub.FullReport(pb.FullReportChunk(uuid="u", replicas=largest, bad=largest, unfinished=largest)).epoch == 7
+
+
+def test_a_message_that_is_too_large_is_not_received(core: ReplyCore, stub: NamenodeForDatanodesStub) -> None:
+    with pytest.raises(ClusterError, match="larger than max"):
+        stub.FoundBad(pb.BadReplicasRequest(uuid="u" * (2 << 20)))
+    assert core.asked == []
+
+
+def test_why_a_copy_failed_is_cut(core: ReplyCore, stub: NamenodeForDatanodesStub) -> None:
+    core.replies[ev.BlocksChanged] = ReportTaken(7)
+    stub.Changed(pb.ChangesRequest(copied=[pb.CopyEnded(block_id=1, target="t" * 9_000, failure="f" * 9_000)]))
+    (ended,) = core.asked[0].copied
+    assert (len(ended.target), len(ended.failure)) == (1_000, 500)

@@ -12,6 +12,7 @@ import pytest
 
 from clusterkit.effects import Event, Instant
 from minihdfs import hadoop_rpc
+from minihdfs.namenode.admission import Admission
 from minihdfs.namenode.client_rpc import FEW_CALLS, Limits
 from minihdfs.namenode.core import events as ev
 from minihdfs.namenode.rpc import RpcLoop, listen
@@ -265,6 +266,22 @@ def test_calls_that_wait_are_bounded_over_all_connections() -> None:
         wait_until(all_answered, 30)
 
 
+def test_nothing_is_done_for_who_is_gone(hand: Any) -> None:
+    """The calls of a flood that ended lie in the kernel and in the queue: they cost others nothing any more."""
+    loop = hand(step_us=10_000)
+    gone = [loop.connect(f"mallory-{number}") for number in range(3)]
+    for sock in gone:
+        sock.sendall(b"".join(info(n) for n in range(400)))  # more than is read in one round
+    loop.round()
+    for sock in gone:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        sock.close()
+    loop.round()
+    assert loop.loop.connected() == []
+    assert [loop.round() for _ in range(10)] == [[]] * 10
+    assert not loop.loop._queue
+
+
 # ── how many connections ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -300,3 +317,28 @@ def test_what_works_is_never_ended_for_a_newcomer() -> None:
         wait_until(lambda: len(core.parked) == 6)
         assert RawClient(namenode, b"").ended()
         assert len(namenode.loop.connected()) == 6
+
+
+class Worker:
+    """A connection that works on something; counts how often it is looked at."""
+
+    opened, peer, host, looks = True, ("h", "mallory"), "h", 0
+
+    @property
+    def spare(self) -> bool:
+        Worker.looks += 1
+        return False
+
+
+def test_a_crowd_that_works_is_not_looked_through_for_every_newcomer() -> None:
+    admission = Admission(Limits(connections=8))
+    Worker.looks = 0
+    for _ in range(6):
+        working: Any = Worker()
+        admission.came(working)
+        admission.opened(working)
+    assert [admission.to_end("h", now_us) for now_us in range(0, 50_000, 1_000)] == [None] * 50
+    assert (Worker.looks, admission.refused) == (6, 50)
+    assert admission.to_end("another", 0) is not None
+    admission.to_end("h", 50_000)
+    assert Worker.looks == 12
