@@ -2,7 +2,7 @@
 
 What may be served is a table that the worker fills: (job, map attempt) → data file and segment table. A name from the wire is only ever
 looked up in it; what is not there is answered "not here", which is distinct from not being reached. One thread per connection, a bounded
-number of them; a peer that neither asks nor reads is dropped.
+number of them (`shuffle_peers`); a peer that neither asks nor reads is dropped.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from clusterkit.errors import ClusterError, CorruptRecord
+from mapreduce.worker.shuffle_peers import Peer, Peers
 from mapreduce.worker.shuffle_wire import (
     NOT_HERE,
     OK,
@@ -31,6 +32,7 @@ from mapreduce.worker.shuffle_wire import (
 MAX_CONNECTIONS = 256
 IDLE_S = 60.0
 ACCEPT_AGAIN_S = 0.1
+PIECE_BYTES = 256 << 10  # sent between two looks at whether the peer still takes anything
 _log = logging.getLogger(__name__)
 
 
@@ -46,11 +48,11 @@ class ServedOutput(NamedTuple):
 
 
 class ShuffleServer:
-    def __init__(self, host: str, port: int, read_output: Callable[[str, str], ServedOutput]) -> None:
+    def __init__(self, host: str, port: int, read_output: Callable[[str, str], ServedOutput], most: int = MAX_CONNECTIONS) -> None:
         """Listens at once (port 0: any). `read_output(job_id, attempt_id)` reads a finished output's segment table from the disk."""
         self._read_output = read_output
         self._outputs: dict[tuple[str, str], ServedOutput] = {}
-        self._connections: set[socket.socket] = set()
+        self._peers = Peers(most)
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._listener = socket.create_server((host, port), backlog=128)
@@ -65,11 +67,7 @@ class ShuffleServer:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        with self._lock:
-            connections = list(self._connections)
-        for connection in connections:
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+        self._peers.end_all()
 
     # ── what may be served ──
 
@@ -93,38 +91,38 @@ class ShuffleServer:
     def _accept(self) -> None:
         while True:
             try:
-                connection, _peer = self._listener.accept()
+                connection, address = self._listener.accept()
             except OSError as error:
                 if self._stopping.is_set():
                     return
                 _log.warning("a shuffle connection could not be accepted: %s", error)  # of one peer, or for want of descriptors: it passes
                 self._stopping.wait(ACCEPT_AGAIN_S)
                 continue
-            with self._lock:
-                full = len(self._connections) >= MAX_CONNECTIONS
-                if not full:
-                    self._connections.add(connection)
-            if full:
+            peer = Peer(connection, address[0])
+            if not self._peers.admit(peer):
                 connection.close()  # the reduce tries again a little later
                 continue
-            threading.Thread(target=self._serve, args=(connection,), name="shuffle-connection", daemon=True).start()
+            threading.Thread(target=self._serve, args=(peer,), name="shuffle-connection", daemon=True).start()
 
-    def _serve(self, connection: socket.socket) -> None:
+    def _serve(self, peer: Peer) -> None:
+        connection = peer.connection
         connection.settimeout(IDLE_S)
         try:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             while (request := _read_request(connection)) is not None:
-                self._answer(connection, request)
+                self._answer(peer, request)
+                peer.waits()
         except CorruptRecord as error:
             _log.warning("shuffle connection dropped: %s", error)
         except OSError:
             pass  # the peer went away, or stopped reading
         finally:
-            with self._lock:
-                self._connections.discard(connection)
+            self._peers.left(peer)
             connection.close()
 
-    def _answer(self, connection: socket.socket, request: SegmentRequest) -> None:
+    def _answer(self, peer: Peer, request: SegmentRequest) -> None:
+        connection = peer.connection
+        peer.moves()
         with self._lock:
             output = self._outputs.get((request.job_id, request.attempt_id))
         if output is None:
@@ -144,8 +142,11 @@ class ShuffleServer:
                 _refuse(connection, NOT_HERE, f"{request.attempt_id}: its file is shorter than its table says")
                 return
             connection.sendall(encode_reply(ReplyHead(OK, place.length, place.crc32c)))
-            if place.length and connection.sendfile(file, place.offset, place.length) != place.length:
-                raise OSError("the map output shrank while it was sent")
+            for done in range(0, place.length, PIECE_BYTES):
+                size = min(PIECE_BYTES, place.length - done)
+                if connection.sendfile(file, place.offset + done, size) != size:
+                    raise OSError("the map output shrank while it was sent")
+                peer.moves()
 
 
 def _refuse(connection: socket.socket, status: int, reason: str) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from clusterkit.errors import CorruptRecord
+from mapreduce.worker import shuffle_server
 from mapreduce.worker import shuffle_wire as wire
+from mapreduce.worker.shuffle_peers import Peer, Peers
 from mapreduce.worker.shuffle_server import SegmentPlace, ServedOutput, ShuffleServer
 
 
@@ -110,3 +112,55 @@ def test_replies_that_make_no_sense_are_refused() -> None:
     for data in (b"X" * wire.REPLY_HEAD.size, wire.REPLY_HEAD.pack(wire.MAGIC, 9, 0, 0), wire.REPLY_HEAD.pack(wire.MAGIC, 1, 1 << 40, 0)):
         with pytest.raises(CorruptRecord):
             wire.decode_reply(data)
+
+
+def test_a_crowd_that_says_nothing_keeps_no_reduce_out(server: ShuffleServer) -> None:
+    small = ShuffleServer("127.0.0.1", 0, server._read_output, most=8)
+    small.start()
+    small.offer("j", "m0")
+    crowd = [socket.create_connection(("127.0.0.1", small.port), timeout=10) for _ in range(30)]
+    for connection in crowd[::2]:
+        connection.sendall(wire.MAGIC)  # half a request is none
+    assert ask(small, wire.SegmentRequest("j", "m0", 0)) == [(wire.OK, b"234", 77)]
+    assert len(small._peers._here) <= 6  # as many as one host may have
+    small.stop()
+    for connection in crowd:
+        connection.close()
+
+
+def test_who_ends_for_a_newcomer() -> None:
+    now_s = [0.0]
+    pairs = [socket.socketpair() for _ in range(6)]
+    peers = Peers(4, lambda: now_s[0])
+    made = [Peer(pair[0], host, lambda: now_s[0]) for pair, host in zip(pairs, ["a", "a", "a", "b", "c", "a"], strict=True)]
+
+    def ended(number: int) -> bool:
+        pairs[number][1].setblocking(False)
+        try:
+            return pairs[number][1].recv(1) == b""
+        except BlockingIOError:
+            return False
+
+    for number in range(4):
+        assert peers.admit(made[number])
+        now_s[0] += 1
+    made[0].moves()
+    assert peers.admit(made[4])  # all are there: who has waited longest goes
+    assert [ended(number) for number in range(5)] == [False, True, False, False, False]
+    for number in (2, 3, 4):
+        made[number].moves()
+    assert not peers.admit(made[5])  # what works is not ended
+    now_s[0] += 9.5
+    for number in (0, 3, 4):
+        made[number].moves()
+    now_s[0] += 0.6
+    assert peers.admit(made[5])  # but whose segment does not move
+    assert [ended(number) for number in (0, 2, 3, 4, 5)] == [False, True, False, False, False]
+    for pair in pairs:
+        for end in pair:
+            end.close()
+
+
+def test_a_segment_of_many_pieces_is_whole(server: ShuffleServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shuffle_server, "PIECE_BYTES", 2)
+    assert ask(server, wire.SegmentRequest("j", "m0", 0)) == [(wire.OK, b"234", 77)]
