@@ -148,17 +148,17 @@ ATTACKS: dict[str, tuple[str, Callable[[str], None]]] = {
 
 
 def waits(address: str, calls: int) -> list[float]:
-    """Milliseconds of each call, sorted."""
-    sock, found = connect(address, "polite"), []
+    """Milliseconds of each call, sorted; none when the namenode did not take the caller."""
     call = hadoop_rpc.encode_call(1, CLIENT_ID, 0, hadoop_rpc.CLIENT_PROTOCOL, "getFileInfo", nn.GetFileInfoRequest(src="/flood"))
-    for _ in range(calls):
-        begun = time.perf_counter()
-        sock.sendall(call)
-        if not sock.recv(65536):
-            raise SystemExit("the namenode ended the caller's connection")
-        found.append(1e3 * (time.perf_counter() - begun))
-        time.sleep(PAUSE_S)
-    sock.close()
+    found = []
+    with contextlib.suppress(ConnectionError), connect(address, "polite") as sock:
+        for _ in range(calls):
+            begun = time.perf_counter()
+            sock.sendall(call)
+            if not sock.recv(65536):
+                break
+            found.append(1e3 * (time.perf_counter() - begun))
+            time.sleep(PAUSE_S)
     return sorted(found)
 
 
@@ -175,6 +175,8 @@ def process(*arguments: str) -> Iterator[str]:
 
 
 def row(name: str, sorted_ms: list[float]) -> str:
+    if not sorted_ms:
+        return f"{name:<44} {'refused':>8}\n"
     return f"{name:<44} {sorted_ms[len(sorted_ms) // 2]:8.1f} {sorted_ms[int(len(sorted_ms) * 0.99)]:8.1f} {sorted_ms[-1]:8.1f}\n"
 
 

@@ -33,7 +33,7 @@ _DETAILS = {
 class Limits:
     frame_bytes: int = hadoop_rpc.MAX_FRAME_BYTES  # longer ends the connection; what is longer than its method may be is not kept
     receive_bytes: int = 16 << 10  # taken from one connection in one turn
-    paused_answer_bytes: int = 1 << 20  # unread answers above this: no more is read from the client, and nothing done for it
+    paused_answer_bytes: int = 256 << 10  # unread answers above this: no more is read from the client, and nothing done for it
     dropped_answer_bytes: int = 64 << 20  # above this the client is dropped
     pending_calls: int = 4096  # unanswered calls above this: no more is read from the client
     crowded_calls: int = 50_000  # of all clients together: above this each may have FEW_CALLS

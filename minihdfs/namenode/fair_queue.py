@@ -15,6 +15,9 @@ from typing import Any, Generic, TypeVar
 Item = TypeVar("Item")
 Path = tuple[Hashable, ...]
 _DEBTS_MAX = 1024
+LENT = 10_000
+"""How much more than its part a member may have had when it comes anew and still is served at once; it is counted all the same. Where a
+hundred are backlogged, one cheap call would else wait for a hundred dear ones after the last."""
 
 
 class FairQueue(Generic[Item]):
@@ -61,18 +64,23 @@ class FairQueue(Generic[Item]):
 
 
 class _Group:
-    __slots__ = ("_debts", "_heap", "_now", "_order", "members")
+    __slots__ = ("_debts", "_heap", "_lent", "_now", "_order", "members")
 
     def __init__(self) -> None:
         self.members: dict[Hashable, Any] = {}
         self._heap: list[tuple[int, int, Hashable]] = []  # tag, order of coming, member
         self._now = 0  # the tag of what was served last
         self._debts: dict[Hashable, int] = {}  # where those that do not wait now left off, if that is ahead of the others
+        self._lent: dict[Hashable, int] = {}  # of those that wait since they came: how far behind their debt
         self._order = count()
 
     def enter(self, key: Hashable, member: Any) -> None:
         self.members[key] = member
-        heappush(self._heap, (max(self._now, self._debts.pop(key, 0)), next(self._order), key))
+        due = max(self._now, self._debts.pop(key, 0))
+        tag = max(self._now, due - LENT)
+        if due > tag:
+            self._lent[key] = due - tag
+        heappush(self._heap, (tag, next(self._order), key))
 
     def first(self) -> tuple[int, Hashable, Any]:
         tag, _, key = heappop(self._heap)
@@ -80,6 +88,7 @@ class _Group:
         return tag, key, self.members[key]
 
     def served(self, key: Hashable, tag: int, more: bool) -> None:
+        tag += self._lent.pop(key, 0)
         if more:
             heappush(self._heap, (tag, next(self._order), key))
             return

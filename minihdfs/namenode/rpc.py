@@ -184,8 +184,8 @@ class RpcLoop:
             if at_us - began_us >= (TURN_US if driver.holds else _READS_TURN_US):
                 break
             if not more or at_us - flushed_us >= _FLUSH_US:  # nobody waits for others' calls to be done, with an answer that is ready
-                flushed_us = at_us
                 self._flush(at_us)
+                flushed_us = at_us = self._clock.now().mono_us  # what others' answers took is no cost of the next
         yield from own
 
     def _sort_inbox(self) -> list[Event]:
