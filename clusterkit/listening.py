@@ -1,4 +1,4 @@
-"""Why a port could not be bound, in one line: used by every server, gRPC or not."""
+"""Listening on an address of either family, and why a port could not be bound, in one line: used by every server, gRPC or not."""
 
 from __future__ import annotations
 
@@ -6,6 +6,26 @@ import errno
 import socket
 
 from clusterkit.errors import ClusterError, PortInUse
+
+
+def listen(host: str, port: int, backlog: int = 128) -> socket.socket:
+    """A TCP listener on an address or name of either family; "" is everywhere. Raises OSError."""
+    family, _, _, _, address = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    dual = host in ("", "::") and socket.has_dualstack_ipv6()
+    if host == "" and dual:
+        family, address = socket.AF_INET6, ("::", port)
+    return socket.create_server(address[:2], family=family, backlog=backlog, dualstack_ipv6=dual and family == socket.AF_INET6)
+
+
+def format_address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def own_address(ipv6: bool) -> str:
+    """Under which address others find this machine, as far as its own name tells; of either family when it has none of the wished one."""
+    found = socket.getaddrinfo(socket.gethostname(), None, type=socket.SOCK_STREAM)
+    found.sort(key=lambda info: (info[0] == socket.AF_INET6) is not ipv6)
+    return str(found[0][4][0])
 
 
 def bind_refusal(host: str, port: int, cause: OSError | None = None) -> ClusterError:

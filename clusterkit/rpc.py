@@ -33,6 +33,7 @@ import grpc
 from clusterkit import errors
 from clusterkit.errors import ClusterError
 from clusterkit.listening import bind_refusal
+from clusterkit.listening import format_address as format_address
 from clusterkit.rpc_lanes import GRACE_S, REQUEST_WITHIN_S, Deadlines, Lane, LanePool, refuse_if_full
 
 DEFAULT_DEADLINE_S = 10.0
@@ -214,10 +215,6 @@ def peer_host(context: Any) -> str:
     """The caller's address as the handler's `context` shows it, without its port."""
     kind, _, rest = str(context.peer()).partition(":")
     return unquote(rest.rpartition(":")[0]).strip("[]") if kind in ("ipv4", "ipv6") else ""
-
-
-def format_address(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 # ── client ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import enum
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
@@ -30,6 +31,9 @@ VERSION = 28
 OP_PREFIX = struct.Struct(">HB")
 MAX_OP_BYTES = 1 << 20  # of a request or reply body: a bound for what a peer may make us allocate
 MAX_PACKET_BYTES = 16 << 20  # Hadoop's own limit
+MIN_BYTES_PER_CHECKSUM = 512  # Hadoop's own default; a checksum per byte would cost seconds of the interpreter for a packet
+MAX_BYTES_PER_CHECKSUM = 4 << 20  # a reader of one byte is sent a whole chunk
+MAX_PIPELINE = 64
 POOL = BLOCK_POOL
 
 
@@ -220,14 +224,14 @@ def decode_operation(opcode: int, body: bytes | memoryview) -> Operation:
     if opcode == Opcode.WRITE_BLOCK:
         write = _parse(pb.OpWriteBlock(), body)
         block, pool = _block_ref(write.header.baseHeader.block)
-        targets = tuple(_address(target) for target in write.targets)
+        targets = _targets(write.targets)
         checksum = Checksum(write.requestedChecksum.type, write.requestedChecksum.bytesPerChecksum)
         limits = write.minBytesRcvd, write.maxBytesRcvd, write.latestGenerationStamp
         return WriteBlock(block, write.header.clientName, targets, write.stage, write.pipelineSize, checksum, *limits, pool)
     if opcode == Opcode.TRANSFER_BLOCK:
         transfer = _parse(pb.OpTransferBlock(), body)
         block, pool = _block_ref(transfer.header.baseHeader.block)
-        return TransferBlock(block, transfer.header.clientName, tuple(_address(target) for target in transfer.targets), pool)
+        return TransferBlock(block, transfer.header.clientName, _targets(transfer.targets), pool)
     if opcode == Opcode.BLOCK_CHECKSUM:
         asked = _parse(pb.OpBlockChecksum(), body)
         composite = asked.blockChecksumOptions.blockChecksumType == hdfs_pb.COMPOSITE_CRC
@@ -381,6 +385,12 @@ def _datanode(address: DatanodeAddress) -> hdfs_pb.DatanodeInfo:
         ipcPort=address.ipc_port,
     )
     return hdfs_pb.DatanodeInfo(id=identity, location=address.rack)
+
+
+def _targets(messages: Sequence[hdfs_pb.DatanodeInfo]) -> tuple[DatanodeAddress, ...]:
+    if len(messages) > MAX_PIPELINE:
+        raise WireError(f"{len(messages)} datanodes in a pipeline, the limit is {MAX_PIPELINE}")
+    return tuple(map(_address, messages))
 
 
 def _address(message: hdfs_pb.DatanodeInfo) -> DatanodeAddress:

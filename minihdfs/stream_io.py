@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import time
 from collections.abc import Sequence
 
 from minihdfs.data_transfer import MAX_OP_BYTES, WireError
@@ -22,8 +23,8 @@ def set_timeouts(sock: socket.socket, receive_s: float, send_s: float | None = N
         sock.setsockopt(socket.SOL_SOCKET, option, _TIMEVAL.pack(int(seconds), int(seconds % 1 * 1e6)))
 
 
-def receive_into(sock: socket.socket, view: memoryview) -> None:
-    """Fills `view`."""
+def receive_into(sock: socket.socket, view: memoryview, deadline_s: float = 0) -> None:
+    """Fills `view`. A peer that sends a byte now and then outlasts every timeout, so all of it has to come by `deadline_s` (monotonic)."""
     while view:
         try:
             count = sock.recv_into(view, len(view), socket.MSG_WAITALL)
@@ -32,9 +33,11 @@ def receive_into(sock: socket.socket, view: memoryview) -> None:
         if not count:
             raise ConnectionResetError("the peer closed the connection")
         view = view[count:]
+        if view and deadline_s and time.monotonic() > deadline_s:
+            raise TimeoutError("the peer sends too slowly")
 
 
-def receive_scattered(sock: socket.socket, first: memoryview, second: memoryview) -> None:
+def receive_scattered(sock: socket.socket, first: memoryview, second: memoryview, deadline_s: float = 0) -> None:
     """Fills `first`, then `second`, with as few system calls as the stream allows."""
     while first:
         try:
@@ -47,20 +50,24 @@ def receive_scattered(sock: socket.socket, first: memoryview, second: memoryview
             first = first[count:]
         else:
             first, second = first[:0], second[count - len(first) :]
-    receive_into(sock, second)
+        if first and deadline_s and time.monotonic() > deadline_s:
+            raise TimeoutError("the peer sends too slowly")
+    receive_into(sock, second, deadline_s)
 
 
-def receive_bytes(sock: socket.socket, count: int) -> bytes:
+def receive_bytes(sock: socket.socket, count: int, deadline_s: float = 0) -> bytes:
     buffer = bytearray(count)
-    receive_into(sock, memoryview(buffer))
+    receive_into(sock, memoryview(buffer), deadline_s)
     return bytes(buffer)
 
 
-def receive_delimited(sock: socket.socket, limit: int = MAX_OP_BYTES) -> bytes:
+def receive_delimited(sock: socket.socket, limit: int = MAX_OP_BYTES, deadline_s: float = 0) -> bytes:
     """One varint-delimited message. Reads no byte beyond it, so the stream can be handed on. Raises WireError past `limit`."""
     length = shift = 0
     while True:
-        byte = receive_bytes(sock, 1)
+        byte = receive_bytes(sock, 1, deadline_s)
+        if deadline_s and time.monotonic() > deadline_s:
+            raise TimeoutError("the peer sends too slowly")
         length |= (byte[0] & 0x7F) << shift
         if byte[0] < 0x80:
             break
@@ -69,16 +76,20 @@ def receive_delimited(sock: socket.socket, limit: int = MAX_OP_BYTES) -> bytes:
             raise WireError("a message length does not end")
     if length > limit:
         raise WireError(f"message of {length} bytes, the limit is {limit}")
-    return receive_bytes(sock, length)
+    return receive_bytes(sock, length, deadline_s)
 
 
-def send_buffers(sock: socket.socket, buffers: Sequence[bytes | memoryview]) -> None:
-    """All of `buffers`, in order, in one system call when the socket takes it."""
-    sent = sock.sendmsg(buffers)
-    for buffer in buffers:
-        size = len(buffer)
-        if sent >= size:
-            sent -= size
-        else:
-            sock.sendall(memoryview(buffer)[sent:] if sent else buffer)
-            sent = 0
+def send_buffers(sock: socket.socket, buffers: Sequence[bytes | memoryview], deadline_s: float = 0) -> None:
+    """All of `buffers`, in order, in one system call when the socket takes it. All of it has to be taken by `deadline_s` (monotonic)."""
+    left = [memoryview(buffer) for buffer in buffers]
+    while left:
+        try:
+            sent = sock.sendmsg(left)
+        except BlockingIOError:
+            raise TimeoutError("the peer took nothing in time") from None
+        while left and sent >= len(left[0]):
+            sent -= len(left.pop(0))
+        if left:
+            left[0] = left[0][sent:]
+            if deadline_s and time.monotonic() > deadline_s:
+                raise TimeoutError("the peer takes too slowly")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from clusterkit.errors import ClusterError, Unavailable
+from clusterkit.listening import format_address
 from clusterkit.service import Announcement
 from mrc.context import LOOKS_ONLY, SESSION_TIMEOUT_S
 from mrc.home import Home
@@ -157,7 +158,7 @@ def ask_namenode(facts: Facts, node_id: str, address: str) -> None:
     }
     facts.leaders["namenode"] = {"id": node_id, "epoch": status.epoch}
     _set_states(facts, "namenode", {address: "active"})
-    _set_states(facts, "datanode", {f"{row.address.host}:{row.address.xfer_port}": row.state for row in status.datanodes})
+    _set_states(facts, "datanode", {format_address(row.address.host, row.address.xfer_port): row.state for row in status.datanodes})
 
 
 def _tell_of_room(facts: Facts, status: NamenodeStatus, defaults: ServerDefaults) -> None:

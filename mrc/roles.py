@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 from collections.abc import Callable, Mapping
 
 from clusterkit.config import check_listen_host
 from clusterkit.errors import PortInUse
+from clusterkit.listening import listen, own_address
 from clusterkit.service import DataDirectory, Service
 from coordinator.api import Coordinator
 from mrc.home import Home
@@ -42,7 +42,7 @@ def hosts(settings: Settings) -> tuple[str, str]:
     check_listen_host(listen, settings.security.mode)
     told = settings.network.advertised_host
     if not told and listen in ("0.0.0.0", "::"):
-        told = socket.gethostbyname(socket.gethostname())
+        told = own_address(listen == "::")
     return listen, told or listen
 
 
@@ -190,9 +190,7 @@ def free_port(home: Home, role: str, node_id: str, host: str, settings: Settings
     """Hadoop's own port for a daemon that starts for the first time, if it is free; 0 = the one it had, else any."""
     if not settings.network.hadoop_ports or (home.data(role, node_id) / "identity.json").exists():
         return 0
-    with contextlib.suppress(OSError), socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((host, DEFAULT_PORTS[role]))
+    with contextlib.suppress(OSError), listen(host, DEFAULT_PORTS[role]):
         return DEFAULT_PORTS[role]
     return 0
 

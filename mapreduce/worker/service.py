@@ -25,6 +25,7 @@ from clusterkit.driver import Driver
 from clusterkit.effects import Event, Send
 from clusterkit.errors import PortInUse, Unavailable
 from clusterkit.journal_memory import MemoryJournal
+from clusterkit.listening import format_address
 from clusterkit.service import DataDirectory
 from mapreduce.worker.core import commands as cmd
 from mapreduce.worker.core import events as ev
@@ -73,7 +74,7 @@ class WorkerService:
 
     @property
     def address(self) -> str:
-        return f"{self.options.advertised_host or self.options.host}:{self.ports['rpc']}"
+        return format_address(self.options.advertised_host or self.options.host, self.ports["rpc"])
 
     def start(self) -> None:
         options = self.options

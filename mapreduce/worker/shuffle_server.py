@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from clusterkit.errors import ClusterError, CorruptRecord
+from clusterkit.listening import listen
 from mapreduce.worker.shuffle_peers import Peer, Peers
 from mapreduce.worker.shuffle_wire import (
     NOT_HERE,
@@ -55,7 +56,7 @@ class ShuffleServer:
         self._peers = Peers(most)
         self._lock = threading.Lock()
         self._stopping = threading.Event()
-        self._listener = socket.create_server((host, port), backlog=128)
+        self._listener = listen(host, port)
         self.port = int(self._listener.getsockname()[1])
         self._thread = threading.Thread(target=self._accept, name="shuffle", daemon=True)
 

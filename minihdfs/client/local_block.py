@@ -14,7 +14,8 @@ import threading
 from minihdfs import local_fd
 from minihdfs.checksum import first_bad_chunk_of
 from minihdfs.client.datanodes import Connection, Datanodes
-from minihdfs.data_transfer import WireError
+from minihdfs.client.remote_block import ReplicaBroken
+from minihdfs.data_transfer import MAX_PACKET_BYTES, ChecksumType, WireError
 from minihdfs.errors import ChecksumMismatch
 from minihdfs.model import BlockRef, DatanodeAddress, LocatedBlock
 from minihdfs.stream_io import receive_bytes
@@ -44,7 +45,13 @@ class LocalBlock:
         return self._reply.length
 
     def readinto(self, view: memoryview, offset: int) -> int:
-        """Fills `view` from `offset` of the block, as far as the block goes. Raises ChecksumMismatch naming the byte, or OSError."""
+        """Fills `view` from `offset` of the block, as far as the block goes. Raises ChecksumMismatch naming the byte, or ReplicaBroken."""
+        try:
+            return self._fill(view, offset)
+        except OSError as error:
+            raise ReplicaBroken(f"the block file cannot be read: {error.strerror}") from error
+
+    def _fill(self, view: memoryview, offset: int) -> int:
         wanted = max(0, min(len(view), self._reply.length - offset))
         done = 0
         while done < wanted:  # in pieces that end at chunks: what was just read is verified while the processor still has it near
@@ -164,8 +171,10 @@ def _ask(datanodes: Datanodes, connection: Connection, block: BlockRef, timeout_
         if reply.status != local_fd.OK:
             datanodes.keep(connection)
             raise NotGiven(reason or f"status {reply.status}")
-        if len(fds) != local_fd.DESCRIPTORS or reply.bytes_per_checksum < 1:
+        if len(fds) != local_fd.DESCRIPTORS:
             raise WireError(f"the datanode passed {len(fds)} descriptors")
+        if not 0 < reply.bytes_per_checksum <= MAX_PACKET_BYTES or reply.checksum_type not in (ChecksumType.CRC32, ChecksumType.CRC32C):
+            raise WireError(f"checksums of type {reply.checksum_type} over {reply.bytes_per_checksum} bytes cannot be verified")
     except NotGiven:
         raise
     except BaseException:

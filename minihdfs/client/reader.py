@@ -1,8 +1,10 @@
 """Files opened for reading: raw binary streams with a position, and `pread`, which has none and may be called from any thread.
 
 A range is read from the nearest replica that works: a datanode of this machine through the block file's descriptor, else over TCP, among
-equals at random. A replica that fails is left out (one with wrong bytes is also reported to the namenode) and the next one tried; when all
-failed, the namenode is asked again where they are, a few times with growing pauses, before BlockMissing names every holder and its reason.
+equals at random. A replica that fails is left out and the next one tried; when all failed, the namenode is asked again where they are, a
+few times with growing pauses, before BlockMissing names every holder and its reason. One with wrong bytes is reported to the namenode, one
+that ends early or cannot be read from its disk when it does so again: that is the replica's fault, not its datanode's, which goes on to be
+asked for others.
 Reading on from where the last read ended keeps one datanode streaming to the end of the block; a read elsewhere asks for its range only.
 """
 
@@ -23,7 +25,7 @@ from minihdfs.client.api import ClientOptions, NamenodeCalls
 from minihdfs.client.block_map import BlockMap
 from minihdfs.client.datanodes import Datanodes
 from minihdfs.client.local_block import LocalBlocks
-from minihdfs.client.remote_block import RemoteBlock, ReplicaRefused, open_remote
+from minihdfs.client.remote_block import RemoteBlock, ReplicaBroken, ReplicaRefused, open_remote
 from minihdfs.data_transfer import WireError
 from minihdfs.errors import BlockMissing, ChecksumMismatch
 from minihdfs.model import DatanodeAddress, LocatedBlock
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 FIRST_RANGE_BYTES = 512 << 10
 """What a read somewhere in the middle asks a datanode for; if the next read goes on from there, the rest of the block follows."""
 FIRST_PAUSE_S = 0.2
+BROKEN_TIMES = 2
+"""So often a replica ends early before the namenode hears of it."""
 PATIENCE_S = 30.0
 """No further round begins later than this after the first failure."""
 
@@ -56,6 +60,7 @@ class FileReader(io.RawIOBase):
         self._stream_holder: DatanodeAddress | None = None
         self._sequential_at = 0  # where a read counts as going on
         self._locals = LocalBlocks(datanodes, self._options.read_timeout_s, enabled=self._options.local_reads)
+        self._broken: dict[tuple[int, str], int] = {}  # (block id, datanode) -> how often that replica failed this reader
         self._random = random.Random()
 
     @property
@@ -164,13 +169,26 @@ class FileReader(io.RawIOBase):
             return
         stream = self._stream
         going_on = stream is not None and self._stream_block is not None and self._stream_block.block.id == block.block.id
-        if stream is None or not going_on or stream.position != start or stream.end - start < len(view) or self._stream_holder != address:
-            self._drop_stream()
-            end = block.block.length
-            if self._position != self._sequential_at:
-                end = min(end, start + max(len(view), FIRST_RANGE_BYTES))
-            stream = self._open_remote(block, address, start, end)
-            self._stream, self._stream_block, self._stream_holder = stream, block, address
+        if (
+            stream is not None
+            and going_on
+            and stream.position == start
+            and stream.end - start >= len(view)
+            and self._stream_holder == address
+        ):
+            try:
+                return _filled(stream.readinto(view), view)
+            except ReplicaBroken:
+                pass  # it was left standing for longer than a datanode waits: that is nobody's fault
+            except BaseException:
+                self._drop_stream()
+                raise
+        self._drop_stream()
+        end = block.block.length
+        if self._position != self._sequential_at:
+            end = min(end, start + max(len(view), FIRST_RANGE_BYTES))
+        stream = self._open_remote(block, address, start, end)
+        self._stream, self._stream_block, self._stream_holder = stream, block, address
         try:
             _filled(stream.readinto(view), view)
         except BaseException:
@@ -211,7 +229,7 @@ class FileReader(io.RawIOBase):
         block = self._map.block_at(offset)
         if offset + size > block.offset + block.block.length:
             return None
-        with contextlib.suppress(ChecksumMismatch, OSError):  # the slower way finds the same and deals with it
+        with contextlib.suppress(ChecksumMismatch, WireError, OSError):  # the slower way finds the same and deals with it
             for address in self._nearest_first(block)[:1]:
                 local = self._locals.get(block, address)
                 return None if local is None else local.read(offset - block.offset, size)
@@ -233,6 +251,11 @@ class FileReader(io.RawIOBase):
                     reasons[address] = error.message
                     self._locals.forget(block)
                     self._report_bad(block, address)
+                except ReplicaBroken as error:
+                    only_bad = False
+                    reasons[address] = error.message
+                    self._locals.forget(block)
+                    self._broke(block, address)
                 except (OSError, WireError, ReplicaRefused) as error:
                     only_bad = False
                     reasons[address] = _reason(error)
@@ -247,12 +270,20 @@ class FileReader(io.RawIOBase):
     def _nearest_first(self, block: LocatedBlock) -> list[DatanodeAddress]:
         holder = self._stream_holder if self._stream_block is not None and self._stream_block.block.id == block.block.id else None
 
-        def rank(address: DatanodeAddress) -> tuple[bool, bool, bool, float]:
+        def rank(address: DatanodeAddress) -> tuple[bool, int, bool, bool, float]:
             suspect = self._datanodes.is_suspect(address)
             away = not self._datanodes.is_local(address)
-            return suspect, address != holder and not self._locals.holds(block, address), away, self._random.random()
+            broken = self._broken.get((block.block.id, address.uuid), 0)
+            return suspect, broken, address != holder and not self._locals.holds(block, address), away, self._random.random()
 
         return sorted(block.locations, key=rank)
+
+    def _broke(self, block: LocatedBlock, address: DatanodeAddress) -> None:
+        """This replica ended early. A second time says that it was no accident."""
+        key = block.block.id, address.uuid
+        self._broken[key] = self._broken.get(key, 0) + 1
+        if self._broken[key] == BROKEN_TIMES:
+            self._report_bad(block, address)
 
     def _report_bad(self, block: LocatedBlock, address: DatanodeAddress) -> None:
         # Best effort: the datanodes' own scan finds it too.

@@ -23,6 +23,8 @@ from minihdfs.stream_io import receive_delimited
 HEARTBEAT_S = 10.0
 """An idle pipeline is kept alive by an empty packet this often."""
 
+MAX_ACK_BYTES = 4096
+
 
 class PipelineBroken(Exception):
     """`bad` is the datanode that is to blame, as far as can be told; `silence` says that it is a guess, because nobody said anything."""
@@ -131,6 +133,8 @@ class WriteSession:
                 raise self._broken("closed the connection")
             self._incoming += data
             self._parse_acks()
+            if len(self._incoming) > MAX_ACK_BYTES:
+                raise self._broken("an acknowledgement does not end")
             if not self._in_flight:
                 return
 
@@ -142,7 +146,8 @@ class WriteSession:
             except dt.WireError as error:
                 raise self._broken(error.message) from error
             del self._incoming[: prefix + length]
-            self._progressed = time.monotonic()
+            if len(ack.replies) > len(self.nodes):
+                raise self._broken(f"{len(ack.replies)} replies from a pipeline of {len(self.nodes)}")
             for index, status in enumerate(ack.replies):
                 if status != dt.Status.SUCCESS:
                     raise self._broken(f"answered {_status_name(status)}", index)
@@ -151,6 +156,7 @@ class WriteSession:
             if not self._in_flight or ack.seqno != self._in_flight[0]:
                 raise self._broken(f"acknowledged packet {ack.seqno} out of order")
             self._in_flight.popleft()
+            self._progressed = time.monotonic()
 
     def _broken(self, reason: str, index: int = 0, *, silence: bool = False) -> PipelineBroken:
         self.close()

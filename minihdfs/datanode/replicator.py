@@ -20,13 +20,14 @@ from minihdfs.datanode.block_store import BlockStore
 from minihdfs.datanode.disk_errors import ReplicaUnreadable
 from minihdfs.datanode.meta_file import CRC_BYTES, crc_offset
 from minihdfs.datanode.replica import OpenReplica, ReplicaNotFound, State
+from minihdfs.datanode.replica_writer import ReplicaWriter
 from minihdfs.datanode.transfer.context import TransferContext
 from minihdfs.datanode.transfer.mirror import MirrorRefused, connect, link_of, open_mirror
-from minihdfs.datanode.transfer.packets import PacketReceiver, set_timeouts
+from minihdfs.datanode.transfer.packets import PacketReceiver
 from minihdfs.datanode.verify import good_length, read_fully
 from minihdfs.errors import ChecksumMismatch, FsError
 from minihdfs.model import BlockRef, DatanodeAddress
-from minihdfs.stream_io import receive_delimited, send_buffers
+from minihdfs.stream_io import receive_delimited, send_buffers, set_timeouts
 
 log = logging.getLogger(__name__)
 
@@ -112,13 +113,8 @@ class Replicator:
                 raise MirrorRefused(link_of(source), reply.message or f"status {reply.status}")
             writer = store.create_temporary(block.id, block.stamp, reply.checksum, replace=True)
             try:
-                packets = PacketReceiver(sock)
-                while not (header := packets.receive()).last:
-                    if first_bad_chunk(packets.data, packets.checksums, reply.checksum.bytes_per_checksum, reply.checksum.type) is not None:
-                        with suppress(OSError):
-                            sock.sendall(dt.encode_read_status(dt.Status.ERROR_CHECKSUM))
-                        raise ChecksumMismatch("the copy that arrived is bad as well")
-                    writer.write(header.offset, packets.data, packets.checksums, reply.checksum)
+                with PacketReceiver(sock, self._context.buffers) as packets:
+                    _take(sock, packets, writer, reply.checksum)
                 if writer.length != block.length:
                     raise ChecksumMismatch(f"the copy that arrived has {writer.length} bytes of {block.length}")
                 with suppress(OSError):
@@ -126,6 +122,16 @@ class Replicator:
                 store.finalize(writer)
             finally:
                 store.abandon(writer)
+
+
+def _take(sock: socket.socket, packets: PacketReceiver, writer: ReplicaWriter, checksum: dt.Checksum) -> None:
+    """All of a read, verified."""
+    while not (header := packets.receive()).last:
+        if first_bad_chunk(packets.data, packets.checksums, checksum.bytes_per_checksum, checksum.type) is not None:
+            with suppress(OSError):
+                sock.sendall(dt.encode_read_status(dt.Status.ERROR_CHECKSUM))
+            raise ChecksumMismatch("the copy that arrived is bad as well")
+        writer.write(header.offset, packets.data, packets.checksums, checksum)
 
 
 def fault_of(store: BlockStore, block: BlockRef, pause: Callable[[int], None] = lambda _bytes: None) -> str:

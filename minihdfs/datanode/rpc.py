@@ -5,17 +5,17 @@ Hadoop's own client cannot open such a file without `getReplicaVisibleLength`. O
 
 from __future__ import annotations
 
-import socket
-
 from google.protobuf.message import DecodeError
 
 from clusterkit.errors import ClusterError
+from clusterkit.listening import listen
 from minihdfs.datanode.block_store import BlockStore
-from minihdfs.datanode.transfer.packets import set_timeouts
+from minihdfs.datanode.transfer.guests import Guest
 from minihdfs.datanode.transfer.server import ConnectionServer
 from minihdfs.errors import NoSuchMethod
 from minihdfs.hadoop_rpc import Call, MalformedRpc, ServerConnection, encode_error, encode_success
 from minihdfs.pb import hadoop_datanode_pb2 as pb
+from minihdfs.stream_io import set_timeouts
 
 _IDLE_S = 120.0  # Hadoop pings every 60 s
 _FRAME_BYTES_MAX = 1 << 20
@@ -31,7 +31,7 @@ class IpcServer:
 
     def start(self, host: str, port: int) -> int:
         """Raises OSError when the port is taken."""
-        listener = socket.create_server((host, port))
+        listener = listen(host, port)
         self.port = int(listener.getsockname()[1])
         self._connections.start(listener)
         return self.port
@@ -39,10 +39,12 @@ class IpcServer:
     def stop(self) -> None:
         self._connections.stop()
 
-    def _serve(self, sock: socket.socket) -> None:
+    def _serve(self, guest: Guest) -> None:
+        sock = guest.socket
         set_timeouts(sock, _IDLE_S)
         connection = ServerConnection(limit_bytes=_FRAME_BYTES_MAX)
         while data := sock.recv(_RECEIVE_BYTES):
+            guest.waits()
             try:
                 calls = connection.feed(data)
             except MalformedRpc as error:

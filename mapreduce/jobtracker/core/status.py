@@ -52,14 +52,14 @@ def attempt_list(desk: Desk, job: JobRecord, task: str) -> AttemptList:
         attempt = AttemptId.parse(row.attempt_id)
         if attempt is not None and task in ("", row.attempt_id, str(attempt.task)):
             worker = desk.workers.get(row.worker_id)
-            address = f"{worker.host}:{worker.rpc_port}" if worker is not None and not worker.dead else ""
+            address = worker.address if worker is not None and not worker.dead else ""
             found.append(((attempt.stage, attempt.index, attempt.number), LocatedAttempt(row, address)))
     return AttemptList(tuple(located for _, located in sorted(found, key=lambda pair: pair[0])))
 
 
 def cluster_status(desk: Desk) -> ClusterStatus:
     workers = tuple(
-        WorkerStatus(w.worker_id, f"{w.host}:{w.rpc_port}", w.state, w.slots, w.busy)
+        WorkerStatus(w.worker_id, w.address, w.state, w.slots, w.busy)
         for w in (desk.workers[worker_id] for worker_id in sorted(desk.workers))
     )
     waiting = sum(1 for work in desk.works.values() if work.job.state == states.WAITING)

@@ -133,6 +133,11 @@ class Worker:
     dying: dict[str, int] = field(default_factory=dict)  # killed attempts that still hold their slot, until then at most
 
     @property
+    def address(self) -> str:
+        """Of its rpc, for people and clients."""
+        return f"[{self.host}]:{self.rpc_port}" if ":" in self.host else f"{self.host}:{self.rpc_port}"
+
+    @property
     def busy(self) -> int:
         return len(self.running) + len(self.dying)
 

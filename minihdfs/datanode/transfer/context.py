@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from minihdfs.datanode.block_store import BlockStore
+from minihdfs.datanode.transfer.buffers import Buffers
 from minihdfs.model import BlockRef
 
 log = logging.getLogger(__name__)
@@ -18,6 +19,7 @@ log = logging.getLogger(__name__)
 class TransferOptions:
     connections_max: int = 1024
     idle_s: float = 10.0  # a connection between two operations; Hadoop's clients keep theirs for 3 s
+    request_s: float = 10.0  # a request that has begun is whole after so long
     packet_s: float = 60.0  # silence of a writer or reader within an operation
     # Patience with the next datanode of a pipeline. Each is shorter than our own client's with the first, and grows with every datanode
     # further behind, so that the one next to a silent node gives up first and names it.
@@ -27,6 +29,7 @@ class TransferOptions:
     close_s: float = 45.0  # for the last packet: a block is fsynced before it is acknowledged
     mirror_extra_s: float = 2.0  # more for each datanode behind it
     packet_bytes: int = 1 << 20
+    buffers_bytes: int = 256 << 20  # of all streams together
 
 
 def _nothing(_block: BlockRef) -> None:
@@ -42,8 +45,12 @@ class TransferContext:
     tell_bad: Callable[[BlockRef], None] = _nothing  # wrong bytes in a replica of ours
     suspected: Callable[[BlockRef], None] = _nothing  # a reader says so: to be verified
     gone: Callable[[BlockRef], None] = _nothing  # in the map, but its files are not there
+    buffers: Buffers = field(init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _streams: int = 0
+
+    def __post_init__(self) -> None:
+        self.buffers = Buffers(self.options.buffers_bytes)
 
     def found_bad(self, block: BlockRef, reason: str) -> None:
         """Wrong or unreadable bytes in a replica of ours: marked on disk, and told."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,10 +16,11 @@ from minihdfs import local_fd
 from minihdfs.datanode.meta_file import HEADER_BYTES
 from minihdfs.datanode.replica import State
 from minihdfs.datanode.transfer.context import TransferContext
-from minihdfs.datanode.transfer.packets import receive_exactly, set_timeouts
+from minihdfs.datanode.transfer.guests import Guest
 from minihdfs.datanode.transfer.reader_side import open_for_peer
 from minihdfs.datanode.transfer.server import ConnectionServer
 from minihdfs.model import BlockRef
+from minihdfs.stream_io import receive_into, set_timeouts
 
 PATH_BYTES_MAX = 100
 """A unix socket's path is at most 107 bytes; some room is left for what appends to it."""
@@ -48,11 +50,14 @@ class DescriptorServer:
             with suppress(OSError):
                 self._path.unlink()
 
-    def _serve(self, sock: socket.socket) -> None:
-        set_timeouts(sock, 0, self._context.options.packet_s)
+    def _serve(self, guest: Guest) -> None:
+        sock, options = guest.socket, self._context.options
+        set_timeouts(sock, options.idle_s, options.packet_s)
         request = memoryview(bytearray(local_fd.REQUEST_BYTES))
         while True:
-            receive_exactly(sock, request)
+            guest.waits()
+            receive_into(sock, request, time.monotonic() + options.idle_s + options.request_s)
+            guest.moves()
             self._answer(sock, local_fd.decode_request(request))
 
     def _answer(self, sock: socket.socket, request: local_fd.FdRequest) -> None:

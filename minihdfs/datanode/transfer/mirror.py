@@ -7,10 +7,9 @@ from dataclasses import replace
 
 from minihdfs import data_transfer as dt
 from minihdfs.datanode.transfer.context import TransferOptions
-from minihdfs.datanode.transfer.packets import set_timeouts
 from minihdfs.errors import FsError
 from minihdfs.model import DatanodeAddress
-from minihdfs.stream_io import receive_delimited
+from minihdfs.stream_io import receive_delimited, set_timeouts
 
 
 class MirrorRefused(FsError):

@@ -1,61 +1,57 @@
 """Takes packets off a socket into one buffer that is used again for each: as parts to verify and store, and whole to pass on.
 
-Sockets here are blocking, with the kernel's own timeouts (SO_RCVTIMEO, SO_SNDTIMEO): a receive of a whole packet is then one system call
-(MSG_WAITALL), which Python's timeouts would make three.
+The buffer grows to what a packet announces, within what all streams may have together (buffers.py).
 """
 
 from __future__ import annotations
 
 import socket
-import struct
+import time
+from types import TracebackType
 
 from minihdfs import data_transfer as dt
+from minihdfs.datanode.transfer.buffers import FREE_BYTES, Buffers
+from minihdfs.stream_io import receive_into
 
-_TIMEVAL = struct.Struct("@ll")
 _PREFIX = dt.PACKET_PREFIX.size
-_FIRST_BUFFER_BYTES = 128 << 10
-
-
-def set_timeouts(sock: socket.socket, receive_s: float, send_s: float | None = None) -> None:
-    """Timeouts in the kernel; 0 is none. They show as TimeoutError from the functions here and as BlockingIOError from plain calls."""
-    sock.setblocking(True)
-    for option, seconds in ((socket.SO_RCVTIMEO, receive_s), (socket.SO_SNDTIMEO, receive_s if send_s is None else send_s)):
-        sock.setsockopt(socket.SOL_SOCKET, option, _TIMEVAL.pack(int(seconds), int(seconds % 1 * 1e6)))
-
-
-def receive_exactly(sock: socket.socket, view: memoryview) -> None:
-    """Fills `view`. Raises ConnectionResetError at the end of the stream, TimeoutError."""
-    while view:
-        try:
-            count = sock.recv_into(view, len(view), socket.MSG_WAITALL)
-        except BlockingIOError:
-            raise TimeoutError("the peer sent nothing in time") from None
-        if not count:
-            raise ConnectionResetError("the peer closed the connection")
-        view = view[count:]
+_PACKET_S = 600.0
+"""A packet that has begun is whole after so long, or the stream ends: silence is noticed much sooner."""
 
 
 class PacketReceiver:
     """After `receive`, `checksums`, `data` and `wire` (the packet as it came) are views that hold until the next `receive`."""
 
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-        self._buffer = memoryview(bytearray(_FIRST_BUFFER_BYTES))
+    def __init__(self, sock: socket.socket, buffers: Buffers) -> None:
+        self._sock, self._buffers, self._counted = sock, buffers, 0
+        self._buffer = memoryview(bytearray(FREE_BYTES))
         self.checksums = self.data = self.wire = self._buffer[:0]
+
+    def __enter__(self) -> PacketReceiver:
+        return self
+
+    def __exit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
+        self._buffers.give(self._counted)
+        self._counted = 0
 
     def receive(self) -> dt.PacketHeader:
         """Raises WireError, OSError."""
-        receive_exactly(self._sock, self._buffer[:_PREFIX])
+        receive_into(self._sock, self._buffer[:_PREFIX])
+        deadline_s = time.monotonic() + _PACKET_S
         payload_bytes, header_bytes = dt.decode_packet_prefix(self._buffer[:_PREFIX])
         body = _PREFIX + header_bytes
         end = body + payload_bytes
         if end > len(self._buffer):
-            larger = memoryview(bytearray(end + 4096))
-            larger[:_PREFIX] = self._buffer[:_PREFIX]
-            self._buffer = larger
-        receive_exactly(self._sock, self._buffer[_PREFIX:end])
+            self._grow(end + 4096)
+        receive_into(self._sock, self._buffer[_PREFIX:end], deadline_s)
         header = dt.decode_packet_header(self._buffer[_PREFIX:body], payload_bytes)
         self.checksums = self._buffer[body : body + header.checksum_bytes]
         self.data = self._buffer[body + header.checksum_bytes : end]
         self.wire = self._buffer[:end]
         return header
+
+    def _grow(self, size: int) -> None:
+        self._buffers.take(size - self._counted)
+        self._counted = size
+        larger = memoryview(bytearray(size))
+        larger[:_PREFIX] = self._buffer[:_PREFIX]
+        self._buffer = larger

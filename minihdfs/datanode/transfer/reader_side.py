@@ -10,6 +10,8 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import time
+from types import TracebackType
 
 from clusterkit.errors import CorruptRecord
 from minihdfs import data_transfer as dt
@@ -17,7 +19,9 @@ from minihdfs.checksum import checksums_of, chunk_count
 from minihdfs.datanode.disk_errors import ReplicaUnreadable
 from minihdfs.datanode.meta_file import CRC_BYTES, crc_offset
 from minihdfs.datanode.replica import OpenReplica, ReplicaNotFound, State
+from minihdfs.datanode.transfer.buffers import FREE_BYTES, Buffers
 from minihdfs.datanode.transfer.context import TransferContext
+from minihdfs.datanode.transfer.guests import Guest
 from minihdfs.datanode.verify import read_fully
 from minihdfs.model import BlockRef
 from minihdfs.stream_io import receive_delimited, send_buffers
@@ -25,17 +29,33 @@ from minihdfs.stream_io import receive_delimited, send_buffers
 log = logging.getLogger(__name__)
 
 _READAHEAD_FROM_BYTES = 1 << 20
+_PACKET_S = 600.0
+"""A reader has taken a packet that was begun after so long, or the stream ends: one that takes nothing is noticed much sooner."""
 
 
 class ReadBuffer:
-    """The data buffer of one connection; grows to what its reads need."""
+    """The data buffer of one connection; grows to what its reads need, within what all streams may have together."""
 
-    def __init__(self) -> None:
-        self._view = memoryview(b"")
+    def __init__(self, buffers: Buffers) -> None:
+        self._buffers, self._counted = buffers, 0
+        self._view = memoryview(bytearray())
 
-    def of(self, size: int) -> memoryview:
+    def __enter__(self) -> ReadBuffer:
+        return self
+
+    def __exit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
+        self._buffers.give(self._counted)
+        self._counted = 0
+
+    def of(self, size: int, least: int) -> memoryview:
+        """`size` bytes, or fewer when the others take too much; `least` is a chunk."""
         if len(self._view) < size:
-            self._view = memoryview(bytearray(size))
+            if size > FREE_BYTES and not self._buffers.try_take(size - self._counted):
+                size = max(least, FREE_BYTES - FREE_BYTES % least)
+            elif size > FREE_BYTES:
+                self._counted = size
+            if len(self._view) < size:
+                self._view = memoryview(bytearray(size))
         return self._view[:size]
 
 
@@ -57,8 +77,9 @@ def open_for_peer(context: TransferContext, block: BlockRef) -> OpenReplica | dt
         return dt.OpReply(dt.Status.ERROR, error.message)
 
 
-def serve_read(sock: socket.socket, read: dt.ReadBlock, context: TransferContext, buffer: ReadBuffer) -> bool:
+def serve_read(guest: Guest, read: dt.ReadBlock, context: TransferContext, buffer: ReadBuffer) -> bool:
     """True when the connection can be used again."""
+    sock = guest.socket
     files = open_for_peer(context, read.block)
     if isinstance(files, dt.OpReply):
         sock.sendall(dt.encode_reply(files))
@@ -74,18 +95,19 @@ def serve_read(sock: socket.socket, read: dt.ReadBlock, context: TransferContext
         kind = files.checksum.type if read.send_checksums else dt.ChecksumType.NULL
         said = dt.Checksum(kind, per_chunk)
         sock.sendall(dt.encode_reply(dt.OpReply(dt.Status.SUCCESS, checksum=said, chunk_offset=start)))
-        if not _send_range(sock, files, start, end, read.send_checksums, context, buffer):
+        if not _send_range(guest, files, start, end, read.send_checksums, context, buffer):
             return False
         return _take_status(sock, files.ref, context)
 
 
 def _send_range(
-    sock: socket.socket, files: OpenReplica, start: int, end: int, sums_too: bool, context: TransferContext, buffer: ReadBuffer
+    guest: Guest, files: OpenReplica, start: int, end: int, sums_too: bool, context: TransferContext, buffer: ReadBuffer
 ) -> bool:
     """False when the files cannot be read or are shorter than the replica should be: the stream then ends in the middle, which tells."""
     per_chunk = files.checksum.bytes_per_checksum
     packet = max(per_chunk, context.options.packet_bytes - context.options.packet_bytes % per_chunk)
-    data = buffer.of(min(packet, end - start))
+    data = buffer.of(min(packet, end - start), per_chunk)
+    packet = len(data)
     if end - start > _READAHEAD_FROM_BYTES:
         os.posix_fadvise(files.data_fd, start, end - start, os.POSIX_FADV_SEQUENTIAL)
     seqno, at = 0, start
@@ -106,10 +128,11 @@ def _send_range(
             return False
         if sums_too and size % per_chunk and files.state is not State.FINALIZED:
             sums = sums[:-CRC_BYTES] + checksums_of(piece[size - size % per_chunk :], per_chunk, files.checksum.type)
-        send_buffers(sock, [dt.encode_packet_header(at, seqno, size, len(sums)), sums, piece])
+        send_buffers(guest.socket, [dt.encode_packet_header(at, seqno, size, len(sums)), sums, piece], time.monotonic() + _PACKET_S)
+        guest.moves()
         at += size
         seqno += 1
-    sock.sendall(dt.encode_packet_header(end, seqno, 0, 0, last=True))
+    guest.socket.sendall(dt.encode_packet_header(end, seqno, 0, 0, last=True))
     return True
 
 

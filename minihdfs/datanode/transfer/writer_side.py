@@ -21,18 +21,20 @@ from minihdfs.datanode.core.pipeline import Ack, Pipeline, Place, admit
 from minihdfs.datanode.replica import ReplicaExists
 from minihdfs.datanode.replica_writer import ReplicaGap, ReplicaWriter
 from minihdfs.datanode.transfer.context import TransferContext
+from minihdfs.datanode.transfer.guests import Guest
 from minihdfs.datanode.transfer.mirror import MirrorRefused, link_of, open_mirror
-from minihdfs.datanode.transfer.packets import PacketReceiver, set_timeouts
+from minihdfs.datanode.transfer.packets import PacketReceiver
 from minihdfs.errors import FsError
-from minihdfs.stream_io import receive_delimited
+from minihdfs.stream_io import receive_delimited, set_timeouts
 
 log = logging.getLogger(__name__)
 
 _DRAIN_S = 2.0
 
 
-def serve_write(sock: socket.socket, write: dt.WriteBlock, context: TransferContext) -> bool:
+def serve_write(guest: Guest, write: dt.WriteBlock, context: TransferContext) -> bool:
     """Always the connection's last operation."""
+    sock = guest.socket
     place = admit(write.stage, write.client_name)
     if isinstance(place, str):
         _refuse(sock, dt.OpReply(dt.Status.ERROR_UNSUPPORTED, place))
@@ -52,9 +54,9 @@ def serve_write(sock: socket.socket, write: dt.WriteBlock, context: TransferCont
             log.warning("block %d: %s", write.block.id, refused.message)
             _refuse(sock, dt.OpReply(dt.Status.ERROR, refused.message, refused.link))
             return False
-        receiver = BlockReceiver(sock, mirror, writer, write, place, context)
         try:
-            receiver.run()
+            with PacketReceiver(sock, context.buffers) as packets:
+                BlockReceiver(guest, packets, mirror, writer, write, place, context).run()
         finally:
             left = context.store.abandon(writer)
             if left is not None:
@@ -64,9 +66,11 @@ def serve_write(sock: socket.socket, write: dt.WriteBlock, context: TransferCont
 
 def _create(write: dt.WriteBlock, place: Place, context: TransferContext) -> ReplicaWriter:
     checksum = write.checksum
-    known = checksum.type in (dt.ChecksumType.NULL, dt.ChecksumType.CRC32, dt.ChecksumType.CRC32C)
-    if not known or not 0 < checksum.bytes_per_checksum <= dt.MAX_PACKET_BYTES:
-        raise dt.WireError(f"checksums of type {checksum.type} over {checksum.bytes_per_checksum} bytes are not known")
+    if checksum.type not in set(dt.ChecksumType):
+        raise dt.WireError(f"checksums of type {checksum.type} are not known")
+    if not dt.MIN_BYTES_PER_CHECKSUM <= checksum.bytes_per_checksum <= dt.MAX_BYTES_PER_CHECKSUM:
+        limits = f"{dt.MIN_BYTES_PER_CHECKSUM} to {dt.MAX_BYTES_PER_CHECKSUM}"
+        raise dt.WireError(f"one checksum per {checksum.bytes_per_checksum} bytes is not taken: a chunk has {limits} bytes")
     if place is Place.COPY:
         return context.store.create_temporary(write.block.id, write.block.stamp, checksum)
     return context.store.create(write.block.id, write.block.stamp, checksum)
@@ -81,18 +85,19 @@ class BlockReceiver:
 
     def __init__(
         self,
-        sock: socket.socket,
+        guest: Guest,
+        packets: PacketReceiver,
         mirror: socket.socket | None,
         writer: ReplicaWriter,
         write: dt.WriteBlock,
         place: Place,
         context: TransferContext,
     ) -> None:
-        self._sock, self._mirror, self._writer, self._write = sock, mirror, writer, write
+        self._guest, self._sock, self._packets = guest, guest.socket, packets
+        self._mirror, self._writer, self._write = mirror, writer, write
         self._place, self._context = place, context
         self._pipeline = Pipeline(mirrored=mirror is not None)
         self._lock = threading.Lock()  # of the pipeline, and so that acks leave in order
-        self._packets = PacketReceiver(sock)
         self._mirror_alive = mirror is not None
         self._last_seqno: int | None = None  # known before the mirror can acknowledge it
         self._ending = False
@@ -131,6 +136,7 @@ class BlockReceiver:
         was acknowledged meanwhile. Raises when the writer is gone."""
         while not self._pipeline.broken:
             header = self._packets.receive()
+            self._guest.moves()
             if header.last:
                 self._last_seqno = header.seqno
             if self._mirror_alive:

@@ -17,6 +17,8 @@ from minihdfs.model import BlockRef, DatanodeAddress, DatanodeReportRow, Datanod
 from minihdfs.namenode.core.options import Options
 from minihdfs.namenode.core.room import Room
 
+DOUBTS_MAX, DOUBT_AGAIN_US = 1_000, 60_000_000
+
 
 @dataclass(slots=True)
 class OpenReport:
@@ -63,6 +65,17 @@ class Datanode:
     ordered: dict[int, Deletion] = field(default_factory=dict)
     """Block → deletion that was ordered and not confirmed, in the order in which they are due again."""
     repairs: dict[int, None] = field(default_factory=dict)
+    doubts: dict[int, int] = field(default_factory=dict)
+    """Block → when a client last said that the replica here is bad. Only its holder can tell: it is asked, once a minute at most."""
+    to_verify: dict[int, int] = field(default_factory=dict)
+    """Block → stamp of a doubted replica; the order leaves with the next heartbeat."""
+
+    def doubt(self, ref: BlockRef, mono_us: int) -> None:
+        if len(self.doubts) >= DOUBTS_MAX:
+            self.doubts = {block_id: at for block_id, at in self.doubts.items() if mono_us - at < DOUBT_AGAIN_US}
+        if len(self.doubts) < DOUBTS_MAX and mono_us - self.doubts.get(ref.id, -DOUBT_AGAIN_US) >= DOUBT_AGAIN_US:
+            self.doubts[ref.id] = mono_us
+            self.to_verify[ref.id] = ref.stamp
 
     @property
     def uuid(self) -> str:

@@ -211,13 +211,15 @@ class Replication:
             else:
                 self.copies.ordered(copy, now)
                 orders.append(Replicate(BlockRef(copy.block_id, copy.stamp, copy.length), (target.address,)))
-        for block_id in node.repairs:
+        for block_id in dict.fromkeys([*node.repairs, *node.to_verify]):
             block, bad = self._blocks.get(block_id), node.uuid in self._blocks.bad.get(block_id, {})
-            if block is not None and bad and not node.is_deleting(block_id, block.stamp):
-                sources = self._live_holders(block_id)
+            doubted = block is not None and node.to_verify.get(block_id) == block.stamp and node.uuid in self._blocks.holders(block_id)
+            if block is not None and (bad or doubted) and not node.is_deleting(block_id, block.stamp):
+                sources = [other for other in self._live_holders(block_id) if other is not node]
                 self._rng.shuffle(sources)
                 orders.append(Repair(BlockRef(block.id, block.stamp, block.length), tuple(other.address for other in sources)))
         node.repairs.clear()
+        node.to_verify.clear()
         return orders
 
     def _target(self, source: Datanode, copy: Copy) -> Datanode | None:

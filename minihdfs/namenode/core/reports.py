@@ -14,10 +14,14 @@ from minihdfs.namenode.core.blocks import BAD, IS_BUILDING, SOUND, UNKNOWN
 from minihdfs.namenode.core.commands import HeartbeatReply, Order, Refusal, Registered, ReportTaken, Reregister
 from minihdfs.namenode.core.datanodes import Datanode, OpenReport
 from minihdfs.namenode.core.parking import DATANODE_COMES
+from minihdfs.namenode.core.permissions import READ
 from minihdfs.namenode.core.rooms import Rooms
 
 TEXT_BYTES_MAX = 255
 """Of each text that a datanode says about itself."""
+
+SAID_BAD_MAX = 100
+"""Replicas that one call may complain of: a reader complains of one."""
 
 
 def registered(rooms: Rooms, event: events.RegisterDatanode) -> Registered | Refusal:
@@ -172,9 +176,15 @@ def replicas_found_bad(rooms: Rooms, event: events.ReplicasFoundBad) -> ReportTa
 
 
 def report_bad_blocks(rooms: Rooms, event: events.ReportBadBlocks) -> None:
-    """A client's word: not served any more, and the holder is told to verify; if it was sound, its holder reports it received."""
-    for ref, uuid in event.replicas:
-        rooms.blocks.found_bad(uuid, ref)
+    """A client's word: whoever holds that very replica is told to verify it, and says what it found. Until then it is served like the
+    others: anybody can say anything, and readers skip a bad replica by themselves. Whoever may not read a file has nothing to say of it."""
+    for ref, uuid in event.replicas[:SAID_BAD_MAX]:
+        node, block = rooms.datanodes.get(uuid), rooms.blocks.get(ref.id)
+        if node is None or block is None or block.stamp != ref.stamp or uuid not in rooms.blocks.holders(ref.id):
+            continue
+        inode = rooms.namespace.inode(block.inode_id)
+        if inode is not None and (rooms.permissions.is_super(event.caller) or rooms.permissions.allowed(event.caller, inode, READ)):
+            node.doubt(ref, rooms.now.mono_us)
 
 
 def take_replica(rooms: Rooms, node: Datanode, ref: BlockRef, *, now: bool = False) -> None:

@@ -285,9 +285,14 @@ class World:
         self._changed(self.nodes[name], received=(ref,), sequence=int(sequence or 0))
         self._late_replies()
 
-    def do_bad(self, name: str, block: str) -> None:
+    def do_bad(self, name: str, block: str, user: str = "root") -> None:
         """A client says this replica has wrong bytes."""
-        self.say(events.ReportBadBlocks(self.caller(), ((self.ref(block), name),)))
+        self.say(events.ReportBadBlocks(self.caller(user=user), ((self.ref(block), name),)))
+
+    def do_found(self, name: str, block: str) -> None:
+        """Its holder has verified this replica and says that its bytes are wrong."""
+        self.step(events.ReplicasFoundBad(f"report {name}", name, self.nodes[name].registration_id, (self.ref(block),)))
+        self.lines.append(type(self.replies.pop(f"report {name}")).__name__)
 
     def do_report(self, name: str, begun: str = "", blocks: str | None = None, registration: str = "") -> None:
         """A full report: of all it holds, or of `blocks` (comma separated), begun at an earlier sequence."""

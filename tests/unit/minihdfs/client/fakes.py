@@ -31,7 +31,10 @@ from minihdfs.stream_io import receive_bytes, receive_delimited
 class FakeDatanode:
     """`faults` may hold: corrupt (flips a bit of what it reads), silent (accepts, never answers), refuse (answers every operation with
     an error), hangup (closes in the middle of a read), die_after:N (a write's connection is cut after N packets), nack:N (acknowledges
-    packet N with an error), deaf (a write in progress is heard no longer)."""
+    packet N with an error), deaf (a write in progress is heard no longer). Lies: chunk:N (says that checksums are of N bytes each),
+    unsummed (says that there are none), ahead (begins behind what was asked for), huge (announces a packet of gigabytes), crowd (a packet
+    whose checksums are many more than its chunks), endless (sends more and more), babbles (an acknowledgement that does not end), chatters
+    (acknowledges heartbeats that nobody sent, and nothing else)."""
 
     def __init__(self, name: str, directory: Path, *, domain_socket: bool = False, packet_bytes: int = 1 << 16) -> None:
         self.blocks: dict[int, bytes] = {}
@@ -40,6 +43,7 @@ class FakeDatanode:
         self.operations: list[dt.Operation] = []
         self.synced: set[int] = set()
         self.fd_requests = 0
+        self.endless = 0
         self.connections = 0
         self._released = threading.Event()
         self._packet_bytes, self._directory = packet_bytes, directory
@@ -119,9 +123,15 @@ class FakeDatanode:
         chunk = 512
         start = read.offset // chunk * chunk
         end = min(len(data), -(-(read.offset + read.length) // chunk) * chunk)
-        sock.sendall(
-            dt.encode_reply(dt.OpReply(dt.Status.SUCCESS, checksum=dt.Checksum(dt.ChecksumType.CRC32C, chunk), chunk_offset=start))
-        )
+        said = dt.Checksum(dt.ChecksumType.CRC32C, chunk)
+        if self.fault("chunk") is not None:
+            said = dt.Checksum(dt.ChecksumType.CRC32C, self.fault("chunk") or 0)
+        elif self.fault("unsummed") is not None:
+            said = dt.Checksum(dt.ChecksumType.NULL, chunk)
+        offset = start + chunk if self.fault("ahead") is not None else start
+        sock.sendall(dt.encode_reply(dt.OpReply(dt.Status.SUCCESS, checksum=said, chunk_offset=offset)))
+        if self.fault("huge") is not None:
+            sock.sendall(dt.PACKET_PREFIX.pack(2_000_000_000, 25) + bytes(100))
         for seqno, at in enumerate(range(start, end, self._packet_bytes)):
             piece = data[at : min(end, at + self._packet_bytes)]
             sums = checksums_of(piece, chunk)
@@ -129,7 +139,12 @@ class FakeDatanode:
                 piece = bytes([piece[0] ^ 1]) + piece[1:]
             if self.fault("hangup") is not None and seqno == 1:
                 raise ConnectionError("told to hang up")
+            if self.fault("crowd") is not None:
+                sums *= 500
             sock.sendall(dt.encode_packet_header(at, seqno, len(piece), len(sums)) + sums + piece)
+        while self.fault("endless") is not None:
+            self.endless += 1
+            sock.sendall(dt.encode_packet_header(end, 99, 1 << 20, 8192) + bytes(8192) + bytes(1 << 20))
         sock.sendall(dt.encode_packet_header(end, 99, 0, 0, last=True))
         assert dt.decode_read_status(receive_delimited(sock)) == dt.Status.CHECKSUM_OK
 
@@ -170,6 +185,11 @@ class FakeDatanode:
                 sock.sendall(dt.encode_reply(dt.OpReply(dt.Status.ERROR, reply.message, link)))
                 return
         sock.sendall(dt.encode_reply(dt.OpReply(dt.Status.SUCCESS)))
+        while self.fault("babbles") is not None:
+            sock.sendall(b"\xff\xff\xff\x7f" + bytes(1 << 16))
+        while self.fault("chatters") is not None:
+            sock.sendall(dt.encode_ack(dt.Ack(dt.HEARTBEAT_SEQNO, (0,))))
+            self._released.wait(0.01)
         data = bytearray()
         for count in itertools.count():
             prefix = receive_bytes(sock, dt.PACKET_PREFIX.size)

@@ -241,3 +241,12 @@ def test_an_idle_pipeline_is_kept_alive(cluster: Cluster) -> None:
         file.write(DATA[PACKET:])
     assert cluster.contents() == {DATA}
     assert any(isinstance(operation, WriteBlock) for operation in cluster.nodes[2].operations)
+
+
+@pytest.mark.parametrize("lie", ["babbles", "chatters"])
+def test_acknowledgements_that_are_none_break_the_pipeline(cluster: Cluster, lie: str) -> None:
+    namenode = cluster.namenode
+    namenode.datanodes[0].faults.add(lie)
+    with cluster.create() as file:
+        file.write(DATA[:3_000])
+    assert cluster.contents() == {DATA[:3_000]} and "d0" not in set().union(*cluster.holders())

@@ -23,7 +23,7 @@ SMALL = dt.Checksum(dt.ChecksumType.CRC32C, 512)
 
 
 class Node:
-    def __init__(self, root: Path, name: str, **options: float) -> None:
+    def __init__(self, root: Path, name: str, host: str = "127.0.0.1", **options: float) -> None:
         self.root, self.name = root / name, name
         self.heard: list[tuple[str, BlockRef]] = []
         self.store = BlockStore([Volume.open(self.root / "blocks", name, "c1", 0)])
@@ -37,10 +37,10 @@ class Node:
         )
         self.replicator = Replicator(self.context)
         self.server = TransferServer(self.context, self.replicator.transfer)
-        port = self.server.start("127.0.0.1", 0)
+        port = self.server.start(host, 0)
         self.descriptors = DescriptorServer(self.context)
         path = self.descriptors.start(self.root / "fd.sock")
-        self.address = DatanodeAddress(name, "127.0.0.1", "localhost", port, 0, domain_socket=path)
+        self.address = DatanodeAddress(name, host, "localhost", port, 0, domain_socket=path)
 
     @property
     def link(self) -> str:
@@ -58,8 +58,8 @@ class Node:
 
 
 @contextmanager
-def nodes(root: Path, count: int, **options: float) -> Iterator[list[Node]]:
-    running = [Node(root, f"d{i + 1}", **options) for i in range(count)]
+def nodes(root: Path, count: int, *, host: str = "127.0.0.1", **options: float) -> Iterator[list[Node]]:
+    running = [Node(root, f"d{i + 1}", host, **options) for i in range(count)]
     try:
         yield running
     finally:

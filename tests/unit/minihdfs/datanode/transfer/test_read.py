@@ -77,7 +77,7 @@ def test_a_readers_complaint_a_short_file_and_a_lost_file_are_told(tmp_path: Pat
         write([node], 7, DATA)
         with connect(node.address) as sock:
             ask(sock, dt.ReadBlock(BLOCK, "c", 0, 1))
-            packets = PacketReceiver(sock)
+            packets = PacketReceiver(sock, node.context.buffers)
             while not packets.receive().last:
                 pass
             sock.sendall(dt.encode_read_status(dt.Status.ERROR_CHECKSUM))
