@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from setproctitle import setproctitle
 
+from clusterkit.checksum import share_process_fairly
 from clusterkit.descriptors import raise_descriptor_limit
 from clusterkit.errors import ClusterError
 from clusterkit.garbage import GarbagePolicy
@@ -37,6 +38,8 @@ SERVES_MANY = ("namenode", "datanode", "tracker", "coordinator")
 """Roles with a thousand clients. Not the worker: a user's tasks inherit its limits."""
 HOLDS_MUCH = ("namenode", "datanode")
 """Roles with a million records in memory, and no children that would inherit how garbage is collected."""
+MOVES_BYTES = ("datanode",)
+"""Roles whose threads mostly read, check and send. (Tasks do the same for themselves.)"""
 HOME_LOOK_S, HOME_GRACE_S = 1.0, 5.0
 
 
@@ -47,6 +50,8 @@ def serve(home: Home, role: str, node_id: str, flags: Sequence[str], report: Tex
     log = logging.getLogger("mrc.daemon")
     if role in SERVES_MANY:
         raise_descriptor_limit()
+    if role in MOVES_BYTES:
+        share_process_fairly()
     try:
         settings, _ = read_settings(home, flags)
         service = build(home, role, node_id, settings)

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import msgspec
 
+from clusterkit.checksum import share_process_fairly
 from clusterkit.errors import ClusterError, CorruptRecord
 from mapreduce.api.job import Job
 from mapreduce.engine.attempt import PartOutput, Progress, Segment, Task
@@ -73,6 +74,7 @@ class TaskChannel:
 
 def run_task(sock: socket.socket) -> int:
     """Returns the process's exit status."""
+    share_process_fairly()
     channel = TaskChannel(sock)
     order = channel.receive()
     assert isinstance(order, msg.TaskOrder)

@@ -279,12 +279,11 @@ def test_a_stream_that_was_left_standing_is_nobodys_fault(lying: tuple[FakeNamen
     assert namenode.bad == [] and not datanodes.suspects()
 
 
+@pytest.mark.parametrize("cluster", ["local"], indirect=True)  # over TCP the datanode meets it
 def test_a_block_file_that_cannot_be_read_is_the_replicas_fault(
     cluster: tuple[FakeNamenode, Datanodes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     namenode, datanodes = cluster
-    if not namenode.datanodes[0].address.domain_socket:
-        pytest.skip("over TCP the datanode meets it")
 
     def failing(*_: object) -> int:
         raise OSError(5, "Input/output error")
