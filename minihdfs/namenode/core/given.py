@@ -47,7 +47,10 @@ class Given:
         """Did this namespace never give this id, or never this stamp?"""
         if ref.id > self.last_block_id or ref.stamp > self.last_stamp:
             return True
-        return is_within(self.skipped_ids, ref.id) or is_within(self.skipped_stamps, ref.stamp)
+        return is_within(self.skipped_ids, ref.id) or self.is_skipped_stamp(ref.stamp)
+
+    def is_skipped_stamp(self, stamp: int) -> bool:
+        return is_within(self.skipped_stamps, stamp)
 
     def saw(self, ref: BlockRef) -> None:
         self._seen_id = max(self._seen_id, ref.id if ref.id <= SKIP_MAX else 0)

@@ -55,9 +55,12 @@ class Safemode:
         self._first_us = self._first_us or now.mono_us
 
     def credit(self, pause_us: int) -> None:
-        """This process was paused: nobody could report meanwhile."""
-        self._first_us += pause_us
-        self._news_us += pause_us
+        """This process was paused: nobody could report meanwhile. What has not begun yet stays so."""
+        if self._first_us:
+            self._first_us += pause_us
+            self._news_us += pause_us
+        if self._barred_until_us:
+            self._barred_until_us += pause_us
 
     def look(self, now: Instant) -> None:
         """Leaves when enough has been reported, or no more is to be expected."""

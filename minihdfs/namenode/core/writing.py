@@ -331,6 +331,8 @@ def update_pipeline(rooms: Rooms, event: events.UpdatePipeline) -> None:
             f"(stamp {event.new.stamp}, {event.new.length} bytes)"
         )
     _check_length(inode, event.new)
+    if event.new.stamp != block.stamp and rooms.given.is_skipped_stamp(event.new.stamp):
+        raise InvalidArgument(f"stamp {event.new.stamp} was never given: ask for one with updateBlockForPipeline")
     if event.new.stamp != block.stamp:
         rooms.commit(edits.PipelineUpdated(inode.id, block.id, event.new.stamp, event.new.length), event.caller, True)
     rooms.blocks.pipelines[block.id] = event.datanodes

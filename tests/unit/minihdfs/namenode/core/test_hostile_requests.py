@@ -101,6 +101,20 @@ def test_a_block_longer_than_blocks_are_is_refused(length: int) -> None:
         assert isinstance(scene.step(request), Refusal)
 
 
+def test_a_pipeline_goes_on_with_no_stamp_that_was_skipped_over() -> None:
+    """Its replicas would count as from the future: never deleted, and never good enough to close the file with."""
+    scene = Scene()
+    scene.create("/g")
+    block = scene.step(ev.AddBlock(scene.caller(), "/g", "w", 0, None)).value.block
+    assert scene.report("d0", replicas=(scene.block, BlockRef(block.id + 1, block.stamp + 10, 5))) == []
+    fresh = scene.step(ev.UpdateBlockForPipeline(scene.caller(), "w", block)).value.block
+    assert fresh.stamp == block.stamp + 11
+    skipped, given = (BlockRef(block.id, stamp, 5) for stamp in (block.stamp + 10, fresh.stamp))
+    refused = scene.step(ev.UpdatePipeline(scene.caller(), "w", block, skipped, ("d0",)))
+    assert isinstance(refused, Refusal) and "never given" in refused.message
+    assert isinstance(scene.step(ev.UpdatePipeline(scene.caller(), "w", block, given, ("d0",))), Answer)
+
+
 def test_what_a_datanode_says_of_an_open_block_is_weighed_before_it_closes_the_file() -> None:
     scene = Scene()
     scene.create("/g")
