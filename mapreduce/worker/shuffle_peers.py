@@ -33,7 +33,7 @@ class Peer:
 class Peers:
     def __init__(self, most: int, now_s: Callable[[], float] = time.monotonic) -> None:
         self._most, self._most_of_a_host, self._now_s = most, max(1, most * 3 // 4), now_s
-        self._here: set[Peer] = set()
+        self._here: dict[Peer, None] = {}  # in the order in which they came: among equals the first ends
         self._lock = threading.Lock()
 
     def admit(self, peer: Peer) -> bool:
@@ -46,12 +46,12 @@ class Peers:
                 if oldest.works and self._now_s() - oldest.moved_s < STALLED_S:
                     return False
                 self._end(oldest)
-            self._here.add(peer)
+            self._here[peer] = None
             return True
 
     def left(self, peer: Peer) -> None:
         with self._lock:
-            self._here.discard(peer)
+            self._here.pop(peer, None)
 
     def end_all(self) -> None:
         with self._lock:
@@ -59,6 +59,6 @@ class Peers:
                 self._end(peer)
 
     def _end(self, peer: Peer) -> None:
-        self._here.discard(peer)
+        self._here.pop(peer, None)
         with contextlib.suppress(OSError):
             peer.connection.shutdown(socket.SHUT_RDWR)  # its thread wakes, and closes it
