@@ -17,6 +17,7 @@ import pytest
 
 from clusterkit.service import Announcement
 from minihdfs.client.filesystem import FileSystem, connect
+from minihdfs.errors import InvalidArgument
 from minihdfs.model import ServerDefaults
 from mrc.main import run
 from tests.equipment.terminal import SEEN_BY_TERMINALS, acts_on_a_terminal, on_a_terminal
@@ -212,7 +213,8 @@ def test_no_verb_lets_a_stranger_act_on_a_terminal(mrc: Mrc, fs: FileSystem, mon
     path = f"/d/{name}"
     fs.mkdirs("/d")
     _write(fs, path, b"x")
-    fs.set_owner(path, f"o{SEEN_BY_TERMINALS}forged", f"g{SEEN_BY_TERMINALS}forged")
+    with pytest.raises(InvalidArgument, match="cannot be printed"):
+        fs.set_owner(path, f"o{SEEN_BY_TERMINALS}forged", f"g{SEEN_BY_TERMINALS}forged")
     Path(name).write_bytes(b"x")
     local = str(Path(name).absolute())
     looking, changing = "ls du count df stat find checksum", "touchz rmdir mkdir setrep:1 chmod:644 chown:a"
