@@ -145,22 +145,41 @@ def _stop_on_signals(service: Service) -> None:
 
 
 def _watch_home(service: Service, home: Home, announcement: Announcement, over: threading.Event) -> None:
-    """Somebody who deletes a running cluster's home could not find its processes any more: `mrc down` looks there. What was announced
-    there and is gone or cut is announced again."""
+    """Somebody who deletes a running cluster's home could not find its processes any more: `mrc down` looks there. Who sweeps away a lock
+    file lets a second daemon lock the same directory: one of the two must go, and that is the one whose lock nobody can see. What was
+    announced there and is gone or cut is announced again."""
     directory = home.data(announcement.role, announcement.id)
+    lock = lock_seen(directory)
 
     def watch() -> None:
-        while directory.exists():
+        while is_ours(directory, lock):
             if over.wait(HOME_LOOK_S):
                 return
             with contextlib.suppress(OSError):  # a full disk: the next look tries again
                 if directory.exists() and not announcement.is_published(home.path):
                     announcement.publish(home.path)
-        logging.getLogger("mrc.daemon").error("%s was deleted: ending", directory)
+        what = f"{directory}/lock was removed or replaced, so that another daemon can take the directory" if directory.exists() else ""
+        logging.getLogger("mrc.daemon").error("%s: ending; try: mrc up", what or f"{directory} was deleted")
         threading.Timer(HOME_GRACE_S, lambda: os._exit(EXIT_STEPPED_DOWN)).start()  # nothing is left that would be worth more waiting
         service.stop()
 
     threading.Thread(target=watch, name="home-watch", daemon=True).start()
+
+
+def lock_seen(directory: Path) -> tuple[int, int]:
+    """Which file others meet who want to lock this data directory."""
+    facts = (directory / "lock").stat()
+    return facts.st_dev, facts.st_ino
+
+
+def is_ours(directory: Path, lock: tuple[int, int]) -> bool:
+    """A disk that does not answer is no answer: nobody else gets the lock there either."""
+    try:
+        return lock_seen(directory) == lock
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
 
 
 def _say(report: TextIO | None, line: str) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import threading
 import time
 import uuid
@@ -24,6 +25,7 @@ from pathlib import Path
 
 import msgspec
 
+from clusterkit.disks import mount_point
 from clusterkit.durable_file import fsync_directory, make_directory, write_durably
 from clusterkit.errors import ClusterError, CorruptRecord
 from minihdfs.datanode.core.volume_health import VolumeHealth
@@ -177,8 +179,13 @@ class Volume:
         if remaining <= 0:
             raise self.full(what)
 
-    def full(self, what: str, why: str = "no space left above the reserve") -> DiskFull:
-        return DiskFull(f"{what}: {why} of {self.reserve_bytes >> 20} MiB on the disk of {self.root}")
+    def full(self, what: str, why: str = "no space left") -> DiskFull:
+        kept = f"with {self.reserve_bytes >> 20} MiB kept in reserve"
+        disk = f"the disk at {mount_point(self.root)}"
+        return DiskFull(
+            f"{what}: {why} on {disk}, {kept}: {self.root}, where this datanode keeps its replicas, cannot grow",
+            next_command=f"df -h {shlex.quote(str(self.root))}",
+        )
 
     def tend(self) -> None:
         """Now and then, by a thread of this volume's own: measures the room, deletes what has been in the trash long enough."""

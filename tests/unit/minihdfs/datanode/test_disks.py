@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from clusterkit.disks import mount_point
 from clusterkit.errors import ClusterError
 from clusterkit.service import DataDirectory
 from minihdfs.datanode.block_store import BlockStore
@@ -212,6 +213,17 @@ def test_the_trash_goes_before_a_write_is_refused(tmp_path: Path, monkeypatch: p
     volume.reserve_bytes = facts.f_bavail * facts.f_frsize - SHORT_BYTES // 2
     stored(store, 2, b"y" * 900)
     assert volume.trash.size == 0 and not files_of(tmp_path, 1)
+
+
+def test_a_full_disk_is_told_with_its_path_and_what_it_holds(tmp_path: Path) -> None:
+    store = store_at(tmp_path)
+    volume = store.volumes[0]
+    volume.reserve_bytes = 1 << 62
+    with pytest.raises(DiskFull) as refused:
+        store.create(1, 1, SMALL)
+    assert f"no space left on the disk at {mount_point(tmp_path)}" in refused.value.message
+    assert f"{volume.root}, where this datanode keeps its replicas" in refused.value.message
+    assert refused.value.next_command == f"df -h {volume.root}"
 
 
 # ── disks that fail ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
