@@ -10,6 +10,7 @@ from pathlib import Path
 from clusterkit.errors import DiskFailed
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+_FAILING = {errno.EIO, errno.EROFS, errno.ENXIO, errno.ENODEV, errno.ESTALE}
 
 
 def mount_point(path: Path) -> Path:
@@ -27,3 +28,8 @@ def disk_failure(error: OSError, path: Path, holds: str) -> DiskFailed:
         return DiskFailed(f"the disk at {disk} is full: {path}, {holds}, cannot grow", next_command=f"df -h {shlex.quote(str(path))}")
     cause = error.strerror or str(error) or type(error).__name__
     return DiskFailed(f"the disk at {disk} failed: {path}, {holds}: {cause}", next_command="dmesg | tail")
+
+
+def with_its_disk(error: OSError, path: Path, holds: str) -> OSError | DiskFailed:
+    """The same error, named when it is the disk's: who writes raises it in the place of one that tells an errno and no path."""
+    return disk_failure(error, path, holds) if error.errno in _FULL | _FAILING else error

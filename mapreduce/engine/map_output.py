@@ -10,11 +10,13 @@ is made again. Knows bytes and checksums only, so daemons may import it; what a 
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from pathlib import Path
 from typing import NamedTuple
 
 from clusterkit.checksum import crc32c
+from clusterkit.disks import with_its_disk
 from clusterkit.errors import CorruptRecord
 
 DATA_NAME, INDEX_NAME = "map.data", "map.index"
@@ -49,13 +51,19 @@ def read_index(path: Path) -> list[SegmentEntry]:
     return [SegmentEntry(*_ENTRY.unpack_from(data, start + i * _ENTRY.size)) for i in range(count)]
 
 
+HOLDS = "which takes what a task sets aside on its way"
+
+
 class MapOutputWriter:
     """Writes partitions in their order: `begin` each, `write` its bytes, `finish` at the end. `abort` removes everything."""
 
     def __init__(self, directory: Path, partitions: int, *, stem: str = "map") -> None:
         self.data_path, self.index_path = directory / f"{stem}.data", directory / f"{stem}.index"
         self._partitions = partitions
-        self._file = self.data_path.open("wb", buffering=_WRITE_BYTES)
+        try:
+            self._file = self.data_path.open("wb", buffering=_WRITE_BYTES)
+        except OSError as error:
+            raise with_its_disk(error, self.data_path, HOLDS) from error
         self._file.write(_HEAD.pack(b"MRMO", VERSION, 0))
         self._at = _HEAD.size
         self._entries: list[SegmentEntry] = []
@@ -70,7 +78,10 @@ class MapOutputWriter:
         self._start, self._records, self._crc, self._open = self._at, 0, 0, True
 
     def write(self, data: bytes, records: int) -> None:
-        self._file.write(data)
+        try:
+            self._file.write(data)
+        except OSError as error:
+            raise with_its_disk(error, self.data_path, HOLDS) from error
         self._at += len(data)
         self._records += records
         self._crc = crc32c(data, self._crc)
@@ -78,15 +89,22 @@ class MapOutputWriter:
     def finish(self) -> list[SegmentEntry]:
         self.begin(self._partitions)
         self._open = False
+        try:
+            self._finish()
+        except OSError as error:
+            raise with_its_disk(error, self.data_path, HOLDS) from error
+        return self._entries
+
+    def _finish(self) -> None:
         self._file.close()
         body = _HEAD.pack(b"MRIX", VERSION, 0) + _COUNT.pack(self._partitions) + b"".join(_ENTRY.pack(*entry) for entry in self._entries)
         hidden = self.index_path.with_suffix(".index.tmp")
         hidden.write_bytes(body + crc32c(body).to_bytes(4, "little"))
         hidden.rename(self.index_path)
-        return self._entries
 
     def abort(self) -> None:
-        self._file.close()
+        with contextlib.suppress(OSError):  # what was buffered finds no room either
+            self._file.close()
         self.data_path.unlink(missing_ok=True)
         self.index_path.unlink(missing_ok=True)
 

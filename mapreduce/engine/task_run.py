@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from clusterkit.errors import ClusterError
+from clusterkit.errors import ClusterError, DiskFailed
 from mapreduce.api.context import Context
 from mapreduce.api.counters import Counter, Counters, TooManyCounters, Totals
 from mapreduce.api.job import Job, start
@@ -185,7 +185,7 @@ class TaskRun:
             return UserCodeFailed(report(*said))
         if has_user_frame(error.__traceback__) or isinstance(error, SystemExit):
             return UserCodeFailed(raised(error, path=where.path, offset=where.offset, record=where.record))
-        kind = "storage" if isinstance(error, OSError | ClusterError) else "engine"
+        kind = "disk" if isinstance(error, DiskFailed) else "storage" if isinstance(error, OSError | ClusterError) else "engine"
         return TaskFailed(report(kind, one_line(error), -1, ""))
 
     def _users_fault(self, error: BaseException) -> tuple[str, str] | None:

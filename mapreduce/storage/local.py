@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from clusterkit.disks import with_its_disk
 from clusterkit.durable_file import fsync_directory
 from mapreduce.plan.manifest import published_by
 from mapreduce.storage.api import AT_ONCE, FileInfo, Reader, Span, Storage, Waiting, Writer
@@ -49,6 +50,9 @@ class LocalReader:
             self._fd = -1
 
 
+HOLDS = "the output"
+
+
 class LocalWriter:
     def __init__(self, path: Path, *, overwrite: bool) -> None:
         self._path, self._overwrite = path, overwrite
@@ -59,8 +63,11 @@ class LocalWriter:
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         view = memoryview(data)
-        while view:
-            view = view[self._file.write(view) :]
+        try:
+            while view:
+                view = view[self._file.write(view) :]
+        except OSError as error:
+            raise with_its_disk(error, self._path, HOLDS) from error
 
     def close(self) -> FileInfo:
         try:
@@ -71,6 +78,9 @@ class LocalWriter:
             else:
                 os.link(self._hidden, self._path)  # unlike a rename, it never replaces
                 self._hidden.unlink()
+        except OSError as error:
+            self.abort()
+            raise with_its_disk(error, self._path, HOLDS) from error
         except BaseException:
             self.abort()
             raise

@@ -20,7 +20,7 @@ from pathlib import Path
 import msgspec
 
 from clusterkit.checksum import share_process_fairly
-from clusterkit.errors import ClusterError, CorruptRecord
+from clusterkit.errors import ClusterError, CorruptRecord, DiskFailed
 from mapreduce.api.job import Job
 from mapreduce.engine.attempt import PartOutput, Progress, Segment, Task
 from mapreduce.engine.child_main import prepare_children
@@ -86,7 +86,10 @@ def run_task(sock: socket.socket) -> int:
     except (ClusterError, OSError) as error:
         # Not the user's code: that is wrapped by the engine. A file system or a disk that does not do its part.
         kind = "permission" if isinstance(error, PermissionError) and error.errno is None else "storage"  # the file system's word
-        report = FailureReport(kind=kind, message=f"{type(error).__name__}: {error}", engine_traceback=traceback.format_exc())
+        message = f"{type(error).__name__}: {error}"
+        if isinstance(error, DiskFailed):  # this machine's own: the next try is on another one, and it counts
+            kind, message = "disk", error.message
+        report = FailureReport(kind=kind, message=message, engine_traceback=traceback.format_exc())
         _say_failure(channel, report, error)
     except Exception as error:  # an error of ours must be told with its traceback, not as a bare exit
         report = FailureReport(kind="engine", message=f"{type(error).__name__}: {error}", engine_traceback=traceback.format_exc())
@@ -116,7 +119,7 @@ def _print(text: str) -> None:
 
 def _last_words(report: FailureReport) -> str:
     """For the author of the job: their own frames and their record. Ours only where the fault is not theirs."""
-    if report.kind in ("engine", "storage", "permission", "shuffle", "input"):
+    if report.kind in ("engine", "storage", "disk", "permission", "shuffle", "input"):
         return report.engine_traceback or report.message
     where = f"\nrecord: {report.path} offset {report.offset} {report.record}" if report.path else ""
     return (report.traceback.rstrip("\n") or report.message) + where
