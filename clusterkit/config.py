@@ -9,7 +9,6 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import re
-import socket
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from clusterkit.errors import UsageError
+from clusterkit.listening import listen
 
 C = TypeVar("C", bound=msgspec.Struct)
 ENVIRONMENT_PREFIX = "MRC_"
@@ -65,17 +65,22 @@ def check_listen_host(host: str, security_mode: str) -> None:
 
 def check_reachable(key: str, host: str, *, here: bool) -> None:
     """Refuses what is no address or name, and, `here`, where nothing on this machine could listen."""
-    if ":" in host:
-        raise UsageError(f'{key} = "{host}" is an IPv6 address, which is not served: use 127.0.0.1, 0.0.0.0 or a name')
-    if not re.fullmatch(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?", host):
+    if not re.fullmatch(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?", host) and not _is_ipv6(host):
         raise UsageError(f"{key} = {host!a} is no address or name of a machine")
     if here:
-        with socket.socket() as probe:
-            try:
-                probe.bind((host, 0))
-            except OSError as error:
-                cause = (error.strerror or str(error)).lower()
-                raise UsageError(f'{key} = "{host}": nothing can listen there: {cause}', next_command="ip address") from error
+        try:
+            listen(host, 0).close()
+        except OSError as error:
+            cause = (error.strerror or str(error)).lower()
+            raise UsageError(f'{key} = "{host}": nothing can listen there: {cause}', next_command="ip address") from error
+
+
+def _is_ipv6(host: str) -> bool:
+    """Without brackets, which belong around it where a port follows, and without a zone, which names another thing on every machine."""
+    try:
+        return isinstance(ipaddress.ip_address(host), ipaddress.IPv6Address) and "%" not in host
+    except ValueError:
+        return False
 
 
 def is_loopback(host: str) -> bool:

@@ -65,9 +65,9 @@ class Identity(msgspec.Struct, frozen=True):
 class DataDirectory:
     """One daemon's directory, held by this process until `close` or death."""
 
-    def __init__(self, path: Path, lock_fd: int, identity: Identity, fresh: bool) -> None:
+    def __init__(self, path: Path, locks: tuple[int, ...], identity: Identity, fresh: bool) -> None:
         self.path, self.fresh = path, fresh
-        self._lock_fd = lock_fd
+        self._locks = locks
         self._identity = identity
         self._epochs = _read(path / "epochs.json", dict[str, int], {})
 
@@ -76,19 +76,13 @@ class DataDirectory:
         """Raises ClusterError when another process holds it or it belongs to another node."""
         path = Path(path)
         make_directory(path)
-        fd = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        if not _lock(fd):
-            holder = os.pread(fd, 32, 0).decode(errors="replace").strip() or "?"
-            os.close(fd)
-            raise ClusterError(f"{path} is in use by process {holder}", next_command="mrc status")
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        locks = _hold(path)
         try:
             identity, fresh = cls._identify(path, role, node_id)
         except ClusterError:
-            os.close(fd)
+            _let_go(locks)
             raise
-        return cls(path, fd, identity, fresh)
+        return cls(path, locks, identity, fresh)
 
     @staticmethod
     def _identify(path: Path, role: str, node_id: str) -> tuple[Identity, bool]:
@@ -134,12 +128,12 @@ class DataDirectory:
 
     @property
     def lock_inode(self) -> int:
-        return os.fstat(self._lock_fd).st_ino
+        return os.fstat(self._locks[0]).st_ino
 
     @property
     def place(self) -> str:
         """Where the lock is held that proves an older process of this directory dead: this machine since this boot, this very file."""
-        seen = os.fstat(self._lock_fd)
+        seen = os.fstat(self._locks[0])
         return f"{machine_id()} {boot_id()} {seen.st_dev}:{seen.st_ino}"
 
     @property
@@ -184,9 +178,8 @@ class DataDirectory:
 
     def close(self) -> None:
         """Lets go of the lock. The process's death does the same."""
-        if self._lock_fd >= 0:
-            os.close(self._lock_fd)
-            self._lock_fd = -1
+        locks, self._locks = self._locks, ()
+        _let_go(locks)
 
     def _save(self, identity: Identity) -> None:
         write_durably(self.path / "identity.json", msgspec.json.encode(identity))
@@ -215,6 +208,34 @@ def boot_id() -> str:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
         return ""
+
+
+def _hold(path: Path) -> tuple[int, ...]:
+    """Descriptors that hold the directory: of the lock file, which says by whom, and of the directory itself, because a file can be swept
+    away under its holder, and a second daemon would then hold another one of the same name until the first looks. Raises ClusterError."""
+    file = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    if not _lock(file) or not _lock_directory(directory):
+        said = os.pread(file, 32, 0).decode(errors="replace").strip()
+        _let_go((file, directory))
+        by = f"process {said}" if said else "a process whose lock file was deleted"
+        raise ClusterError(f"{path} is in use by {by}", next_command="mrc status")
+    os.ftruncate(file, 0)
+    os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
+    return file, directory
+
+
+def _lock_directory(fd: int) -> bool:
+    """False when another daemon holds it. Where directories cannot be locked (some network file systems) the file has to do."""
+    try:
+        return _lock(fd)
+    except OSError:
+        return True
+
+
+def _let_go(locks: tuple[int, ...]) -> None:
+    for fd in locks:
+        os.close(fd)
 
 
 def _lock(fd: int) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from clusterkit.codec import Codec
+from clusterkit.disks import disk_failure
 from clusterkit.effects import Edit
 from clusterkit.journal import JournalRecord
 from clusterkit.service import DataDirectory
@@ -27,7 +28,13 @@ class IdentityJournal:
         return iter(())
 
     def append(self, records: Sequence[JournalRecord]) -> None:
-        """Durable when it returns. Raises Fenced, ClusterError (another cluster), OSError."""
+        """Durable when it returns. Raises Fenced, ClusterError (another cluster), DiskFailed."""
+        try:
+            self._append(records)
+        except OSError as error:
+            raise disk_failure(error, self._directory.path, "this datanode's identity and the epochs it has seen") from error
+
+    def _append(self, records: Sequence[JournalRecord]) -> None:
         for record in records:
             op = CODEC.decode(record.payload).op
             if isinstance(op, EpochSeen):

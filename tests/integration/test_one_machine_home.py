@@ -19,6 +19,17 @@ def test_a_deleted_home_ends_its_processes(tmp_path: Path) -> None:
         until(lambda: not any(map(_runs, daemons)), "every daemon has ended", 30)
 
 
+def test_a_daemon_whose_lock_was_swept_ends_and_says_why(tmp_path: Path) -> None:
+    with whole_cluster(tmp_path, 1) as cluster:
+        (datanode,) = cluster.living("datanode")
+        process = psutil.Process(datanode.pid)
+        (Path(datanode.data_dirs[0]) / "lock").unlink()
+        until(lambda: not _runs(process), "the datanode has ended", 30)
+        assert "/lock was removed or replaced" in Path(datanode.log).read_text()
+        cluster.mrc("up")
+        assert cluster.living("datanode")[0].pid != datanode.pid
+
+
 def _runs(process: psutil.Process) -> bool:
     return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 

@@ -84,3 +84,22 @@ def test_asking_whether_a_directory_is_held_keeps_no_daemon_from_it(tmp_path: Pa
     finally:
         done.set()
         asking.join()
+
+
+def test_a_swept_lock_file_lets_no_second_daemon_in(tmp_path: Path) -> None:
+    held = DataDirectory.open(tmp_path / "d", "datanode", "d1")
+    (tmp_path / "d" / "lock").unlink()
+    for _ in range(2):
+        with pytest.raises(ClusterError, match="in use by a process whose lock file was deleted"):
+            DataDirectory.open(tmp_path / "d", "datanode", "d1")
+    held.close()
+    DataDirectory.open(tmp_path / "d", "datanode", "d1").close()
+
+
+def test_a_directory_made_again_at_the_same_path_is_another_one(tmp_path: Path) -> None:
+    held = DataDirectory.open(tmp_path / "d", "datanode", "d1")
+    (tmp_path / "d").rename(tmp_path / "away")
+    again = DataDirectory.open(tmp_path / "d", "datanode", "d1")
+    assert again.fresh
+    again.close()
+    held.close()

@@ -38,7 +38,7 @@ from mrc.settings import Settings, read_settings
         "cluster.session_timeout_s=0",
         "cluster.coordinator=",
         "network.listen_host=",
-        "network.listen_host=::1",
+        "network.listen_host=::1::",
         "network.listen_host=127.0.0.1 ",
         "network.listen_host=127.0.0.1:8020",
         "network.listen_host=10.255.255.1",

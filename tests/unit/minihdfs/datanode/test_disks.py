@@ -11,10 +11,14 @@ from pathlib import Path
 import pytest
 
 from clusterkit.disks import mount_point
-from clusterkit.errors import ClusterError
+from clusterkit.effects import Edit
+from clusterkit.errors import ClusterError, DiskFailed
+from clusterkit.journal import JournalRecord
 from clusterkit.service import DataDirectory
 from minihdfs.datanode.block_store import BlockStore
+from minihdfs.datanode.core.events import EpochSeen
 from minihdfs.datanode.disk_errors import DiskFull, ReplicaUnreadable
+from minihdfs.datanode.identity_journal import CODEC, IdentityJournal
 from minihdfs.datanode.replica import ReplicaNotFound
 from minihdfs.datanode.replicator import Replicator, fault_of, is_sound
 from minihdfs.datanode.transfer.context import TransferContext
@@ -356,4 +360,14 @@ def test_a_disk_that_cannot_be_opened_is_left_out(tmp_path: Path, monkeypatch: p
     disk.fail(0)
     assert len(open_volumes(directory, roots, 0)) == 2
     tend_volumes(volumes)()
+    directory.close()
+
+
+def test_an_epoch_that_cannot_be_written_down_names_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = DataDirectory.open(tmp_path / "d1", "datanode", "d1")
+    journal = IdentityJournal(directory, store_at(tmp_path), "d1")
+    FailingDisk(monkeypatch, tmp_path / "d1/.epochs").fail(errno.ENOSPC, "open")
+    record = JournalRecord(1, 1, CODEC.encode(Edit(1, 1, 0, EpochSeen(7))))
+    with pytest.raises(DiskFailed, match=r"is full: .*d1, this datanode's identity"):
+        journal.append([record])
     directory.close()
