@@ -152,12 +152,15 @@ def _watch_home(service: Service, home: Home, announcement: Announcement, over: 
     lock = lock_seen(directory)
 
     def watch() -> None:
+        was_missing = False  # twice in a row: a home that is being deleted just now is not filled again
         while is_ours(directory, lock):
             if over.wait(HOME_LOOK_S):
                 return
             with contextlib.suppress(OSError):  # a full disk: the next look tries again
-                if directory.exists() and not announcement.is_published(home.path):
+                missing = directory.exists() and not announcement.is_published(home.path)
+                if missing and was_missing:
                     announcement.publish(home.path)
+                was_missing = missing
         what = f"{directory}/lock was removed or replaced, so that another daemon can take the directory" if directory.exists() else ""
         logging.getLogger("mrc.daemon").error("%s: ending; try: mrc up", what or f"{directory} was deleted")
         threading.Timer(HOME_GRACE_S, lambda: os._exit(EXIT_STEPPED_DOWN)).start()  # nothing is left that would be worth more waiting

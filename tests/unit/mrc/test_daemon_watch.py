@@ -63,3 +63,28 @@ def test_a_disk_that_does_not_answer_is_no_answer(tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr(Path, "stat", failing)
     assert daemon.is_ours(tmp_path, lock)
+
+
+def test_a_home_that_is_being_deleted_is_not_filled_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An announcement that is missing is told again when it is missing still at the next look: `rm -r` has passed by then."""
+    (tmp_path / "lock").write_text("")
+    monkeypatch.setattr(daemon, "HOME_LOOK_S", 0.001)
+    answers, happened, published = iter([True, False, True, False, False, True]), [], threading.Event()
+
+    def is_published(_home: Path) -> bool:
+        happened.append("look")
+        return next(answers, True)
+
+    def publish(_home: Path) -> None:
+        happened.append("publish")
+        published.set()
+
+    announcement: Any = SimpleNamespace(role="datanode", id="dn1", is_published=is_published, publish=publish)
+    over = threading.Event()
+    try:
+        home: Any = SimpleNamespace(path=tmp_path, data=lambda _role, _id: tmp_path)
+        daemon._watch_home(SimpleNamespace(stop=over.set), home, announcement, over)  # type: ignore[arg-type]
+        assert published.wait(20)
+    finally:
+        over.set()
+    assert happened[: happened.index("publish") + 1] == ["look"] * 5 + ["publish"]
