@@ -8,6 +8,8 @@ import sysconfig
 from collections import Counter
 from pathlib import Path
 
+from clusterkit.interpreter import interpreter
+
 FILES = 4
 
 
@@ -33,7 +35,8 @@ def gather(scratch: Path, given: Path | None) -> list[Path]:
 def begin_gathering(scratch: Path, given: Path | None) -> subprocess.Popen[str]:
     """Gathers in a process beside this one; its output names the files, each ended by NUL."""
     words = [str(scratch), *([str(given)] if given else [])]
-    return subprocess.Popen([sys.executable, "-m", "mrc.demo_corpus", *words], stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", "mrc.demo_corpus", *words]
+    return subprocess.Popen(command, executable=interpreter(), stdout=subprocess.PIPE, text=True)
 
 
 def count_plainly(files: list[Path]) -> Counter[str]:

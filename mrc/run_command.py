@@ -142,12 +142,13 @@ def exec_with_the_seed_of_tasks() -> None:
     """Starts this command again as a process whose `hash` is that of all tasks, where the job is going to run in it."""
     import secrets
 
+    from clusterkit.interpreter import interpreter
     from mapreduce.plan.spec import HASH_SEED
     from mapreduce.worker.process_control import POOL_MARK
 
     if os.environ.get("PYTHONHASHSEED") != str(HASH_SEED):
         environment = os.environ | {"PYTHONHASHSEED": str(HASH_SEED), POOL_MARK: f"run-{secrets.token_hex(16)}"}
-        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
+        os.execve(interpreter(), [sys.executable, *sys.orig_argv[1:]], environment)
 
 
 def local_target(text: str) -> tuple[str, str]:

@@ -25,6 +25,7 @@ import msgspec
 
 from clusterkit.effects import Event
 from clusterkit.errors import ClusterError, CorruptRecord, Unavailable
+from clusterkit.interpreter import interpreter
 from mapreduce.plan.spec import HASH_SEED
 from mapreduce.worker import process_control
 from mapreduce.worker import task_messages as msg
@@ -93,6 +94,7 @@ class TaskPool:
         with theirs:
             self._server = subprocess.Popen(
                 [sys.executable, "-P", "-m", "mapreduce.worker.warm_server", str(theirs.fileno()), str(os.getpid())],
+                executable=interpreter(),
                 env=environment,
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,

@@ -30,6 +30,7 @@ import msgspec
 
 from clusterkit.effects import Edit, Event
 from clusterkit.errors import ClusterError
+from clusterkit.interpreter import interpreter
 from clusterkit.journal import Journal
 from minihdfs.namenode.core.events import StoreFlushed, StoreLags, StoreSpaceChanged
 from minihdfs.namenode.core.namesystem import Namesystem
@@ -79,7 +80,7 @@ class StoreFlusher:
     def start(self) -> None:
         """Before any gRPC server or channel is made: it starts a process."""
         command = [sys.executable, "-m", "minihdfs.namenode.store_flusher", str(self._path), self._cluster_id]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._process = subprocess.Popen(command, executable=interpreter(), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self._thread.start()
 
     def durable(self, _edits: Sequence[Edit]) -> None:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
+from clusterkit.interpreter import interpreter
 from mapreduce.plan.spec import HASH_SEED
 from mapreduce.worker import process_control
 
@@ -57,7 +58,7 @@ def start_conductor() -> Child:
     output = 2 if _is_open(2) else subprocess.DEVNULL
     with theirs:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "mapreduce.runners.local.conductor", str(theirs.fileno())],
+            [sys.executable, "-P", "-m", "mapreduce.runners.local.conductor", str(theirs.fileno())], executable=interpreter(),
             env=environment, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
         )  # fmt: skip
     return Child(process.pid, ours, process)
