@@ -1,6 +1,8 @@
-"""Side-by-side measurements: `make bench` runs all, `make bench ARGS=NAME` one. Each prints ratios of medians of interleaved pairs.
+"""Side-by-side measurements: `make bench` runs all, `make bench ARGS=NAME` one. Each prints ratios
+of medians of interleaved pairs.
 
-A benchmark is a module of this package with a `main()` that prints its table; absolute figures on a shared machine mean little.
+A benchmark is a module of this package with a `main()` that prints its table; absolute figures on a
+shared machine mean little.
 """
 
 from __future__ import annotations
@@ -12,7 +14,11 @@ from pathlib import Path
 
 
 def names() -> list[str]:
-    return sorted(m.name for m in pkgutil.iter_modules([str(Path(__file__).parent)]) if not m.name.startswith("_"))
+    return sorted(
+        m.name
+        for m in pkgutil.iter_modules([str(Path(__file__).parent)])
+        if not m.name.startswith("_")
+    )
 
 
 def main() -> int:
@@ -25,7 +31,9 @@ def main() -> int:
         module = importlib.import_module(f"bench.{name}")
         sys.stdout.write(f"== {name}: {(module.__doc__ or '').strip().splitlines()[0]}\n")
         sys.stdout.flush()
-        sys.argv = [f"bench {name}"]  # a benchmark with options of its own is run by itself: python -m bench.NAME --help
+        sys.argv = [
+            f"bench {name}"
+        ]  # a benchmark with options of its own is run by itself: python -m bench.NAME --help
         module.main()
     return 0
 

@@ -1,10 +1,13 @@
-"""How fast the client moves file bytes, beside what the machine itself can do: read locally, read over TCP, write with 1 and 3 replicas.
+"""How fast the client moves file bytes, beside what the machine itself can do: read locally, read
+over TCP, write with 1 and 3 replicas.
 
     .venv/bin/python bench/client_io.py [--mib 512] [--rounds 5] [--home DIR]
 
-Starts a cluster of its own with `mrc up` (3 datanodes) and ends it. Each round measures ours and the peer one after the other, so that a
-machine whose speed swings is compared with itself; what counts is the ratio, of which the median and the range are printed. The peers are
-those of docs/ARCHITECTURE.md: a warm `dd` of the same block files, a raw Python loopback stream, `dd conv=fdatasync` on the same disk.
+Starts a cluster of its own with `mrc up` (3 datanodes) and ends it. Each round measures ours and
+the peer one after the other, so that a machine whose speed swings is compared with itself; what
+counts is the ratio, of which the median and the range are printed. The peers are those of
+docs/ARCHITECTURE.md: a warm `dd` of the same block files, a raw Python loopback stream, `dd
+conv=fdatasync` on the same disk.
 """
 
 from __future__ import annotations
@@ -50,12 +53,24 @@ def dd_read(files: list[Path]) -> None:
 
 
 def dd_write(target: Path, mib: int) -> None:
-    subprocess.run(["dd", "if=/dev/zero", f"of={target}", "bs=1M", f"count={mib}", "conv=fdatasync", "status=none"], check=True)
+    subprocess.run(
+        [
+            "dd",
+            "if=/dev/zero",
+            f"of={target}",
+            "bs=1M",
+            f"count={mib}",
+            "conv=fdatasync",
+            "status=none",
+        ],
+        check=True,
+    )
     target.unlink()
 
 
 def loopback(files: list[Path], total: int) -> float:
-    """Seconds for a child process to read the block files and send them, and for this one to receive them: no framing, no checksums."""
+    """Seconds for a child process to read the block files and send them, and for this one to
+    receive them: no framing, no checksums."""
     listener = socket.create_server(("127.0.0.1", 0))
     child = os.fork()
     if not child:
@@ -93,8 +108,12 @@ def run(home: Path, mib: int, rounds: int) -> dict[str, list[tuple[float, float]
     results: dict[str, list[tuple[float, float]]] = {name: [] for name in TARGETS}
     read_all(fs, "/bench/read")
     for _ in range(rounds):
-        results["local read"].append((timed(lambda: read_all(fs, "/bench/read")), timed(lambda: dd_read(files))))
-        results["tcp read"].append((timed(lambda: read_all(tcp, "/bench/read")), loopback(files, total)))
+        results["local read"].append(
+            (timed(lambda: read_all(fs, "/bench/read")), timed(lambda: dd_read(files)))
+        )
+        results["tcp read"].append(
+            (timed(lambda: read_all(tcp, "/bench/read")), loopback(files, total))
+        )
         for replication, name in ((1, "write 1 replica"), (3, "write 3 replicas")):
             ours = timed(lambda r=replication: write_file(fs, "/bench/write", data, mib, r))  # type: ignore[misc]
             fs.delete("/bench/write")
@@ -112,15 +131,20 @@ def report(results: dict[str, list[tuple[float, float]]], mib: int) -> bool:
         ratio, size = statistics.median(ratios), mib * MIB / 1e6
         good &= ratio >= TARGETS[name]
         span = f"{ratios[0]:.2f}-{ratios[-1]:.2f}"
-        print(f"{name:18}{size / ours:12.0f}{size / peer:12.0f}{ratio:8.2f}{span:>14}{TARGETS[name]:8.2f}")
+        rates = f"{size / ours:12.0f}{size / peer:12.0f}"
+        print(f"{name:18}{rates}{ratio:8.2f}{span:>14}{TARGETS[name]:8.2f}")
     return good
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--mib", type=int, default=512)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--home", type=Path, help="where the cluster's data goes: on the disk to be measured")
+    parser.add_argument(
+        "--home", type=Path, help="where the cluster's data goes: on the disk to be measured"
+    )
     options = parser.parse_args()
     home = options.home or Path(tempfile.mkdtemp(prefix="mrc-bench-"))
     mrc = [sys.executable, "-m", "mrc.main", "--home", str(home)]

@@ -1,4 +1,5 @@
-"""The datanodes' data plane beside a raw loopback stream and dd: reads over TCP, durable writes with one and three replicas."""
+"""The datanodes' data plane beside a raw loopback stream and dd: reads over TCP, durable writes
+with one and three replicas."""
 
 from __future__ import annotations
 
@@ -41,7 +42,8 @@ def serve_datanode(directory: str) -> None:
 
 
 def serve_stream() -> None:
-    """The peer of reads: TOTAL bytes from one buffer to whoever connects, one request after the other."""
+    """The peer of reads: TOTAL bytes from one buffer to whoever connects, one request after the
+    other."""
     listener = socket.create_server(("127.0.0.1", 0))
     sys.stdout.write(f"{listener.getsockname()[1]}\n")
     sys.stdout.flush()
@@ -54,15 +56,24 @@ def serve_stream() -> None:
 
 def spawn(call: str) -> tuple[subprocess.Popen[str], int]:
     program = f"from bench.datanode_transfer import *; {call}"
-    process = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout is not None
     return process, int(process.stdout.readline())
 
 
-def write_blocks(pipeline: list[DatanodeAddress], first_id: int, pieces: list[tuple[bytes, bytes]], count: int = BLOCKS) -> None:
+def write_blocks(
+    pipeline: list[DatanodeAddress],
+    first_id: int,
+    pieces: list[tuple[bytes, bytes]],
+    count: int = BLOCKS,
+) -> None:
     for block_id in range(first_id, first_id + count):
         with socket.create_connection((pipeline[0].host, pipeline[0].xfer_port)) as sock:
-            write = dt.WriteBlock(BlockRef(block_id, 1, 0), "bench", tuple(pipeline[1:]), 6, len(pipeline), CHUNKS)
+            write = dt.WriteBlock(
+                BlockRef(block_id, 1, 0), "bench", tuple(pipeline[1:]), 6, len(pipeline), CHUNKS
+            )
             sock.sendall(dt.encode_operation(write))
             assert dt.decode_reply(receive_delimited(sock)).status == dt.Status.SUCCESS
             packets = BLOCK_BYTES // PIECE
@@ -70,8 +81,13 @@ def write_blocks(pipeline: list[DatanodeAddress], first_id: int, pieces: list[tu
             acks.start()
             for seqno in range(packets):
                 data, _ = pieces[seqno % len(pieces)]
-                sums = checksums_of(data, CHUNKS.bytes_per_checksum)  # a real writer pays for them too
-                send_buffers(sock, [dt.encode_packet_header(seqno * PIECE, seqno, PIECE, len(sums)), sums, data])
+                sums = checksums_of(
+                    data, CHUNKS.bytes_per_checksum
+                )  # a real writer pays for them too
+                send_buffers(
+                    sock,
+                    [dt.encode_packet_header(seqno * PIECE, seqno, PIECE, len(sums)), sums, data],
+                )
             sock.sendall(dt.encode_packet_header(BLOCK_BYTES, packets, 0, 0, last=True))
             acks.join()
 
@@ -85,7 +101,9 @@ def read_blocks(datanodes: Datanodes, address: DatanodeAddress, first_id: int) -
     buffer = memoryview(bytearray(PIECE))
     for block_id in range(first_id, first_id + BLOCKS):
         block = BlockRef(block_id, 1, BLOCK_BYTES)
-        stream = open_remote(datanodes, address, block, 0, BLOCK_BYTES, client_name="bench", timeout_s=30)
+        stream = open_remote(
+            datanodes, address, block, 0, BLOCK_BYTES, client_name="bench", timeout_s=30
+        )
         while stream.readinto(buffer):
             pass
         stream.close()
@@ -109,14 +127,20 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def compare(
-    name: str, ours: Callable[[int], object], peer: Callable[[int], object], peer_name: str, goal: float, share: float = 1.0
+    name: str,
+    ours: Callable[[int], object],
+    peer: Callable[[int], object],
+    peer_name: str,
+    goal: float,
+    share: float = 1.0,
 ) -> None:
     """Medians of interleaved pairs; `share` is the part of the peer's speed that counts as 1."""
     pairs = [(seconds(lambda i=i: ours(i)), seconds(lambda i=i: peer(i))) for i in range(ROUNDS)]  # type: ignore[misc]
     mine, theirs = (statistics.median(column) for column in zip(*pairs, strict=True))
     speed, peer_speed = TOTAL / mine / 1e9, TOTAL / theirs / 1e9 * share
     sys.stdout.write(
-        f"{name:34} {speed:5.2f} GB/s   {peer_name:28} {peer_speed:5.2f} GB/s   ratio {speed / peer_speed:4.2f}  (goal {goal})\n"
+        f"{name:34} {speed:5.2f} GB/s   {peer_name:28} {peer_speed:5.2f} GB/s   ratio "
+        f"{speed / peer_speed:4.2f}  (goal {goal})\n"
     )
     sys.stdout.flush()
 
@@ -155,7 +179,11 @@ def measure(addresses: list[DatanodeAddress], stream_port: int, scratch: Path) -
     write_blocks(addresses[:1], 1, pieces)
     with socket.create_connection(("127.0.0.1", stream_port)) as sock:
         compare(
-            "read over TCP, verified", lambda _i: read_blocks(datanodes, addresses[0], 1), lambda _i: read_stream(sock), "raw stream", 0.70
+            "read over TCP, verified",
+            lambda _i: read_blocks(datanodes, addresses[0], 1),
+            lambda _i: read_stream(sock),
+            "raw stream",
+            0.70,
         )
     for replicas, goal in ((1, 0.60), (3, 0.75)):
 
@@ -167,7 +195,14 @@ def measure(addresses: list[DatanodeAddress], stream_port: int, scratch: Path) -
             dd_write(i)
 
         name = f"write, {replicas} replica{'s' if replicas > 1 else ''}, durable"
-        compare(name, ours, peer, "dd conv=fdatasync" + (" / 3" if replicas > 1 else ""), goal, 1 / replicas)
+        compare(
+            name,
+            ours,
+            peer,
+            "dd conv=fdatasync" + (" / 3" if replicas > 1 else ""),
+            goal,
+            1 / replicas,
+        )
 
 
 if __name__ == "__main__":

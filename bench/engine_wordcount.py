@@ -1,9 +1,11 @@
-"""How fast one core counts words with a Python generator through the engine, beside a plain Python loop with a dict.
+"""How fast one core counts words with a Python generator through the engine, beside a plain Python
+loop with a dict.
 
     python bench/engine_wordcount.py [--megabytes 32] [--words 100000]
 
-Zipf text; CPU seconds of this process, the best of some rounds, because the ratio is what carries over to another machine. `map` is what a
-map task does with a 16 MiB split (read, map, combine, sort, write); `reduce` merges those outputs and writes one part of two.
+Zipf text; CPU seconds of this process, the best of some rounds, because the ratio is what carries
+over to another machine. `map` is what a map task does with a 16 MiB split (read, map, combine,
+sort, write); `reduce` merges those outputs and writes one part of two.
 """
 
 from __future__ import annotations
@@ -53,11 +55,17 @@ class Positions(WordCount):
 
 def write_text(path: Path, size: int, words: int) -> None:
     rng = random.Random(1)
-    vocabulary = ["".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=rng.randint(2, 10))) for _ in range(words)]
+    vocabulary = [
+        "".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=rng.randint(2, 10)))
+        for _ in range(words)
+    ]
     weights = list(itertools.accumulate(1 / rank for rank in range(1, words + 1)))
     with path.open("w", encoding="utf-8") as file:
         while file.tell() < size:
-            file.writelines(" ".join(rng.choices(vocabulary, cum_weights=weights, k=12)) + "\n" for _ in range(10_000))
+            file.writelines(
+                " ".join(rng.choices(vocabulary, cum_weights=weights, k=12)) + "\n"
+                for _ in range(10_000)
+            )
 
 
 def cpu_seconds(action: Callable[[], Any], rounds: int) -> tuple[float, Any]:
@@ -84,20 +92,27 @@ def run_maps(job: type[Job], spec: JobSpec, scratch: Path) -> list[MapOutput]:
     for index, split in enumerate(spec.splits):
         directory = scratch / f"{job.__name__}-{index}"
         directory.mkdir(exist_ok=True)
-        outputs.append(run_map(job, spec, split, LocalStorage(), directory, task=Task(f"m{index}", index)))
+        outputs.append(
+            run_map(job, spec, split, LocalStorage(), directory, task=Task(f"m{index}", index))
+        )
     return outputs
 
 
 def reduce_one(job: type[Job], spec: JobSpec, outputs: list[MapOutput], scratch: Path) -> None:
     entries = [read_index(output.index_path)[0] for output in outputs]
-    segments = [Segment(i, e.length, e.crc32c, str(outputs[i].data_path), e.offset) for i, e in enumerate(entries)]
+    segments = [
+        Segment(i, e.length, e.crc32c, str(outputs[i].data_path), e.offset)
+        for i, e in enumerate(entries)
+    ]
     writer = LocalStorage().create(str(scratch / "part"), overwrite=True)
     run_reduce(job, spec, segments, writer, scratch, task=Task("r0", 0))
     writer.close()
 
 
 def main(arguments: Sequence[str] = ()) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--megabytes", type=int, default=32)
     parser.add_argument("--words", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=3)
@@ -109,19 +124,38 @@ def main(arguments: Sequence[str] = ()) -> int:
         text = scratch / "text"
         write_text(text, options.megabytes << 20, options.words)
         size = text.stat().st_size
-        splits = [Split(str(text), at, min(DEFAULT_SPLIT_BYTES, size - at)) for at in range(0, size, DEFAULT_SPLIT_BYTES)]
-        spec = JobSpec(name="bench", code=CodeRef("", "", "", "", ""), inputs=[str(text)], output="/out", splits=splits)
+        splits = [
+            Split(str(text), at, min(DEFAULT_SPLIT_BYTES, size - at))
+            for at in range(0, size, DEFAULT_SPLIT_BYTES)
+        ]
+        spec = JobSpec(
+            name="bench",
+            code=CodeRef("", "", "", "", ""),
+            inputs=[str(text)],
+            output="/out",
+            splits=splits,
+        )
         facts["plain dict loop"] = size / cpu_seconds(partial(plain_count, text), options.rounds)[0]
         for job in (WordCount, Uncombined, Positions):
-            map_seconds, outputs = cpu_seconds(partial(run_maps, job, spec, scratch), options.rounds)
-            reduce_seconds, _ = cpu_seconds(partial(reduce_one, job, spec, outputs, scratch), options.rounds)
-            facts[f"{job.__name__} map"], facts[f"{job.__name__} reduce"] = size / map_seconds, size / 2 / reduce_seconds
+            map_seconds, outputs = cpu_seconds(
+                partial(run_maps, job, spec, scratch), options.rounds
+            )
+            reduce_seconds, _ = cpu_seconds(
+                partial(reduce_one, job, spec, outputs, scratch), options.rounds
+            )
+            facts[f"{job.__name__} map"], facts[f"{job.__name__} reduce"] = (
+                size / map_seconds,
+                size / 2 / reduce_seconds,
+            )
     if options.json:
         json.dump({name: round(rate) for name, rate in facts.items()}, sys.stdout)
         return 0
     for name, rate in facts.items():
         ratio = rate / facts["plain dict loop"]
-        sys.stdout.write(f"{name:20} {rate / 1e6:7.1f} MB of text per CPU second   {ratio:5.2f} of the plain loop\n")
+        sys.stdout.write(
+            f"{name:20} {rate / 1e6:7.1f} MB of text per CPU second   {ratio:5.2f} of the plain "
+            "loop\n"
+        )
     return 0
 
 

@@ -1,8 +1,10 @@
-"""What others wait for at one namenode while somebody floods it: a caller's getFileInfo, quiet and under each attack.
+"""What others wait for at one namenode while somebody floods it: a caller's getFileInfo, quiet and
+under each attack.
 
-A namenode of its own in one process, the attack in another, the caller here: one call every few milliseconds over its own connection, as
-another user. p50, p99 and the longest, in milliseconds, the quiet rounds beside each attack. `python -m bench.fairness --attack NAME` shows
-only one, `--short` fewer calls of each.
+A namenode of its own in one process, the attack in another, the caller here: one call every few
+milliseconds over its own connection, as another user. p50, p99 and the longest, in milliseconds,
+the quiet rounds beside each attack. `python -m bench.fairness --attack NAME` shows only one,
+`--short` fewer calls of each.
 """
 
 from __future__ import annotations
@@ -39,18 +41,25 @@ def connect(address: str, user: str) -> socket.socket:
 def listings(count: int) -> bytes:
     request = nn.GetListingRequest(src="/flood", startAfter=b"", needLocation=False)
     call = hadoop_rpc.encode_call
-    return b"".join(call(n, CLIENT_ID, 0, hadoop_rpc.CLIENT_PROTOCOL, "getListing", request) for n in range(count))
+    return b"".join(
+        call(n, CLIENT_ID, 0, hadoop_rpc.CLIENT_PROTOCOL, "getListing", request)
+        for n in range(count)
+    )
 
 
-# ── attacks: each begins, and goes on until its process is killed ───────────────────────────────────────────────────────────────────
+# ── attacks: each begins, and goes on until its process is killed ─────────────────────────────────
 
 
 def flood(address: str, connections: int = 16) -> None:
     frames = listings(150)
     for _ in range(connections):
         sock = connect(address, "mallory")
-        threading.Thread(target=lambda sock=sock: [sock.sendall(frames) for _ in iter(int, 1)], daemon=True).start()  # type: ignore[misc]
-        threading.Thread(target=lambda sock=sock: [sock.recv(1 << 20) for _ in iter(int, 1)], daemon=True).start()  # type: ignore[misc]
+        threading.Thread(
+            target=lambda sock=sock: [sock.sendall(frames) for _ in iter(int, 1)], daemon=True
+        ).start()  # type: ignore[misc]
+        threading.Thread(
+            target=lambda sock=sock: [sock.recv(1 << 20) for _ in iter(int, 1)], daemon=True
+        ).start()  # type: ignore[misc]
 
 
 def thousand(address: str) -> None:
@@ -62,12 +71,17 @@ def names(address: str) -> None:
     frames = listings(150)
     for number in range(100):
         sock = connect(address, f"mallory{number}")
-        threading.Thread(target=lambda sock=sock: [sock.sendall(frames) for _ in iter(int, 1)], daemon=True).start()  # type: ignore[misc]
-        threading.Thread(target=lambda sock=sock: [sock.recv(1 << 20) for _ in iter(int, 1)], daemon=True).start()  # type: ignore[misc]
+        threading.Thread(
+            target=lambda sock=sock: [sock.sendall(frames) for _ in iter(int, 1)], daemon=True
+        ).start()  # type: ignore[misc]
+        threading.Thread(
+            target=lambda sock=sock: [sock.recv(1 << 20) for _ in iter(int, 1)], daemon=True
+        ).start()  # type: ignore[misc]
 
 
 def newcomers(address: str) -> None:
-    """As many connections as one host may have, all of them with calls that wait, and more that knock."""
+    """As many connections as one host may have, all of them with calls that wait, and more that
+    knock."""
     raise_descriptor_limit()
     host, _, port = address.rpartition(":")
     frames, kept = listings(150), []
@@ -102,7 +116,8 @@ def deaf(address: str) -> None:
 
 
 def giant(address: str) -> None:
-    """What a job of many files does at its end: renames by the hundred, back and forth, from four connections."""
+    """What a job of many files does at its end: renames by the hundred, back and forth, from four
+    connections."""
 
     def rename(number: int) -> None:
         client = NamenodeClient(address, "mallory")
@@ -128,8 +143,12 @@ def bombs(address: str) -> None:
     frame = hadoop_rpc.encode_call(1, CLIENT_ID, 0, hadoop_rpc.OWN_PROTOCOL, "renameMany", Raw())  # type: ignore[arg-type]
     for _ in range(4):
         sock = connect(address, "mallory")
-        threading.Thread(target=lambda sock=sock: [sock.sendall(frame) for _ in iter(int, 1)], daemon=True).start()  # type: ignore[misc]
-        threading.Thread(target=lambda sock=sock: [sock.recv(1 << 20) for _ in iter(int, 1)], daemon=True).start()  # type: ignore[misc]
+        threading.Thread(
+            target=lambda sock=sock: [sock.sendall(frame) for _ in iter(int, 1)], daemon=True
+        ).start()  # type: ignore[misc]
+        threading.Thread(
+            target=lambda sock=sock: [sock.recv(1 << 20) for _ in iter(int, 1)], daemon=True
+        ).start()  # type: ignore[misc]
 
 
 ATTACKS: dict[str, tuple[str, Callable[[str], None]]] = {
@@ -144,12 +163,19 @@ ATTACKS: dict[str, tuple[str, Callable[[str], None]]] = {
 }
 
 
-# ── the caller ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── the caller ────────────────────────────────────────────────────────────────────────────────────
 
 
 def waits(address: str, calls: int) -> list[float]:
     """Milliseconds of each call, sorted; none when the namenode did not take the caller."""
-    call = hadoop_rpc.encode_call(1, CLIENT_ID, 0, hadoop_rpc.CLIENT_PROTOCOL, "getFileInfo", nn.GetFileInfoRequest(src="/flood"))
+    call = hadoop_rpc.encode_call(
+        1,
+        CLIENT_ID,
+        0,
+        hadoop_rpc.CLIENT_PROTOCOL,
+        "getFileInfo",
+        nn.GetFileInfoRequest(src="/flood"),
+    )
     found = []
     with contextlib.suppress(ConnectionError), connect(address, "polite") as sock:
         for _ in range(calls):
@@ -165,7 +191,9 @@ def waits(address: str, calls: int) -> list[float]:
 @contextlib.contextmanager
 def process(*arguments: str) -> Iterator[str]:
     """A child that says one line when it is ready; ended at the end."""
-    child = subprocess.Popen([sys.executable, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    child = subprocess.Popen(
+        [sys.executable, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     assert child.stdout is not None
     try:
         yield child.stdout.readline().strip()
@@ -177,13 +205,20 @@ def process(*arguments: str) -> Iterator[str]:
 def row(name: str, sorted_ms: list[float]) -> str:
     if not sorted_ms:
         return f"{name:<44} {'refused':>8}\n"
-    return f"{name:<44} {sorted_ms[len(sorted_ms) // 2]:8.1f} {sorted_ms[int(len(sorted_ms) * 0.99)]:8.1f} {sorted_ms[-1]:8.1f}\n"
+    return (
+        f"{name:<44} {sorted_ms[len(sorted_ms) // 2]:8.1f} "
+        f"{sorted_ms[int(len(sorted_ms) * 0.99)]:8.1f} {sorted_ms[-1]:8.1f}\n"
+    )
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--attack", choices=[*ATTACKS])
-    parser.add_argument("--short", action="store_true", help="fewer calls: shows that it runs, and little more")
+    parser.add_argument(
+        "--short", action="store_true", help="fewer calls: shows that it runs, and little more"
+    )
     parser.add_argument("--address", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.address:

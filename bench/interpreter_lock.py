@@ -1,8 +1,10 @@
-"""What a busy thread does to the checksums and reads beside it, as Python has it and as our data plane does.
+"""What a busy thread does to the checksums and reads beside it, as Python has it and as our data
+plane does.
 
-A checksum of 64 KiB takes 3 µs, but crc32c lets go of the interpreter's lock for pieces of 32 KiB and more, and whoever lets go beside a
-busy thread waits a whole switch interval (5 ms) to get it back. `clusterkit.checksum` keeps the lock; processes that move bytes switch
-after 0.2 ms (`DATA_PLANE_SWITCH_S`). Both sides run in turns in one process; the ratio is of medians.
+A checksum of 64 KiB takes 3 µs, but crc32c lets go of the interpreter's lock for pieces of 32 KiB
+and more, and whoever lets go beside a busy thread waits a whole switch interval (5 ms) to get it
+back. `clusterkit.checksum` keeps the lock; processes that move bytes switch after 0.2 ms
+(`DATA_PLANE_SWITCH_S`). Both sides run in turns in one process; the ratio is of medians.
 
     python -m bench.interpreter_lock [--rounds 5]
 """
@@ -28,7 +30,9 @@ PYTHONS_SWITCH_S = 0.005
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
     with tempfile.TemporaryFile() as file:
@@ -37,7 +41,9 @@ def main() -> None:
         fd = file.fileno()
         print(f"{'beside one busy thread, wall ms':44}{'before':>10}{'after':>10}{'ratio':>8}")
         compare(f"{CHUNKS} checksums of 64 KiB", rounds, checksums)
-        compare("read 64 MiB in 1 MiB pieces, each verified", rounds, lambda crc: read_verified(fd, crc))
+        compare(
+            "read 64 MiB in 1 MiB pieces, each verified", rounds, lambda crc: read_verified(fd, crc)
+        )
 
 
 def checksums(crc: Callable[..., int]) -> None:

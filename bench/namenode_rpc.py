@@ -1,7 +1,8 @@
 """How many calls a second one namenode answers over real sockets: `python bench/namenode_rpc.py`.
 
-A namenode of its own (local journal, LMDB, a data directory that is removed again) in one process; in this one, 32 callers that each have
-one call open. Prints getFileInfo/s and durable edits/s (a create and a close are two), beside what one fdatasync per edit would give here.
+A namenode of its own (local journal, LMDB, a data directory that is removed again) in one process;
+in this one, 32 callers that each have one call open. Prints getFileInfo/s and durable edits/s (a
+create and a close are two), beside what one fdatasync per edit would give here.
 """
 
 from __future__ import annotations
@@ -33,7 +34,10 @@ def serve(directory: str) -> None:
     from minihdfs.namenode.service import NamenodeService, NamenodeServiceOptions
 
     core = Options(cluster_id="", superuser="bench")
-    service = NamenodeService(NamenodeServiceOptions(node_id="nn1", data_dir=Path(directory), core=core), MemoryCoordinator(MemoryHub()))
+    service = NamenodeService(
+        NamenodeServiceOptions(node_id="nn1", data_dir=Path(directory), core=core),
+        MemoryCoordinator(MemoryHub()),
+    )
     service.start()
     print(service.address, flush=True)
     sys.stdin.read()
@@ -42,7 +46,8 @@ def serve(directory: str) -> None:
 
 
 def drive(address: str, scripts: list[Iterator[bytes]]) -> tuple[int, float]:
-    """Runs every caller's calls, one at a time each, all callers together; (calls answered, seconds)."""
+    """Runs every caller's calls, one at a time each, all callers together; (calls answered,
+    seconds)."""
     host, _, port = address.rpartition(":")
     poll, callers = select.epoll(), {}
     for script in scripts:
@@ -72,7 +77,9 @@ def drive(address: str, scripts: list[Iterator[bytes]]) -> tuple[int, float]:
 
 
 def call(call_id: int, method: str, request: object) -> bytes:
-    return hadoop_rpc.encode_call(call_id, CLIENT_ID, 0, hadoop_rpc.CLIENT_PROTOCOL, method, request)  # type: ignore[arg-type]
+    return hadoop_rpc.encode_call(
+        call_id, CLIENT_ID, 0, hadoop_rpc.CLIENT_PROTOCOL, method, request
+    )  # type: ignore[arg-type]
 
 
 def reads(count: int) -> Iterator[bytes]:
@@ -85,10 +92,18 @@ def edits(caller: int, count: int) -> Iterator[bytes]:
     for index in range(count // 2):
         path, ids = f"/bench/{caller}/f{index}", 2 * (caller * count + index)
         create = nn.CreateRequest(
-            src=path, masked=hdfs.FsPermission(perm=0o644), clientName=f"c{caller}", createFlag=1, createParent=True, replication=1,
+            src=path,
+            masked=hdfs.FsPermission(perm=0o644),
+            clientName=f"c{caller}",
+            createFlag=1,
+            createParent=True,
+            replication=1,
             blockSize=1 << 20,
-        )  # fmt: skip
-        frames += [call(ids, "create", create), call(ids + 1, "complete", nn.CompleteRequest(src=path, clientName=f"c{caller}"))]
+        )
+        frames += [
+            call(ids, "create", create),
+            call(ids + 1, "complete", nn.CompleteRequest(src=path, clientName=f"c{caller}")),
+        ]
     return iter(frames)
 
 
@@ -104,7 +119,9 @@ def fdatasync_rate(directory: str, seconds: float = 1.0) -> float:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--reads", type=int, default=100_000)
     parser.add_argument("--edits", type=int, default=40_000)
     parser.add_argument("--serve", metavar="DIR", help=argparse.SUPPRESS)
@@ -114,18 +131,33 @@ def main() -> int:
         return 0
     with tempfile.TemporaryDirectory() as directory:
         server = subprocess.Popen(
-            [sys.executable, __file__, "--serve", f"{directory}/nn"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, __file__, "--serve", f"{directory}/nn"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         assert server.stdout is not None and server.stdin is not None
         address = server.stdout.readline().strip()
         client = NamenodeClient(address, "bench")
         client.create("/bench/some/file", "setup")
         client.complete("/bench/some/file", "setup")
-        answered, seconds = drive(address, [reads(options.reads // CALLERS) for _ in range(CALLERS)])
-        sys.stdout.write(f"getFileInfo    {answered / seconds:9,.0f}/s   ({CALLERS} callers, {answered:,} calls)\n")
-        answered, seconds = drive(address, [edits(caller, options.edits // CALLERS) for caller in range(CALLERS)])
-        sys.stdout.write(f"durable edits  {answered / seconds:9,.0f}/s   ({CALLERS} callers, {answered:,} calls)\n")
-        sys.stdout.write(f"fdatasync      {fdatasync_rate(directory):9,.0f}/s   (one at a time, same disk)\n")
+        answered, seconds = drive(
+            address, [reads(options.reads // CALLERS) for _ in range(CALLERS)]
+        )
+        sys.stdout.write(
+            f"getFileInfo    {answered / seconds:9,.0f}/s   ({CALLERS} callers, {answered:,} "
+            "calls)\n"
+        )
+        answered, seconds = drive(
+            address, [edits(caller, options.edits // CALLERS) for caller in range(CALLERS)]
+        )
+        sys.stdout.write(
+            f"durable edits  {answered / seconds:9,.0f}/s   ({CALLERS} callers, {answered:,} "
+            "calls)\n"
+        )
+        sys.stdout.write(
+            f"fdatasync      {fdatasync_rate(directory):9,.0f}/s   (one at a time, same disk)\n"
+        )
         server.stdin.close()
         server.wait(20)
     return 0

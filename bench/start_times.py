@@ -1,4 +1,5 @@
-"""How long a cluster takes to be ready and a tiny job to run, beside a bare Python start in the same run."""
+"""How long a cluster takes to be ready and a tiny job to run, beside a bare Python start in the
+same run."""
 
 from __future__ import annotations
 
@@ -46,7 +47,9 @@ def main() -> None:
                 if index == 0:
                     timed([mrc, "fs", "put", str(tiny), "/tiny"], environment)
                     timed([mrc, "submit", str(job), "/tiny", "/warm"], environment)
-                submit.append(timed([mrc, "submit", str(job), "/tiny", f"/out-{index}"], environment))
+                submit.append(
+                    timed([mrc, "submit", str(job), "/tiny", f"/out-{index}"], environment)
+                )
                 timed([mrc, "down"], environment)
         finally:
             subprocess.run([mrc, "down"], env=environment, check=False, capture_output=True)

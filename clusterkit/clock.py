@@ -13,7 +13,8 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """CLOCK_BOOTTIME for durations, so that a suspended machine's sleep counts against leases; the wall clock for display."""
+    """CLOCK_BOOTTIME for durations, so that a suspended machine's sleep counts against leases; the
+    wall clock for display."""
 
     def now(self) -> Instant:
         return Instant(time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000, time.time_ns() // 1000)

@@ -1,8 +1,10 @@
-"""Frozen dataclasses to bytes and back, for journals: MessagePack arrays `[tag, field, ...]`, tagged by class name.
+"""Frozen dataclasses to bytes and back, for journals: MessagePack arrays `[tag, field, ...]`,
+tagged by class name.
 
-A `Codec` is built from the classes it may meet; nothing else decodes, and nothing is ever unpickled. Fields may hold None, bool, int,
-float, str, bytes, lists, tuples (which come back as tuples), dicts with str keys, and registered dataclasses, nested at will.
-A field appended to a class with a default reads old records; fields are never removed or reordered.
+A `Codec` is built from the classes it may meet; nothing else decodes, and nothing is ever
+unpickled. Fields may hold None, bool, int, float, str, bytes, lists, tuples (which come back as
+tuples), dicts with str keys, and registered dataclasses, nested at will. A field appended to a
+class with a default reads old records; fields are never removed or reordered.
 """
 
 from __future__ import annotations
@@ -75,7 +77,8 @@ class Codec:
 
 
 def _getter(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
-    """All fields of an object at once. (attrgetter of one name gives the bare value, of none it cannot be made.)"""
+    """All fields of an object at once. (attrgetter of one name gives the bare value, of none it
+    cannot be made.)"""
     if len(names) > 1:
         return operator.attrgetter(*names)
     return lambda value: tuple(getattr(value, name) for name in names)

@@ -9,7 +9,8 @@ WANTED = 65_536
 
 
 def raise_descriptor_limit(wanted: int = WANTED) -> int:
-    """Up to `wanted`, as far as the system lets; the limit in force. Many shells give 1,024, which a thousand clients use up."""
+    """Up to `wanted`, as far as the system lets; the limit in force. Many shells give 1,024, which
+    a thousand clients use up."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         within = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)

@@ -1,4 +1,5 @@
-"""Which disk a path is on, and what to say when it refuses: the disk, the path, what is kept there, the next command."""
+"""Which disk a path is on, and what to say when it refuses: the disk, the path, what is kept there,
+the next command."""
 
 from __future__ import annotations
 
@@ -25,11 +26,17 @@ def disk_failure(error: OSError, path: Path, holds: str) -> DiskFailed:
     """`holds` is what the path is for, in a user's words: "the log of edits"."""
     disk = mount_point(path)
     if error.errno in _FULL:
-        return DiskFailed(f"the disk at {disk} is full: {path}, {holds}, cannot grow", next_command=f"df -h {shlex.quote(str(path))}")
+        return DiskFailed(
+            f"the disk at {disk} is full: {path}, {holds}, cannot grow",
+            next_command=f"df -h {shlex.quote(str(path))}",
+        )
     cause = error.strerror or str(error) or type(error).__name__
-    return DiskFailed(f"the disk at {disk} failed: {path}, {holds}: {cause}", next_command="dmesg | tail")
+    return DiskFailed(
+        f"the disk at {disk} failed: {path}, {holds}: {cause}", next_command="dmesg | tail"
+    )
 
 
 def with_its_disk(error: OSError, path: Path, holds: str) -> OSError | DiskFailed:
-    """The same error, named when it is the disk's: who writes raises it in the place of one that tells an errno and no path."""
+    """The same error, named when it is the disk's: who writes raises it in the place of one that
+    tells an errno and no path."""
     return disk_failure(error, path, holds) if error.errno in _FULL | _FAILING else error

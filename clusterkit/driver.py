@@ -1,8 +1,10 @@
-"""The one loop that runs every core: step each event, append every edit, one fsync, then release what was held behind it.
+"""The one loop that runs every core: step each event, append every edit, one fsync, then release
+what was held behind it.
 
-A `Driver` owns the only reference to its core while it runs. `turn` is one round and can be called by a loop that has its own way to wait
-(the namenode's selector, the simulator); `run` waits on an inbox that any thread may `post` to. An append or fsync that fails raises out
-of the loop, and the root exits: memory is discarded, never undone.
+A `Driver` owns the only reference to its core while it runs. `turn` is one round and can be called
+by a loop that has its own way to wait (the namenode's selector, the simulator); `run` waits on an
+inbox that any thread may `post` to. An append or fsync that fails raises out of the loop, and the
+root exits: memory is discarded, never undone.
 """
 
 from __future__ import annotations
@@ -18,14 +20,17 @@ from clusterkit.journal import Journal, JournalRecord
 
 MAX_BATCH = 512
 TURN_US = 20_000
-"""One turn takes so many events, or as many as were stepped in so long: bounds how long the first reply waits for the last step."""
+"""One turn takes so many events, or as many as were stepped in so long: bounds how long the first
+reply waits for the last step."""
 STUCK_US = 1_000_000
-"""A turn that lasts longer does not count as life: the lease is not renewed meanwhile. (Half of the shortest session that makes sense; a
-disk that stalls for less than the rest of the lease costs nothing.)"""
+"""A turn that lasts longer does not count as life: the lease is not renewed meanwhile. (Half of the
+shortest session that makes sense; a disk that stalls for less than the rest of the lease costs
+nothing.)"""
 
 
 def within_a_turn(take: Callable[[], Event | None], clock: Clock) -> Iterator[Event]:
-    """What one turn may take from a source that gives None when it is empty. The clock is asked after each step."""
+    """What one turn may take from a source that gives None when it is empty. The clock is asked
+    after each step."""
     began_us = clock.now().mono_us
     for _ in range(MAX_BATCH):
         event = take()
@@ -53,9 +58,10 @@ class Driver:
         durable: Callable[[list[Edit]], None] = lambda _edits: None,
         lease_deadline_us: Callable[[], int | None] = lambda: None,
     ) -> None:
-        """`durable` hears of edits after their fsync (a namespace store takes them from there). `lease_deadline_us` is the moment, in
-        mono_us, until which this process may speak; None means for ever. Past it the driver raises Fenced instead of writing or
-        speaking: a deposed leader that only ticks ends too."""
+        """`durable` hears of edits after their fsync (a namespace store takes them from there).
+        `lease_deadline_us` is the moment, in mono_us, until which this process may speak; None
+        means for ever. Past it the driver raises Fenced instead of writing or speaking: a deposed
+        leader that only ticks ends too."""
         self.core = core
         self._journal, self._codec, self._deliver, self._clock = journal, codec, deliver, clock
         self._durable, self._lease_deadline_us = durable, lease_deadline_us
@@ -65,19 +71,25 @@ class Driver:
         self.holds = False  # this turn's answers wait for an fsync
 
     def replay(self, after_txid: int = 0) -> int:
-        """Applies every journaled edit above `after_txid` (what a store beside the journal holds already); returns how many.
+        """Applies every journaled edit above `after_txid` (what a store beside the journal holds
+        already); returns how many.
 
-        Raises CorruptRecord when edits between the two are missing: a journal that was cut, or is not this store's.
+        Raises CorruptRecord when edits between the two are missing: a journal that was cut, or is
+        not this store's.
         """
         last = self._journal.last_txid()
         if last < after_txid:
             raise CorruptRecord(
-                f"edit log ends at txid {last}, but its store holds edits up to txid {after_txid}: edits {last + 1} on are missing"
+                f"edit log ends at txid {last}, but its store holds edits up to txid "
+                f"{after_txid}: edits {last + 1} on are missing"
             )
         count = 0
         for record in self._journal.read(after_txid):
             if record.txid != after_txid + count + 1:
-                raise CorruptRecord(f"edit log begins at txid {record.txid}, but its store ends at {after_txid}: edits between are missing")
+                raise CorruptRecord(
+                    f"edit log begins at txid {record.txid}, but its store ends at {after_txid}: "
+                    "edits between are missing"
+                )
             self.core.apply(self._codec.decode(record.payload))
             count += 1
         return count
@@ -92,7 +104,8 @@ class Driver:
         self._inbox.put(None)
 
     def alive(self) -> bool:
-        """False while a turn lasts too long (a disk that hangs, a step without end) and after one has raised. Any thread may ask."""
+        """False while a turn lasts too long (a disk that hangs, a step without end) and after one
+        has raised. Any thread may ask."""
         began_us = self._turn_began_us
         return began_us is None or self._clock.now().mono_us - began_us < STUCK_US
 
@@ -104,7 +117,9 @@ class Driver:
     def _wait(self) -> Event | None:
         """Blocks until an event or the core's deadline."""
         deadline = self.core.next_deadline()
-        timeout_s = None if deadline is None else max(0.0, (deadline - self._clock.now().mono_us) / 1e6)
+        timeout_s = (
+            None if deadline is None else max(0.0, (deadline - self._clock.now().mono_us) / 1e6)
+        )
         try:
             return self._inbox.get(timeout=timeout_s)
         except queue.Empty:
@@ -122,7 +137,8 @@ class Driver:
         return take
 
     def turn(self, events: Iterable[Event]) -> int:
-        """One round; adds a Tick when the core's deadline has passed. Returns the number of sends released."""
+        """One round; adds a Tick when the core's deadline has passed. Returns the number of sends
+        released."""
         self._turn_began_us, self.holds = self._clock.now().mono_us, False
         edits: list[Edit] = []
         sends: list[Send] = []
@@ -141,7 +157,9 @@ class Driver:
             sends += effects.sends
         if edits:
             self._check_lease("its edits were written")
-            self._journal.append([JournalRecord(edit.txid, edit.epoch, self._codec.encode(edit)) for edit in edits])
+            self._journal.append(
+                [JournalRecord(edit.txid, edit.epoch, self._codec.encode(edit)) for edit in edits]
+            )
             self._journal.sync()
             self._durable(edits)
         released += self._release(sends)

@@ -1,15 +1,26 @@
-"""One tree of errors. Each says what it is about, whether a retry can help, and which command to try next.
+"""One tree of errors. Each says what it is about, whether a retry can help, and which command to
+try next.
 
-`mrc` prints `error: {message}` then `  try: {next_command}` and leaves with `exit_code`; daemons put `code` on the wire.
+`mrc` prints `error: {message}` then `  try: {next_command}` and leaves with `exit_code`; daemons
+put `code` on the wire.
 """
 
 from __future__ import annotations
 
-EXIT_FAILED, EXIT_USAGE, EXIT_UNAVAILABLE, EXIT_TRY_AGAIN, EXIT_NOT_PERMITTED, EXIT_TIMED_OUT, EXIT_INTERRUPTED = 1, 2, 69, 75, 77, 124, 130
+(
+    EXIT_FAILED,
+    EXIT_USAGE,
+    EXIT_UNAVAILABLE,
+    EXIT_TRY_AGAIN,
+    EXIT_NOT_PERMITTED,
+    EXIT_TIMED_OUT,
+    EXIT_INTERRUPTED,
+) = 1, 2, 69, 75, 77, 124, 130
 
 
 class ClusterError(Exception):
-    """Base of every error a user or another process may see. The message names the thing and the cause, in one line."""
+    """Base of every error a user or another process may see. The message names the thing and the
+    cause, in one line."""
 
     code = "FAILED"
     exit_code = EXIT_FAILED
@@ -58,7 +69,8 @@ class CorruptRecord(ClusterError):
 
 
 class DiskFailed(ClusterError):
-    """A disk could not be read or written; the message names the disk, the path and what is kept there (clusterkit.disks)."""
+    """A disk could not be read or written; the message names the disk, the path and what is kept
+    there (clusterkit.disks)."""
 
     code = "DISK_FAILED"
 

@@ -1,9 +1,10 @@
 """When a daemon collects cyclic garbage: never all of it, often a little.
 
-A daemon with millions of long-lived records pays for a full collection with a pause of a tenth of a second and more, in the middle of
-somebody's call. So what is there after the start is frozen, automatic collections are off, and a thread collects what is young a few times
-a second: a pause of a few milliseconds, in proportion to what was made since. Cycles that live longer than that are not collected; a
-process that grows far beyond what it was says so in its log.
+A daemon with millions of long-lived records pays for a full collection with a pause of a tenth of a
+second and more, in the middle of somebody's call. So what is there after the start is frozen,
+automatic collections are off, and a thread collects what is young a few times a second: a pause of
+a few milliseconds, in proportion to what was made since. Cycles that live longer than that are not
+collected; a process that grows far beyond what it was says so in its log.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""A journal in memory, for unit tests: durable exactly up to the last `sync`. `crash` forgets what was not synced."""
+"""A journal in memory, for unit tests: durable exactly up to the last `sync`. `crash` forgets what
+was not synced."""
 
 from __future__ import annotations
 
@@ -23,7 +24,10 @@ class MemoryJournal:
             if record.txid != self.last_txid() + 1:
                 raise ValueError(f"journal got txid {record.txid} after {self.last_txid()}")
             if record.epoch < self._epoch:
-                raise Fenced(f"journal holds epoch {self._epoch}; an append with epoch {record.epoch} is refused")
+                raise Fenced(
+                    f"journal holds epoch {self._epoch}; an append with epoch {record.epoch} is "
+                    "refused"
+                )
             self._epoch = record.epoch
             self._records.append(record)
 

@@ -1,6 +1,8 @@
-"""One line per happening: `time level role-id message`, to stderr (which the root points at the daemon's log file). Nothing that a message
-holds acts on the terminal of who reads it, and further lines of one (a traceback) are indented: no text of a stranger begins a line.
-Nor can anybody fill a disk with them: one place in the code says so much at once and so much a second, and how often it did not."""
+"""One line per happening: `time level role-id message`, to stderr (which the root points at the
+daemon's log file). Nothing that a message holds acts on the terminal of who reads it, and further
+lines of one (a traceback) are indented: no text of a stranger begins a line. Nor can anybody fill a
+disk with them: one place in the code says so much at once and so much a second, and how often it
+did not."""
 
 from __future__ import annotations
 
@@ -21,12 +23,15 @@ AT_ONCE, A_SECOND = 100, 2.0
 
 
 class Rarely(logging.Filter):
-    """What a stranger can cause as often as they like (a connection refused, a request not understood) is not said as often."""
+    """What a stranger can cause as often as they like (a connection refused, a request not
+    understood) is not said as often."""
 
     def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._now_s = now_s
-        self._places: dict[tuple[str, int], list[float]] = {}  # what may be said at once, as of when, how much was not said
+        self._places: dict[
+            tuple[str, int], list[float]
+        ] = {}  # what may be said at once, as of when, how much was not said
 
     def filter(self, record: logging.LogRecord) -> bool:
         now_s = self._now_s()
@@ -37,7 +42,10 @@ class Rarely(logging.Filter):
             return False
         place[0] -= 1
         if place[2]:
-            record.msg, record.args = f"{record.getMessage()} (and {place[2]:.0f} like it that are not shown)", ()
+            record.msg, record.args = (
+                f"{record.getMessage()} (and {place[2]:.0f} like it that are not shown)",
+                (),
+            )
             place[2] = 0
         return True
 
@@ -45,7 +53,9 @@ class Rarely(logging.Filter):
 def start_logging(name: str, level: str = "INFO") -> None:
     """Configures the root logger of a daemon once."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Lines(f"%(asctime)s.%(msecs)03d %(levelname).1s {name} %(message)s", "%Y-%m-%dT%H:%M:%S"))
+    handler.setFormatter(
+        _Lines(f"%(asctime)s.%(msecs)03d %(levelname).1s {name} %(message)s", "%Y-%m-%dT%H:%M:%S")
+    )
     handler.addFilter(Rarely())
     root = logging.getLogger()
     root.handlers[:] = [handler]

@@ -14,12 +14,14 @@ def is_pattern(text: str) -> bool:
 
 
 def is_hidden(name: str) -> bool:
-    """Names that begin so are nobody's data: work in progress, markers, what programs keep for themselves."""
+    """Names that begin so are nobody's data: work in progress, markers, what programs keep for
+    themselves."""
     return name.startswith(("_", "."))
 
 
 def expanded(pattern: str) -> Iterator[str]:
-    """The pattern with its braces multiplied out, nested ones too; an unclosed brace stands for itself."""
+    """The pattern with its braces multiplied out, nested ones too; an unclosed brace stands for
+    itself."""
     opening = _find(pattern, "{", 0)
     depth, begin, parts = 0, opening + 1, []
     at = opening

@@ -1,15 +1,22 @@
 """The one factory of every gRPC server and channel; nothing else in the project touches `grpc`.
 
-Each option below avoids a trap that was reproduced: a proxy in the environment breaks even loopback; SO_REUSEPORT lets a second server
-take half the calls silently; a call without a deadline hangs for ever; an exception in a handler leaks as UNKNOWN with its text; an idle
-connection dies unnoticed. Errors travel as a status code plus trailing metadata (`mrc-error-code`, `mrc-error-class`,
-`mrc-next-command`) and come out of the stub as the same ClusterError class they went in as.
+Each option below avoids a trap that was reproduced: a proxy in the environment breaks even
+loopback; SO_REUSEPORT lets a second server take half the calls silently; a call without a deadline
+hangs for ever; an exception in a handler leaks as UNKNOWN with its text; an idle connection dies
+unnoticed. Errors travel as a status code plus trailing metadata (`mrc-error-code`,
+`mrc-error-class`, `mrc-next-command`) and come out of the stub as the same ClusterError class they
+went in as.
 
-    server = make_server("127.0.0.1", 0, threads=8)          channel = make_channel("127.0.0.1:9000")
-    server.add(pb_grpc.add_ThingServicer_to_server, thing)   stub = pb_grpc.ThingStub(channel)
-    port = server.start()                                    stub.Get(request, timeout=2.0)
+    server = make_server("127.0.0.1", 0, threads=8)
+    server.add(pb_grpc.add_ThingServicer_to_server, thing)
+    port = server.start()
 
-A handler raises ClusterError to refuse; it needs no grpc. One that streams or parks gets its own lane. Never fork once this is imported.
+    channel = make_channel("127.0.0.1:9000")
+    stub = pb_grpc.ThingStub(channel)
+    stub.Get(request, timeout=2.0)
+
+A handler raises ClusterError to refuse; it needs no grpc. One that streams or parks gets its own
+lane. Never fork once this is imported.
 """
 
 from __future__ import annotations
@@ -25,8 +32,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn
 from urllib.parse import quote, unquote
 
-os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"  # before the import below: its fork handlers hang children and flood the log
-os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # the C core writes to stderr what is raised here anyway
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = (
+    "0"  # before the import below: its fork handlers hang children and flood the log
+)
+os.environ.setdefault(
+    "GRPC_VERBOSITY", "NONE"
+)  # the C core writes to stderr what is raised here anyway
 
 import grpc
 
@@ -34,7 +45,14 @@ from clusterkit import errors
 from clusterkit.errors import ClusterError
 from clusterkit.listening import bind_refusal
 from clusterkit.listening import format_address as format_address
-from clusterkit.rpc_lanes import GRACE_S, REQUEST_WITHIN_S, Deadlines, Lane, LanePool, refuse_if_full
+from clusterkit.rpc_lanes import (
+    GRACE_S,
+    REQUEST_WITHIN_S,
+    Deadlines,
+    Lane,
+    LanePool,
+    refuse_if_full,
+)
 
 DEFAULT_DEADLINE_S = 10.0
 REFUSED_AT_ONCE = 256
@@ -55,7 +73,10 @@ _SERVER_OPTIONS = (
     ("grpc.max_concurrent_streams", 256),  # of one connection
     ("grpc.max_metadata_size", 16 << 10),
     ("grpc.server_handshake_timeout_ms", 5_000),
-    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),  # half of how often our own peers ping
+    (
+        "grpc.http2.min_ping_interval_without_data_ms",
+        10_000,
+    ),  # half of how often our own peers ping
 )
 _CHANNEL_OPTIONS = (
     *_COMMON_OPTIONS,
@@ -63,7 +84,10 @@ _CHANNEL_OPTIONS = (
     ("grpc.enable_http_proxy", 0),
     ("grpc.use_local_subchannel_pool", 1),  # a new channel does not inherit an old one's backoff
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 2_000),  # despite its name: how long one attempt to connect may take
+    (
+        "grpc.min_reconnect_backoff_ms",
+        2_000,
+    ),  # despite its name: how long one attempt to connect may take
     ("grpc.max_reconnect_backoff_ms", 500),
 )
 
@@ -78,9 +102,10 @@ _STATUS_BY_CODE = {
     "NOT_FOUND": grpc.StatusCode.NOT_FOUND,
     "EXISTS": grpc.StatusCode.ALREADY_EXISTS,
 }
-"""Other codes become UNAVAILABLE when a retry may help, else FAILED_PRECONDITION; the metadata is what our own clients go by."""
+"""Other codes become UNAVAILABLE when a retry may help, else FAILED_PRECONDITION; the metadata is
+what our own clients go by."""
 
-# ── server ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── server ────────────────────────────────────────────────────────────────────────────────────────
 
 
 class Server:
@@ -97,19 +122,28 @@ class Server:
         lanes: Mapping[str, Lane] = _NONE,
         request_bytes: int = MAX_MESSAGE_BYTES,
     ) -> None:
-        """Calls beyond `max_concurrent` (default 8 per thread) are refused at once as Overloaded. `lanes`: methods (by their short names)
-        that have threads of their own, because they park, or cost much. A larger request is not received."""
+        """Calls beyond `max_concurrent` (default 8 per thread) are refused at once as Overloaded.
+        `lanes`: methods (by their short names) that have threads of their own, because they park,
+        or cost much. A larger request is not received."""
         self.host, self.port = "127.0.0.1" if host == "localhost" else host, port
         rest = Lane(threads, (max_concurrent or 8 * threads) - threads)
-        self._refusing, self._deadlines = ThreadPoolExecutor(2, thread_name_prefix=f"{name}-refusing"), Deadlines()
+        self._refusing, self._deadlines = (
+            ThreadPoolExecutor(2, thread_name_prefix=f"{name}-refusing"),
+            Deadlines(),
+        )
         self._pool = LanePool(rest, name, self._refusing)
-        self._pools = {method: LanePool(lane, f"{name}-{method}", self._refusing) for method, lane in lanes.items()}
+        self._pools = {
+            method: LanePool(lane, f"{name}-{method}", self._refusing)
+            for method, lane in lanes.items()
+        }
         self._server = grpc.server(
             self._pool,
             interceptors=[_Handlers(self._pools, self._pool, self._deadlines)],
             options=(*_SERVER_OPTIONS, ("grpc.max_receive_message_length", request_bytes)),
-            # What is refused in words is under way for a moment too; a flood of that is refused without.
-            maximum_concurrent_rpcs=sum(lane.most for lane in (rest, *lanes.values())) + REFUSED_AT_ONCE,
+            # What is refused in words is under way for a moment too; a flood of that is refused
+            # without.
+            maximum_concurrent_rpcs=sum(lane.most for lane in (rest, *lanes.values()))
+            + REFUSED_AT_ONCE,
         )
 
     def add(self, adder: Callable[[Any, Any], None], servicer: Any) -> None:
@@ -117,7 +151,8 @@ class Server:
         adder(servicer, self._server)
 
     def start(self) -> int:
-        """Binds and serves; returns the port. Raises PortInUse naming the port and, where it can be known, its holder."""
+        """Binds and serves; returns the port. Raises PortInUse naming the port and, where it can be
+        known, its holder."""
         try:
             self.port = self._server.add_insecure_port(format_address(self.host, self.port))
         except RuntimeError:
@@ -134,7 +169,8 @@ class Server:
         return not self._server.wait_for_termination(timeout_s)
 
     def stop(self, grace_s: float = 0.5) -> None:
-        """Refuses new calls at once, gives those under way `grace_s`, then cancels them. Returns when the port is closed."""
+        """Refuses new calls at once, gives those under way `grace_s`, then cancels them. Returns
+        when the port is closed."""
         self._server.stop(grace_s).wait(grace_s + 5.0)
         self._deadlines.stop()
         for pool in (self._pool, self._refusing, *self._pools.values()):
@@ -145,20 +181,33 @@ make_server = Server
 
 
 class _Handlers(grpc.ServerInterceptor):  # type: ignore[misc]  # grpc has no types
-    """Wraps every handler: it runs in its lane, its request must come in time, and whatever it raises becomes a status of ours.
+    """Wraps every handler: it runs in its lane, its request must come in time, and whatever it
+    raises becomes a status of ours.
 
-    To gRPC each becomes one that reads a stream of requests, which on the wire is the same: so the handler has control, and its context,
-    before the request is there. gRPC itself would wait for it in the pool's thread for ever."""
+    To gRPC each becomes one that reads a stream of requests, which on the wire is the same: so the
+    handler has control, and its context, before the request is there. gRPC itself would wait for it
+    in the pool's thread for ever."""
 
-    def __init__(self, pools: Mapping[str, LanePool], default: LanePool, deadlines: Deadlines) -> None:
+    def __init__(
+        self, pools: Mapping[str, LanePool], default: LanePool, deadlines: Deadlines
+    ) -> None:
         self._pools, self._default, self._deadlines = pools, default, deadlines
 
     def intercept_service(self, continuation: Callable[[Any], Any], details: Any) -> Any:
         handler = continuation(details)
         if handler is None:
             return None
-        method, until_s, single = details.method, time.monotonic() + REQUEST_WITHIN_S, not handler.request_streaming
-        inner = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
+        method, until_s, single = (
+            details.method,
+            time.monotonic() + REQUEST_WITHIN_S,
+            not handler.request_streaming,
+        )
+        inner = (
+            handler.unary_unary
+            or handler.unary_stream
+            or handler.stream_unary
+            or handler.stream_stream
+        )
 
         def request_of(requests: Iterator[Any], context: Any) -> Any:
             refuse_if_full(_short(method))
@@ -173,10 +222,16 @@ class _Handlers(grpc.ServerInterceptor):  # type: ignore[misc]  # grpc has no ty
         def to_many(requests: Any, context: Any) -> Iterator[Any]:
             try:
                 yield from inner(request_of(requests, context), context)
-            except Exception as error:  # as above; GeneratorExit passes, so the handler's own `finally` runs
+            except (
+                Exception
+            ) as error:  # as above; GeneratorExit passes, so the handler's own `finally` runs
                 errors_to_status(error, context, method)
 
-        wrap = grpc.stream_stream_rpc_method_handler if handler.response_streaming else grpc.stream_unary_rpc_method_handler
+        wrap = (
+            grpc.stream_stream_rpc_method_handler
+            if handler.response_streaming
+            else grpc.stream_unary_rpc_method_handler
+        )
         behavior: Any = to_many if handler.response_streaming else to_one
         behavior.experimental_thread_pool = self._pools.get(_short(method), self._default)
         return wrap(behavior, handler.request_deserializer, handler.response_serializer)
@@ -192,7 +247,8 @@ class _Handlers(grpc.ServerInterceptor):  # type: ignore[misc]  # grpc has no ty
 
 
 def errors_to_status(error: Exception, context: Any, method: str) -> NoReturn:
-    """Ends the call. A ClusterError keeps its text; anything else is logged with a number and only the number leaves."""
+    """Ends the call. A ClusterError keeps its text; anything else is logged with a number and only
+    the number leaves."""
     if type(error) is Exception and context.code() is not None:
         raise error  # the handler called context.abort itself
     if not isinstance(error, ClusterError):
@@ -200,13 +256,18 @@ def errors_to_status(error: Exception, context: Any, method: str) -> NoReturn:
             raise error  # the caller has gone; what the handler then ran into interests nobody
         incident = secrets.token_hex(4)
         logging.getLogger(__name__).error("%s failed [%s]", method, incident, exc_info=error)
-        context.abort(grpc.StatusCode.INTERNAL, f"{_short(method)} failed inside the service; its log has [{incident}]")
+        context.abort(
+            grpc.StatusCode.INTERNAL,
+            f"{_short(method)} failed inside the service; its log has [{incident}]",
+        )
         raise AssertionError("abort returned")
     pairs = [(CODE_KEY, error.code), (CLASS_KEY, type(error).__name__)]
     if error.next_command:
         pairs.append((NEXT_COMMAND_KEY, quote(error.next_command, safe=" /:=.,-_'\"<>@")))
     context.set_trailing_metadata(pairs)
-    fallback = grpc.StatusCode.UNAVAILABLE if error.retryable else grpc.StatusCode.FAILED_PRECONDITION
+    fallback = (
+        grpc.StatusCode.UNAVAILABLE if error.retryable else grpc.StatusCode.FAILED_PRECONDITION
+    )
     context.abort(_STATUS_BY_CODE.get(error.code, fallback), " ".join(error.message.split()))
     raise AssertionError("abort returned")
 
@@ -217,13 +278,16 @@ def peer_host(context: Any) -> str:
     return unquote(rest.rpartition(":")[0]).strip("[]") if kind in ("ipv4", "ipv6") else ""
 
 
-# ── client ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── client ────────────────────────────────────────────────────────────────────────────────────────
 
 
 class Channel:
-    """What a stub is made from. Every call has a deadline, waits for a server that is just restarting, and raises ClusterError only."""
+    """What a stub is made from. Every call has a deadline, waits for a server that is just
+    restarting, and raises ClusterError only."""
 
-    def __init__(self, address: str, *, deadline_s: float = DEFAULT_DEADLINE_S, wait_for_ready: bool = True) -> None:
+    def __init__(
+        self, address: str, *, deadline_s: float = DEFAULT_DEADLINE_S, wait_for_ready: bool = True
+    ) -> None:
         self.address, self.deadline_s, self.wait_for_ready = address, deadline_s, wait_for_ready
         self._channel = grpc.insecure_channel(address, options=_CHANNEL_OPTIONS)
 
@@ -250,9 +314,12 @@ class Channel:
         self.close()
 
 
-def make_channel(address: str, *, deadline_s: float = DEFAULT_DEADLINE_S, wait_for_ready: bool = True) -> Channel:
-    """`deadline_s` is every call's deadline unless it names another as `timeout=`. With `wait_for_ready=False` a call to an address where
-    nobody listens fails at once (for a person at a prompt) instead of waiting for a restart (for daemons)."""
+def make_channel(
+    address: str, *, deadline_s: float = DEFAULT_DEADLINE_S, wait_for_ready: bool = True
+) -> Channel:
+    """`deadline_s` is every call's deadline unless it names another as `timeout=`. With
+    `wait_for_ready=False` a call to an address where nobody listens fails at once (for a person at
+    a prompt) instead of waiting for a restart (for daemons)."""
     return Channel(address, deadline_s=deadline_s, wait_for_ready=wait_for_ready)
 
 
@@ -260,7 +327,14 @@ class _UnaryCall:
     def __init__(self, channel: Channel, method: str, call: Any) -> None:
         self._channel, self._method, self._call = channel, method, call
 
-    def __call__(self, request: Any, timeout: float | None = None, *, wait_for_ready: bool | None = None, metadata: Any = None) -> Any:
+    def __call__(
+        self,
+        request: Any,
+        timeout: float | None = None,
+        *,
+        wait_for_ready: bool | None = None,
+        metadata: Any = None,
+    ) -> Any:
         timeout_s = self._channel.deadline_s if timeout is None else timeout
         wait = self._channel.wait_for_ready if wait_for_ready is None else wait_for_ready
         try:
@@ -270,7 +344,9 @@ class _UnaryCall:
         except ValueError as error:  # grpc's word for a closed channel
             raise errors.Cancelled(f"the channel to {self._channel.address} is closed") from error
 
-    def future(self, request: Any, timeout: float | None = None, *, wait_for_ready: bool | None = None) -> PendingReply:
+    def future(
+        self, request: Any, timeout: float | None = None, *, wait_for_ready: bool | None = None
+    ) -> PendingReply:
         """Sends without waiting."""
         timeout_s = self._channel.deadline_s if timeout is None else timeout
         wait = self._channel.wait_for_ready if wait_for_ready is None else wait_for_ready
@@ -292,7 +368,9 @@ class PendingReply:
         try:
             return self._call.result()
         except grpc.FutureCancelledError:
-            raise errors.Cancelled(f"call of {_short(self._method)} at {self._address} was cancelled") from None
+            raise errors.Cancelled(
+                f"call of {_short(self._method)} at {self._address} was cancelled"
+            ) from None
         except grpc.RpcError as error:
             raise status_to_error(error, self._address, self._method, self._timeout_s) from None
 
@@ -310,7 +388,9 @@ class _StreamCall:
     def __init__(self, channel: Channel, method: str, call: Any) -> None:
         self._channel, self._method, self._call = channel, method, call
 
-    def __call__(self, request: Any, timeout: float | None = None, *, wait_for_ready: bool | None = None) -> ReplyStream:
+    def __call__(
+        self, request: Any, timeout: float | None = None, *, wait_for_ready: bool | None = None
+    ) -> ReplyStream:
         timeout_s = self._channel.deadline_s if timeout is None else timeout
         wait = self._channel.wait_for_ready if wait_for_ready is None else wait_for_ready
         try:
@@ -346,26 +426,51 @@ def status_to_error(error: Any, address: str, method: str, timeout_s: float) -> 
     code = metadata.get(CODE_KEY)
     if code:
         next_command = unquote(metadata.get(NEXT_COMMAND_KEY, "")) or None
-        return _rebuilt(code, metadata.get(CLASS_KEY, ""), text, next_command, retryable=status is grpc.StatusCode.UNAVAILABLE)
+        return _rebuilt(
+            code,
+            metadata.get(CLASS_KEY, ""),
+            text,
+            next_command,
+            retryable=status is grpc.StatusCode.UNAVAILABLE,
+        )
     if status is grpc.StatusCode.UNAVAILABLE:
-        return errors.Unavailable(f"nobody answers at {address}: {_root_cause(text)}", next_command="mrc status")
+        return errors.Unavailable(
+            f"nobody answers at {address}: {_root_cause(text)}", next_command="mrc status"
+        )
     if status is grpc.StatusCode.DEADLINE_EXCEEDED:
         if not _listens(address):
-            return errors.Unavailable(f"nobody answered at {address} for {timeout_s:g} s", next_command="mrc status")
-        return errors.TimedOut(f"{address} did not answer {_short(method)} within {timeout_s:g} s", next_command="mrc status")
+            return errors.Unavailable(
+                f"nobody answered at {address} for {timeout_s:g} s", next_command="mrc status"
+            )
+        return errors.TimedOut(
+            f"{address} did not answer {_short(method)} within {timeout_s:g} s",
+            next_command="mrc status",
+        )
     if status is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" not in text:
-        return errors.Overloaded(f"{address} has more calls than it can hold; {_short(method)} was refused")
+        return errors.Overloaded(
+            f"{address} has more calls than it can hold; {_short(method)} was refused"
+        )
     if status is grpc.StatusCode.CANCELLED:
         return errors.Cancelled(f"call of {_short(method)} at {address} was cancelled")
     return ClusterError(f"{_short(method)} at {address}: {text or status.name}")
 
 
-def _rebuilt(code: str, class_name: str, message: str, next_command: str | None, *, retryable: bool) -> ClusterError:
-    """The class of that code: first the one of the same name, else the most general one; an unknown code stays readable as `.code`."""
+def _rebuilt(
+    code: str, class_name: str, message: str, next_command: str | None, *, retryable: bool
+) -> ClusterError:
+    """The class of that code: first the one of the same name, else the most general one; an unknown
+    code stays readable as `.code`."""
     same_code = [kind for kind in _error_tree() if kind.code == code]
-    kind = next((kind for kind in same_code if kind.__name__ == class_name), same_code[0] if same_code else None)
+    kind = next(
+        (kind for kind in same_code if kind.__name__ == class_name),
+        same_code[0] if same_code else None,
+    )
     if kind is None:
-        unknown = errors.TryAgain(message, next_command=next_command) if retryable else ClusterError(message, next_command=next_command)
+        unknown = (
+            errors.TryAgain(message, next_command=next_command)
+            if retryable
+            else ClusterError(message, next_command=next_command)
+        )
         unknown.code = code  # shadows the class's
         return unknown
     rebuilt = kind.__new__(kind)  # subclasses may take other arguments; the wire carries these two
@@ -392,6 +497,9 @@ def _short(method: str) -> str:
 def _listens(address: str) -> bool:
     """Tells a dead server from a slow one after a deadline passed: the status is the same."""
     host, _, port = address.rpartition(":")
-    with contextlib.suppress(OSError, ValueError), socket.create_connection((host.strip("[]"), int(port)), timeout=0.2):
+    with (
+        contextlib.suppress(OSError, ValueError),
+        socket.create_connection((host.strip("[]"), int(port)), timeout=0.2),
+    ):
         return True
     return False

@@ -1,8 +1,10 @@
-"""A server's threads, divided among its calls, and how long a call may hold one before it has said what it wants.
+"""A server's threads, divided among its calls, and how long a call may hold one before it has said
+what it wants.
 
-gRPC's handlers run in threads. A stream that is open for a worker's life, or a call that was opened and never sent, holds one all the time;
-where all calls share one pool, enough of those and nobody is served. So calls that park get a lane of their own, each lane is bounded, what
-comes beyond it is refused in words at once, and the request must arrive within `REQUEST_WITHIN_S`.
+gRPC's handlers run in threads. A stream that is open for a worker's life, or a call that was opened
+and never sent, holds one all the time; where all calls share one pool, enough of those and nobody
+is served. So calls that park get a lane of their own, each lane is bounded, what comes beyond it is
+refused in words at once, and the request must arrive within `REQUEST_WITHIN_S`.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from typing import Any, NamedTuple
 from clusterkit.errors import Overloaded
 
 REQUEST_WITHIN_S, GRACE_S = 10.0, 1.0
-"""From the call's beginning; but a call that had to wait for its thread has a moment there, for a request that has come long since."""
+"""From the call's beginning; but a call that had to wait for its thread has a moment there, for a
+request that has come long since."""
 _here = threading.local()
 
 
@@ -70,11 +73,14 @@ def refuse_if_full(method: str) -> None:
     """What every handler begins with. Raises Overloaded where its lane had no room for it."""
     most = getattr(_here, "full", 0)
     if most:
-        raise Overloaded(f"{most} calls of {method} are under way, which is the most", next_command="mrc status")
+        raise Overloaded(
+            f"{most} calls of {method} are under way, which is the most", next_command="mrc status"
+        )
 
 
 class Deadlines:
-    """Calls `expire` of whatever is not forgotten in time; one thread, made when it is first needed."""
+    """Calls `expire` of whatever is not forgotten in time; one thread, made when it is first
+    needed."""
 
     def __init__(self) -> None:
         self._due: list[tuple[float, int]] = []

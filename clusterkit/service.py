@@ -1,8 +1,10 @@
-"""What every daemon keeps: its locked data directory with an identity, and the announcement that it serves.
+"""What every daemon keeps: its locked data directory with an identity, and the announcement that it
+serves.
 
-Liveness of a local process is a held flock in its data directory, never `kill(pid, 0)`: an orphan stays a zombie for seconds and pids
-come round again. Every file begins with a magic and a version. Services open their DataDirectory; the root writes the Announcement once
-the service has started and withdraws it on an orderly exit.
+Liveness of a local process is a held flock in its data directory, never `kill(pid, 0)`: an orphan
+stays a zombie for seconds and pids come round again. Every file begins with a magic and a version.
+Services open their DataDirectory; the root writes the Announcement once the service has started and
+withdraws it on an orderly exit.
 """
 
 from __future__ import annotations
@@ -57,9 +59,14 @@ class Identity(msgspec.Struct, frozen=True):
     node_id: str = ""
     cluster_id: str = ""
     ports: dict[str, int] = {}
-    forming: str = ""  # the cluster that this directory offered to begin; becomes its own when the coordinator takes the offer
-    instance: str = ""  # made at random with the directory: two directories with the same one are copies of each other
-    parts: dict[str, str] = {}  # other directories that belong to this one, by path, each with the id it had
+    # the cluster that this directory offered to begin; becomes its own when the coordinator takes
+    # the offer
+    forming: str = ""
+    # made at random with the directory: two directories with the same one are copies of each other
+    instance: str = ""
+    parts: dict[
+        str, str
+    ] = {}  # other directories that belong to this one, by path, each with the id it had
 
 
 class DataDirectory:
@@ -88,10 +95,13 @@ class DataDirectory:
     def _identify(path: Path, role: str, node_id: str) -> tuple[Identity, bool]:
         file = path / "identity.json"
         if not file.exists():
-            strangers = sorted(p.name for p in path.iterdir() if p.name != "lock" and not p.name.startswith("."))
+            strangers = sorted(
+                p.name for p in path.iterdir() if p.name != "lock" and not p.name.startswith(".")
+            )
             if strangers:
                 raise ClusterError(
-                    f"{path} holds {', '.join(strangers[:3])} but no identity.json: not a data directory of this software",
+                    f"{path} holds {', '.join(strangers[:3])} but no identity.json: not a data "
+                    "directory of this software",
                     next_command=f"ls -la {path}",
                 )
             identity = Identity(role=role, node_id=node_id, instance=secrets.token_hex(16))
@@ -99,9 +109,14 @@ class DataDirectory:
             return identity, True
         identity = _read(file, Identity, Identity())
         if identity.magic != IDENTITY_MAGIC or identity.version > IDENTITY_VERSION:
-            raise ClusterError(f"{file} has format {identity.magic!r} {identity.version}; this version reads {IDENTITY_VERSION}")
+            raise ClusterError(
+                f"{file} has format {identity.magic!r} {identity.version}; this version reads "
+                f"{IDENTITY_VERSION}"
+            )
         if (identity.role, identity.node_id) != (role, node_id):
-            raise ClusterError(f"{path} belongs to {identity.role} {identity.node_id}, not to {role} {node_id}")
+            raise ClusterError(
+                f"{path} belongs to {identity.role} {identity.node_id}, not to {role} {node_id}"
+            )
         return identity, False
 
     @property
@@ -114,7 +129,10 @@ class DataDirectory:
         if self.cluster_id == cluster_id:
             return
         if self.cluster_id:
-            raise ClusterError(f"{self.path} belongs to cluster {self.cluster_id}, not to {cluster_id}", next_command=f"ls {self.path}")
+            raise ClusterError(
+                f"{self.path} belongs to cluster {self.cluster_id}, not to {cluster_id}",
+                next_command=f"ls {self.path}",
+            )
         self._save(msgspec.structs.replace(self._identity, cluster_id=cluster_id, forming=""))
 
     @property
@@ -132,17 +150,20 @@ class DataDirectory:
 
     @property
     def place(self) -> str:
-        """Where the lock is held that proves an older process of this directory dead: this machine since this boot, this very file."""
+        """Where the lock is held that proves an older process of this directory dead: this machine
+        since this boot, this very file."""
         seen = os.fstat(self._locks[0])
         return f"{machine_id()} {boot_id()} {seen.st_dev}:{seen.st_ino}"
 
     @property
     def forming(self) -> str:
-        """The id of the cluster this directory offered to begin and does not know the answer; "" when there is none."""
+        """The id of the cluster this directory offered to begin and does not know the answer; ""
+        when there is none."""
         return self._identity.forming
 
     def form(self, cluster_id: str) -> None:
-        """Remembers an offer before it is made, or forgets it (""): it is no cluster's directory until `adopt`."""
+        """Remembers an offer before it is made, or forgets it (""): it is no cluster's directory
+        until `adopt`."""
         if cluster_id != self.forming:
             self._save(msgspec.structs.replace(self._identity, forming=cluster_id))
 
@@ -157,7 +178,8 @@ class DataDirectory:
 
     @property
     def parts(self) -> dict[str, str]:
-        """Other directories that belong to this one, each by the id it had: one that is empty later is not the same."""
+        """Other directories that belong to this one, each by the id it had: one that is empty later
+        is not the same."""
         return dict(self._identity.parts)
 
     def remember_parts(self, parts: Mapping[str, str]) -> None:
@@ -168,7 +190,8 @@ class DataDirectory:
         return self._epochs.get(service, 0)
 
     def saw_epoch(self, service: str, number: int) -> None:
-        """Persists a new highest epoch of a service before it is obeyed. Raises Fenced for a lower one."""
+        """Persists a new highest epoch of a service before it is obeyed. Raises Fenced for a lower
+        one."""
         highest = self.highest_epoch(service)
         if number < highest:
             raise Fenced(f"{service} epoch {number} is older than {highest}, seen before")
@@ -211,8 +234,9 @@ def boot_id() -> str:
 
 
 def _hold(path: Path) -> tuple[int, ...]:
-    """Descriptors that hold the directory: of the lock file, which says by whom, and of the directory itself, because a file can be swept
-    away under its holder, and a second daemon would then hold another one of the same name until the first looks. Raises ClusterError."""
+    """Descriptors that hold the directory: of the lock file, which says by whom, and of the
+    directory itself, because a file can be swept away under its holder, and a second daemon would
+    then hold another one of the same name until the first looks. Raises ClusterError."""
     file = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     if not _lock(file) or not _lock_directory(directory):
@@ -226,7 +250,8 @@ def _hold(path: Path) -> tuple[int, ...]:
 
 
 def _lock_directory(fd: int) -> bool:
-    """False when another daemon holds it. Where directories cannot be locked (some network file systems) the file has to do."""
+    """False when another daemon holds it. Where directories cannot be locked (some network file
+    systems) the file has to do."""
     try:
         return _lock(fd)
     except OSError:
@@ -239,7 +264,8 @@ def _let_go(locks: tuple[int, ...]) -> None:
 
 
 def _lock(fd: int) -> bool:
-    """False when another daemon holds it. Somebody who only asks (`is_held`) has it for microseconds: that must not refuse a daemon."""
+    """False when another daemon holds it. Somebody who only asks (`is_held`) has it for
+    microseconds: that must not refuse a daemon."""
     deadline = time.monotonic() + LOCK_PATIENCE_S
     while True:
         try:
@@ -257,7 +283,8 @@ def is_held(data_directory: Path) -> bool:
 
 
 def holder(data_directory: Path) -> int | None:
-    """The living process that holds this data directory, 0 when it has not said its number yet; None when nobody does."""
+    """The living process that holds this data directory, 0 when it has not said its number yet;
+    None when nobody does."""
     try:
         fd = os.open(data_directory / "lock", os.O_RDWR | os.O_CLOEXEC)
     except OSError:
@@ -273,7 +300,8 @@ def holder(data_directory: Path) -> int | None:
 
 
 class Announcement(msgspec.Struct, frozen=True, kw_only=True):
-    """HOME/daemons/ROLE-ID.json: where a daemon of this machine serves. `mrc` finds the cluster by it."""
+    """HOME/daemons/ROLE-ID.json: where a daemon of this machine serves. `mrc` finds the cluster by
+    it."""
 
     role: str
     id: str
@@ -292,7 +320,9 @@ class Announcement(msgspec.Struct, frozen=True, kw_only=True):
 
     def is_published(self, home: Path) -> bool:
         with contextlib.suppress(OSError):
-            return (home / "daemons" / f"{self.role}-{self.id}.json").read_bytes() == msgspec.json.encode(self)
+            return (
+                home / "daemons" / f"{self.role}-{self.id}.json"
+            ).read_bytes() == msgspec.json.encode(self)
         return False
 
     def withdraw(self, home: Path) -> None:
@@ -302,8 +332,9 @@ class Announcement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def announcements(home: Path) -> Iterator[Announcement]:
-    """Every announcement below a home, by role and id, whether its daemon still lives or not (`is_held` tells). It only repeats what a
-    daemon knows: one that is cut or empty is as good as missing, and its daemon says it again."""
+    """Every announcement below a home, by role and id, whether its daemon still lives or not
+    (`is_held` tells). It only repeats what a daemon knows: one that is cut or empty is as good as
+    missing, and its daemon says it again."""
     directory = home / "daemons"
     for path in sorted(directory.glob("*.json")) if directory.is_dir() else ():
         with contextlib.suppress(FileNotFoundError, CorruptRecord):
@@ -318,4 +349,6 @@ def _read(path: Path, kind: type[T], default: T | None) -> T:
             raise
         return default
     except msgspec.DecodeError as error:
-        raise CorruptRecord(f"{path} does not decode: {error}", next_command=f"cat {path}") from error
+        raise CorruptRecord(
+            f"{path} does not decode: {error}", next_command=f"cat {path}"
+        ) from error

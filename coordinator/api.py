@@ -1,11 +1,15 @@
-"""The coordinator's three interfaces. Backends: `backends.embedded` (one machine), `backends.zookeeper`, `backends.memory` (tests).
+"""The coordinator's three interfaces. Backends: `backends.embedded` (one machine),
+`backends.zookeeper`, `backends.memory` (tests).
 
 Rules every backend keeps (tests/contract/test_coordinator.py):
-* an epoch, once handed to a leader of a service, is never handed out again and only grows, across restarts of everything;
-* a campaign by the id that already leads, from the same place, ends the older leadership at once: the data directory's lock proves the old
-  process dead. From another place (a copied directory, another machine with the same id) it waits like anybody else;
-* `Leadership.deadline_us()` is when the holder must have stopped speaking: counted from *before* the last confirmed renewal was sent,
-  on the monotonic clock of clusterkit.clock. None = never (embedded: nobody else can be elected without the coordinator's word).
+* an epoch, once handed to a leader of a service, is never handed out again and only grows, across
+  restarts of everything;
+* a campaign by the id that already leads, from the same place, ends the older leadership at once:
+  the data directory's lock proves the old process dead. From another place (a copied directory,
+  another machine with the same id) it waits like anybody else;
+* `Leadership.deadline_us()` is when the holder must have stopped speaking: counted from *before*
+  the last confirmed renewal was sent, on the monotonic clock of clusterkit.clock. None = never
+  (embedded: nobody else can be elected without the coordinator's word).
 """
 
 from __future__ import annotations
@@ -19,8 +23,9 @@ from coordinator.errors import Conflict as Conflict  # what ConfigStore.set rais
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """`address` is what clients of the service connect to: host:port, several separated by commas as the service defines. `place` is
-    where the candidate's data directory is locked (clusterkit.service.DataDirectory.place): which machine since which boot, which file."""
+    """`address` is what clients of the service connect to: host:port, several separated by commas
+    as the service defines. `place` is where the candidate's data directory is locked
+    (clusterkit.service.DataDirectory.place): which machine since which boot, which file."""
 
     id: str
     address: str
@@ -69,23 +74,27 @@ class Election(Protocol):
         on_lost: Callable[[], None],
         alive: Callable[[], bool] = lambda: True,
     ) -> Leadership:
-        """Blocks until elected. The epoch is above every earlier one and at least `at_least_epoch` + 1 (the highest found on disk: a
-        coordinator that lost its memory must not hand out old epochs). `on_lost` is called (any thread) when leadership ended for sure.
+        """Blocks until elected. The epoch is above every earlier one and at least `at_least_epoch`
+        + 1 (the highest found on disk: a coordinator that lost its memory must not hand out old
+        epochs). `on_lost` is called (any thread) when leadership ended for sure.
 
-        `alive` says whether what leads still works: a lease is only renewed while it does, and what ran out is given up, so that another
-        can be elected although this process lives (its disk hangs, its loop is dead). Backends without deadlines do not ask."""
+        `alive` says whether what leads still works: a lease is only renewed while it does, and what
+        ran out is given up, so that another can be elected although this process lives (its disk
+        hangs, its loop is dead). Backends without deadlines do not ask."""
         ...
 
     def leader(self, service: str) -> Leader | None: ...
 
     def highest_epoch(self, service: str) -> int:
-        """The highest epoch ever handed out, whoever leads now; 0 = none. A number above it was never anybody's."""
+        """The highest epoch ever handed out, whoever leads now; 0 = none. A number above it was
+        never anybody's."""
         ...
 
 
 class Membership(Protocol):
     def join(self, member: Member) -> None:
-        """Announces until `close`; re-announces after a lost session. The same (role, id) replaces its older row."""
+        """Announces until `close`; re-announces after a lost session. The same (role, id) replaces
+        its older row."""
         ...
 
     def members(self, role: str) -> list[Member]:
@@ -101,8 +110,8 @@ class ConfigStore(Protocol):
     def get(self, key: str) -> Setting | None: ...
 
     def set(self, key: str, value: bytes, *, version: int | None = None) -> int:
-        """Returns the new version (the first is 1). `version` = the one it must replace, 0 = must not exist, None = any.
-        Raises Conflict."""
+        """Returns the new version (the first is 1). `version` = the one it must replace, 0 = must
+        not exist, None = any. Raises Conflict."""
         ...
 
     def watch(self, key: str, changed: Callable[[Setting | None], None]) -> None: ...
@@ -121,5 +130,6 @@ class Coordinator(Protocol):
     def config(self) -> ConfigStore: ...
 
     def close(self) -> None:
-        """Orderly: resigns what it leads, takes its members away; campaigns under way raise Cancelled."""
+        """Orderly: resigns what it leads, takes its members away; campaigns under way raise
+        Cancelled."""
         ...

@@ -23,20 +23,27 @@ MAX_NAME_BYTES = 200
 
 
 def check_name(kind: str, name: str) -> str:
-    """Returns a role, id, service or key; raises UsageError for one that not every backend can hold."""
+    """Returns a role, id, service or key; raises UsageError for one that not every backend can
+    hold."""
     if not name or len(name.encode("utf-8", "replace")) > MAX_NAME_BYTES or not name.isprintable():
-        raise UsageError(f"{kind} {name[:40]!r} is not 1 to {MAX_NAME_BYTES} bytes of printable text")
+        raise UsageError(
+            f"{kind} {name[:40]!r} is not 1 to {MAX_NAME_BYTES} bytes of printable text"
+        )
     return name
 
 
 def check_value(key: str, value: bytes) -> bytes:
     if len(value) > MAX_VALUE_BYTES:
-        raise UsageError(f"setting {key} has {len(value)} bytes; {MAX_VALUE_BYTES} is the most a coordinator keeps")
+        raise UsageError(
+            f"setting {key} has {len(value)} bytes; {MAX_VALUE_BYTES} is the most a coordinator "
+            "keeps"
+        )
     return value
 
 
 MAX_EPOCH = 1 << 38
-"""No cluster gets there, and epochs never go back. Numbers made of one must fit 64 bits: registrations (epoch × 2^24), jobs (× 10^6)."""
+"""No cluster gets there, and epochs never go back. Numbers made of one must fit 64 bits:
+registrations (epoch × 2^24), jobs (× 10^6)."""
 
 
 def check_epoch(number: int) -> int:

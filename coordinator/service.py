@@ -1,7 +1,9 @@
-"""The embedded coordinator's shell: gRPC in front, the driver's loop in one thread, a journal behind. Not highly available, by design.
+"""The embedded coordinator's shell: gRPC in front, the driver's loop in one thread, a journal
+behind. Not highly available, by design.
 
-Each handler posts one event and waits for its reply; campaigns and watches park inside the core, each holding one thread of the pool, so
-the pool is wide (idle threads cost little). `wait` raises what ended the loop.
+Each handler posts one event and waits for its reply; campaigns and watches park inside the core,
+each holding one thread of the pool, so the pool is wide (idle threads cost little). `wait` raises
+what ended the loop.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ from coordinator.pb import coordinator_pb2 as pb
 from coordinator.pb import coordinator_pb2_grpc
 
 REPLY_TIMEOUT_S = 10.0
-"""Longer than the core parks anything, and than any fsync of a journal that will still be trusted."""
+"""Longer than the core parks anything, and than any fsync of a journal that will still be
+trusted."""
 
 
 def edit_codec() -> Codec:
@@ -42,7 +45,8 @@ class ServiceOptions:
     host: str = "127.0.0.1"
     port: int = 0
     threads: int = 64
-    """One for each parked campaign or watch of each daemon, and a few for calls that answer at once."""
+    """One for each parked campaign or watch of each daemon, and a few for calls that answer at
+    once."""
     core: Options = field(default_factory=Options)
 
 
@@ -60,19 +64,28 @@ class Waiter:
 
     def wait(self) -> Any:
         if not self._done.wait(REPLY_TIMEOUT_S):
-            raise errors.TimedOut(f"the coordinator's journal did not take an edit within {REPLY_TIMEOUT_S:g} s")
+            raise errors.TimedOut(
+                f"the coordinator's journal did not take an edit within {REPLY_TIMEOUT_S:g} s"
+            )
         return self._message
 
 
 class CoordinatorService:
     """Owns the journal from now on; its directory's lock is the root's to hold."""
 
-    def __init__(self, journal: Journal, options: ServiceOptions | None = None, clock: Clock | None = None) -> None:
+    def __init__(
+        self, journal: Journal, options: ServiceOptions | None = None, clock: Clock | None = None
+    ) -> None:
         self._options, self._clock = options or ServiceOptions(), clock or SystemClock()
         self._journal = journal
         self._core = CoordinatorCore(self._options.core, self._clock.now())
         self._driver = Driver(self._core, journal, edit_codec(), _deliver, self._clock)
-        self._server = make_server(self._options.host, self._options.port, threads=self._options.threads, name="coordinator")
+        self._server = make_server(
+            self._options.host,
+            self._options.port,
+            threads=self._options.threads,
+            name="coordinator",
+        )
         self._loop = threading.Thread(target=self._run, name="coordinator-loop", daemon=True)
         self._open: set[Waiter] = set()
         self._open_lock = threading.Lock()
@@ -91,7 +104,9 @@ class CoordinatorService:
     def start(self) -> None:
         count = self._driver.replay()
         logging.getLogger(__name__).info("replayed %d edits", count)
-        self._server.add(coordinator_pb2_grpc.add_CoordinatorServicer_to_server, _Servicer(self._ask))
+        self._server.add(
+            coordinator_pb2_grpc.add_CoordinatorServicer_to_server, _Servicer(self._ask)
+        )
         self._server.start()
         self._loop.start()
 
@@ -114,7 +129,9 @@ class CoordinatorService:
     def _run(self) -> None:
         try:
             self._driver.run()
-        except BaseException as error:  # whatever ended the loop ends the process: `wait` raises it in the main thread
+        except (
+            BaseException
+        ) as error:  # whatever ended the loop ends the process: `wait` raises it in the main thread
             self._failure = error
             self._stopping = True
             self._release_waiters()
@@ -158,12 +175,18 @@ class _Servicer(coordinator_pb2_grpc.CoordinatorServicer):
     def OpenSession(self, request: pb.OpenSessionRequest, _context: Any) -> pb.OpenSessionReply:
         check_name("member", request.member_id)
         name, timeout_us = secrets.token_hex(16), request.timeout_ms * 1000
-        reply = self._ask(lambda to: ev.OpenSession(to, name, request.member_id, timeout_us, request.previous_session))
+        reply = self._ask(
+            lambda to: ev.OpenSession(
+                to, name, request.member_id, timeout_us, request.previous_session
+            )
+        )
         return pb.OpenSessionReply(session=reply.session, timeout_ms=reply.timeout_us // 1000)
 
     def Renew(self, request: pb.RenewRequest, _context: Any) -> pb.RenewReply:
         reply = self._ask(lambda to: ev.RenewSession(to, request.session))
-        return pb.RenewReply(held=[pb.Held(service=service, epoch=epoch) for service, epoch in reply.held])
+        return pb.RenewReply(
+            held=[pb.Held(service=service, epoch=epoch) for service, epoch in reply.held]
+        )
 
     def Close(self, request: pb.CloseRequest, _context: Any) -> pb.CloseReply:
         with contextlib.suppress(SessionLost):  # it has ended already
@@ -175,14 +198,24 @@ class _Servicer(coordinator_pb2_grpc.CoordinatorServicer):
         check_name("candidate", request.candidate.id)
         check_epoch(max(request.at_least_epoch, request.held_epoch))
         wish, numbers = request.candidate, (request.at_least_epoch, request.held_epoch)
-        reply = self._ask(lambda to: ev.Campaign(to, request.session, request.service, wish.id, wish.address, *numbers, wish.place))
+        reply = self._ask(
+            lambda to: ev.Campaign(
+                to, request.session, request.service, wish.id, wish.address, *numbers, wish.place
+            )
+        )
         if isinstance(reply, replies.Elected):
             return pb.CampaignReply(elected=True, epoch=reply.epoch, leader=wish)
-        return pb.CampaignReply(elected=False, leader=pb.Candidate(id=reply.leader_id, address=reply.leader_address))
+        return pb.CampaignReply(
+            elected=False, leader=pb.Candidate(id=reply.leader_id, address=reply.leader_address)
+        )
 
     def Leader(self, request: pb.LeaderRequest, _context: Any) -> pb.LeaderReply:
         reply = self._ask(lambda to: ev.AskLeader(to, request.service))
-        return pb.LeaderReply(known=reply.known, leader=pb.Candidate(id=reply.id, address=reply.address), epoch=reply.epoch)
+        return pb.LeaderReply(
+            known=reply.known,
+            leader=pb.Candidate(id=reply.id, address=reply.address),
+            epoch=reply.epoch,
+        )
 
     def Resign(self, request: pb.ResignRequest, _context: Any) -> pb.ResignReply:
         self._ask(lambda to: ev.Resign(to, request.session, request.service))
@@ -193,17 +226,28 @@ class _Servicer(coordinator_pb2_grpc.CoordinatorServicer):
         check_name("role", member.role)
         check_name("member", member.id)
         capabilities = tuple(sorted(member.capabilities.items()))
-        self._ask(lambda to: ev.Join(to, request.session, member.role, member.id, member.address, capabilities))
+        self._ask(
+            lambda to: ev.Join(
+                to, request.session, member.role, member.id, member.address, capabilities
+            )
+        )
         return pb.JoinReply()
 
     def Members(self, request: pb.MembersRequest, _context: Any) -> pb.MembersReply:
         reply = self._ask(lambda to: ev.AskMembers(to, request.role, request.seen_version))
-        rows = [pb.Member(role=row.role, id=row.id, address=row.address, capabilities=dict(row.capabilities)) for row in reply.members]
+        rows = [
+            pb.Member(
+                role=row.role, id=row.id, address=row.address, capabilities=dict(row.capabilities)
+            )
+            for row in reply.members
+        ]
         return pb.MembersReply(version=reply.version, members=rows)
 
     def Get(self, request: pb.GetRequest, _context: Any) -> pb.GetReply:
         reply = self._ask(lambda to: ev.AskSetting(to, request.key, request.seen))
-        return pb.GetReply(exists=reply.value is not None, value=reply.value or b"", version=reply.version)
+        return pb.GetReply(
+            exists=reply.value is not None, value=reply.value or b"", version=reply.version
+        )
 
     def Set(self, request: pb.SetRequest, _context: Any) -> pb.SetReply:
         check_name("key", request.key)

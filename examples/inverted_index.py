@@ -3,7 +3,8 @@
     mrc run examples/inverted_index.py docs index
     mrc submit examples/inverted_index.py --stop the,and,of /books /index
 
-A line of the output is a word and its files, the one that has it most often first: `leader <TAB> raft.txt:12 paxos.txt:7`.
+A line of the output is a word and its files, the one that has it most often first: `leader <TAB>
+raft.txt:12 paxos.txt:7`.
 """
 
 import re

@@ -1,10 +1,11 @@
 """Joins two tables by their first column: orders with the customers who placed them.
 
-    mrc run examples/join.py --left customers.tsv customers.tsv orders.tsv joined
-    mrc submit examples/join.py --left customers.tsv /shop/customers.tsv /shop/orders.tsv /shop/joined
+    mrc run examples/join.py --left customers.tsv customers.tsv orders.tsv joined mrc submit
+    examples/join.py --left customers.tsv /shop/customers.tsv /shop/orders.tsv /shop/joined
 
-Both are text with tabs between columns. The file whose name is given by `--left` is the one side, all other input is the other. A key of
-the left side that stands in several lines joins with each; keys without a partner are counted and left out (`--outer` keeps them).
+Both are text with tabs between columns. The file whose name is given by `--left` is the one side,
+all other input is the other. A key of the left side that stands in several lines joins with each;
+keys without a partner are counted and left out (`--outer` keeps them).
 """
 
 from mapreduce import Job
@@ -22,7 +23,8 @@ class Join(Job):
         yield key, (0 if is_left else 1, rest)
 
     def reduce(self, key, rows):
-        # All rows of one key meet here, in the order of the input; which side each came from is its first field.
+        # All rows of one key meet here, in the order of the input; which side each came from is its
+        # first field.
         left, right = [], []
         for side, row in rows:
             (right if side else left).append(row)

@@ -3,8 +3,8 @@
     mrc run examples/log_stats.py access.log hours
     mrc submit examples/log_stats.py --only-path /api /logs/2026 /hours
 
-Logs hold whatever clients sent, so records are taken as bytes and never decoded. Lines that are no log line are counted, not fatal:
-look at the counter with `mrc job counters @`.
+Logs hold whatever clients sent, so records are taken as bytes and never decoded. Lines that are no
+log line are counted, not fatal: look at the counter with `mrc job counters @`.
 """
 
 import re
@@ -42,6 +42,7 @@ class LogStats(Job):
 
 
 def hour_of(moment):
-    """b'10/Oct/2026:13:55:36 -0700' -> the hour in UTC: an aware datetime is a key like any other."""
+    """b'10/Oct/2026:13:55:36 -0700' -> the hour in UTC: an aware datetime is a key like any
+    other."""
     local = datetime.strptime(moment.decode("ascii", "replace"), "%d/%b/%Y:%H:%M:%S %z")
     return local.astimezone(UTC).replace(minute=0, second=0)

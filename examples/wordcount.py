@@ -3,7 +3,8 @@
     mrc run examples/wordcount.py README.md counts
     mrc submit examples/wordcount.py --min-length 4 /books /counts
 
-Each line of the output is a word and how often it stands in the input; bytes that are no UTF-8 count as U+FFFD.
+Each line of the output is a word and how often it stands in the input; bytes that are no UTF-8
+count as U+FFFD.
 """
 
 from mapreduce import Job

@@ -1,4 +1,5 @@
-"""CRC32C of chunks, as the data plane carries and the datanodes store them: 4 bytes big-endian per chunk, the last chunk may be short."""
+"""CRC32C of chunks, as the data plane carries and the datanodes store them: 4 bytes big-endian per
+chunk, the last chunk may be short."""
 
 from __future__ import annotations
 
@@ -9,7 +10,10 @@ from collections.abc import Callable, Sequence
 from clusterkit.checksum import crc32c as crc32c
 from minihdfs.data_transfer import ChecksumType
 
-_FUNCTIONS: dict[int, Callable[..., int]] = {ChecksumType.CRC32C: crc32c, ChecksumType.CRC32: zlib.crc32}
+_FUNCTIONS: dict[int, Callable[..., int]] = {
+    ChecksumType.CRC32C: crc32c,
+    ChecksumType.CRC32: zlib.crc32,
+}
 
 
 def crc_function(kind: int) -> Callable[..., int]:
@@ -21,17 +25,25 @@ def chunk_count(length: int, bytes_per_checksum: int) -> int:
     return -(-length // bytes_per_checksum)
 
 
-def checksums_of(data: bytes | bytearray | memoryview, bytes_per_checksum: int, kind: int = ChecksumType.CRC32C) -> bytes:
+def checksums_of(
+    data: bytes | bytearray | memoryview, bytes_per_checksum: int, kind: int = ChecksumType.CRC32C
+) -> bytes:
     """The checksums of `data` cut into chunks."""
     crc, view = _FUNCTIONS[kind], memoryview(data)
-    sums = [crc(view[at : at + bytes_per_checksum]) for at in range(0, len(view), bytes_per_checksum)]
+    sums = [
+        crc(view[at : at + bytes_per_checksum]) for at in range(0, len(view), bytes_per_checksum)
+    ]
     return struct.pack(f">{len(sums)}I", *sums)
 
 
 def first_bad_chunk(
-    data: bytes | bytearray | memoryview, checksums: bytes | memoryview, bytes_per_checksum: int, kind: int = ChecksumType.CRC32C
+    data: bytes | bytearray | memoryview,
+    checksums: bytes | memoryview,
+    bytes_per_checksum: int,
+    kind: int = ChecksumType.CRC32C,
 ) -> int | None:
-    """Index of the first chunk of `data` that differs from its checksum (a missing checksum differs), or None when all agree."""
+    """Index of the first chunk of `data` that differs from its checksum (a missing checksum
+    differs), or None when all agree."""
     if kind == ChecksumType.NULL:
         return None
     crc, view, size = _FUNCTIONS[kind], memoryview(data), len(data)
@@ -49,9 +61,13 @@ def first_bad_chunk(
 
 
 def first_bad_chunk_of(
-    parts: Sequence[memoryview], checksums: bytes, bytes_per_checksum: int, kind: int = ChecksumType.CRC32C
+    parts: Sequence[memoryview],
+    checksums: bytes,
+    bytes_per_checksum: int,
+    kind: int = ChecksumType.CRC32C,
 ) -> int | None:
-    """As `first_bad_chunk` for data that lies in several buffers, one after the other; a chunk may span them."""
+    """As `first_bad_chunk` for data that lies in several buffers, one after the other; a chunk may
+    span them."""
     parts = [part for part in parts if len(part)]
     if len(parts) <= 1:
         return first_bad_chunk(parts[0], checksums, bytes_per_checksum, kind) if parts else None

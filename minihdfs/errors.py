@@ -1,4 +1,5 @@
-"""The file system's errors. `java_class` is what foreign clients are told, because they rebuild their own exception from it."""
+"""The file system's errors. `java_class` is what foreign clients are told, because they rebuild
+their own exception from it."""
 
 from __future__ import annotations
 
@@ -50,23 +51,37 @@ class InvalidArgument(FsError):
 
 
 class AccessDenied(FsError, NotPermitted):
-    code, exit_code, java_class = "NOT_PERMITTED", NotPermitted.exit_code, "org.apache.hadoop.security.AccessControlException"
+    code, exit_code, java_class = (
+        "NOT_PERMITTED",
+        NotPermitted.exit_code,
+        "org.apache.hadoop.security.AccessControlException",
+    )
 
 
 class AlreadyBeingCreated(FsError):
-    code, java_class = "BEING_CREATED", "org.apache.hadoop.hdfs.protocol.AlreadyBeingCreatedException"
+    code, java_class = (
+        "BEING_CREATED",
+        "org.apache.hadoop.hdfs.protocol.AlreadyBeingCreatedException",
+    )
 
 
 class LeaseExpired(FsError):
-    code, java_class = "LEASE_EXPIRED", "org.apache.hadoop.hdfs.server.namenode.LeaseExpiredException"
+    code, java_class = (
+        "LEASE_EXPIRED",
+        "org.apache.hadoop.hdfs.server.namenode.LeaseExpiredException",
+    )
 
 
 class NotReplicatedYet(FsError):
-    code, java_class = "NOT_REPLICATED_YET", "org.apache.hadoop.hdfs.server.namenode.NotReplicatedYetException"
+    code, java_class = (
+        "NOT_REPLICATED_YET",
+        "org.apache.hadoop.hdfs.server.namenode.NotReplicatedYetException",
+    )
 
 
 class NoDatanodes(FsError):
-    """No datanode can take a block: the message says how many are live, how many were excluded and why."""
+    """No datanode can take a block: the message says how many are live, how many were excluded and
+    why."""
 
     code, java_class = "NO_DATANODES", "java.io.IOException"
 
@@ -77,13 +92,19 @@ class SafeMode(FsError, TryAgain):
 
 
 class StartingUp(SafeMode):
-    """The safe mode of a namenode that has just started: it ends by itself, as soon as the datanodes have reported."""
+    """The safe mode of a namenode that has just started: it ends by itself, as soon as the
+    datanodes have reported."""
 
     code = "STARTING_UP"
 
 
 class Standby(FsError, TryAgain):
-    code, exit_code, retryable, java_class = "STANDBY", TryAgain.exit_code, True, "org.apache.hadoop.ipc.StandbyException"
+    code, exit_code, retryable, java_class = (
+        "STANDBY",
+        TryAgain.exit_code,
+        True,
+        "org.apache.hadoop.ipc.StandbyException",
+    )
 
 
 class FencedWriter(FsError):
@@ -101,7 +122,8 @@ class NoSuchMethod(FsError):
 
 
 class ChecksumMismatch(FsError):
-    """Bytes that arrived do not match their CRC32C: the reader tries another replica and reports this one."""
+    """Bytes that arrived do not match their CRC32C: the reader tries another replica and reports
+    this one."""
 
     code, java_class = "CHECKSUM", "org.apache.hadoop.fs.ChecksumException"
 
@@ -129,7 +151,8 @@ def _tree(root: type[FsError]) -> list[type[FsError]]:
 
 
 BY_JAVA_CLASS: dict[str, type[FsError]] = {cls.java_class: cls for cls in reversed(_tree(FsError))}
-"""What a client raises for the class name a namenode answered with; unknown names become FsError."""
+"""What a client raises for the class name a namenode answered with; unknown names become
+FsError."""
 
 BY_CODE: dict[str, type[FsError]] = {cls.code: cls for cls in reversed(_tree(FsError))}
 """What our own namenode says beside the Java class: several of ours share one of Java's."""

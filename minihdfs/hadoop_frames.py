@@ -1,4 +1,5 @@
-"""The framing of Hadoop's RPC: frames with a big-endian length in front, messages with a varint in front."""
+"""The framing of Hadoop's RPC: frames with a big-endian length in front, messages with a varint in
+front."""
 
 from __future__ import annotations
 
@@ -10,12 +11,14 @@ from google.protobuf.message import Message
 from clusterkit.errors import ClusterError
 
 MAX_FRAME_BYTES = 128 << 20
-"""Hadoop's `ipc.maximum.data.length`, for answers; what a server takes is bounded more narrowly, by method."""
+"""Hadoop's `ipc.maximum.data.length`, for answers; what a server takes is bounded more narrowly, by
+method."""
 _LENGTH = struct.Struct(">I")
 
 
 class MalformedRpc(ClusterError):
-    """The peer does not speak Hadoop RPC 9, or not correctly. `farewell` is what a server says before it closes."""
+    """The peer does not speak Hadoop RPC 9, or not correctly. `farewell` is what a server says
+    before it closes."""
 
     code = "MALFORMED_RPC"
 
@@ -26,13 +29,15 @@ class MalformedRpc(ClusterError):
 
 @dataclass(slots=True)
 class Frames:
-    """Cuts length-prefixed frames out of a byte stream. Keeps what came, never room for what is only announced."""
+    """Cuts length-prefixed frames out of a byte stream. Keeps what came, never room for what is
+    only announced."""
 
     limit_bytes: int
     buffer: bytearray
 
     def waiting(self) -> bool:
-        """A whole frame is there. Raises MalformedRpc as soon as a length prefix is beyond the limit."""
+        """A whole frame is there. Raises MalformedRpc as soon as a length prefix is beyond the
+        limit."""
         buffer = self.buffer
         if len(buffer) < 4:
             return False

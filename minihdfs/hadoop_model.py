@@ -1,7 +1,8 @@
-"""The file system's nouns to and from Hadoop's messages, for the namenode and its client. Pure; knows no call and no socket.
+"""The file system's nouns to and from Hadoop's messages, for the namenode and its client. Pure;
+knows no call and no socket.
 
-Units differ: Hadoop's times are milliseconds, its times and quotas unsigned on the wire, so a year before 1970 travels as a number near
-2^64 and -1 ("none") as 2^64 - 1. A located block must carry a
+Units differ: Hadoop's times are milliseconds, its times and quotas unsigned on the wire, so a year
+before 1970 travels as a number near 2^64 and -1 ("none") as 2^64 - 1. A located block must carry a
 token even where security is off, and its storage types run parallel to its locations.
 """
 
@@ -50,11 +51,13 @@ def unsigned(value: int) -> int:
     return value & _UNSIGNED_64
 
 
-# ── blocks and datanodes ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── blocks and datanodes ──────────────────────────────────────────────────────────────────────────
 
 
 def block_to_pb(block: BlockRef) -> pb.ExtendedBlock:
-    return pb.ExtendedBlock(poolId=BLOCK_POOL, blockId=block.id, generationStamp=block.stamp, numBytes=block.length)
+    return pb.ExtendedBlock(
+        poolId=BLOCK_POOL, blockId=block.id, generationStamp=block.stamp, numBytes=block.length
+    )
 
 
 def block_from_pb(message: pb.ExtendedBlock) -> BlockRef:
@@ -94,8 +97,16 @@ def row_to_pb(row: DatanodeReportRow) -> pb.DatanodeInfo:
     message = pb.DatanodeInfo()
     message.CopyFrom(address_to_pb(row.address))
     usage = row.usage
-    message.capacity, message.dfsUsed, message.remaining = usage.capacity_bytes, usage.used_bytes, usage.remaining_bytes
-    message.blockPoolUsed, message.xceiverCount, message.numBlocks = usage.used_bytes, usage.transfers, usage.blocks
+    message.capacity, message.dfsUsed, message.remaining = (
+        usage.capacity_bytes,
+        usage.used_bytes,
+        usage.remaining_bytes,
+    )
+    message.blockPoolUsed, message.xceiverCount, message.numBlocks = (
+        usage.used_bytes,
+        usage.transfers,
+        usage.blocks,
+    )
     message.nonDfsUsed = max(0, usage.capacity_bytes - usage.used_bytes - usage.remaining_bytes)
     message.lastUpdate = millis(row.last_contact_us)
     message.adminState = _ADMIN_STATES.get(row.state, pb.DatanodeInfo.NORMAL)
@@ -104,8 +115,16 @@ def row_to_pb(row: DatanodeReportRow) -> pb.DatanodeInfo:
 
 
 def row_from_pb(message: pb.DatanodeInfo) -> DatanodeReportRow:
-    usage = DatanodeUsage(message.capacity, message.dfsUsed, message.remaining, message.xceiverCount, message.numBlocks)
-    return DatanodeReportRow(address_from_pb(message), usage, message.state or "live", message.lastUpdate * 1000)
+    usage = DatanodeUsage(
+        message.capacity,
+        message.dfsUsed,
+        message.remaining,
+        message.xceiverCount,
+        message.numBlocks,
+    )
+    return DatanodeReportRow(
+        address_from_pb(message), usage, message.state or "live", message.lastUpdate * 1000
+    )
 
 
 def located_block_to_pb(located: LocatedBlock) -> pb.LocatedBlock:
@@ -140,10 +159,12 @@ def located_blocks_to_pb(located: LocatedBlocks) -> pb.LocatedBlocks:
 def located_blocks_from_pb(message: pb.LocatedBlocks) -> LocatedBlocks:
     last = located_block_from_pb(message.lastBlock) if message.HasField("lastBlock") else None
     blocks = tuple(located_block_from_pb(block) for block in message.blocks)
-    return LocatedBlocks(message.fileLength, blocks, message.underConstruction, last, message.isLastBlockComplete)
+    return LocatedBlocks(
+        message.fileLength, blocks, message.underConstruction, last, message.isLastBlockComplete
+    )
 
 
-# ── files ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── files ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 def status_to_pb(status: FileStatus, locations: LocatedBlocks | None = None) -> pb.HdfsFileStatus:
@@ -188,7 +209,10 @@ def status_from_pb(message: pb.HdfsFileStatus) -> FileStatus:
 
 def listing_to_pb(listing: Listing) -> pb.DirectoryListing:
     locations: Iterable[LocatedBlocks | None] = listing.locations or (None,) * len(listing.entries)
-    entries = [status_to_pb(entry, located) for entry, located in zip(listing.entries, locations, strict=True)]
+    entries = [
+        status_to_pb(entry, located)
+        for entry, located in zip(listing.entries, locations, strict=True)
+    ]
     return pb.DirectoryListing(partialListing=entries, remainingEntries=listing.remaining)
 
 
@@ -196,7 +220,10 @@ def listing_from_pb(message: pb.DirectoryListing, *, with_locations: bool) -> Li
     entries = tuple(status_from_pb(entry) for entry in message.partialListing)
     if not with_locations:
         return Listing(entries, message.remainingEntries)
-    locations = tuple(located_blocks_from_pb(e.locations) if e.HasField("locations") else None for e in message.partialListing)
+    locations = tuple(
+        located_blocks_from_pb(e.locations) if e.HasField("locations") else None
+        for e in message.partialListing
+    )
     return Listing(entries, message.remainingEntries, locations)
 
 
@@ -225,11 +252,15 @@ def defaults_to_pb(defaults: ServerDefaults) -> pb.FsServerDefaults:
         writePacketSize=defaults.packet_bytes,
         replication=defaults.replication,
         fileBufferSize=defaults.file_buffer_bytes,
-        trashInterval=-(-defaults.trash_interval_s // 60),  # Hadoop's are minutes; a part of one is no 0, which would mean "no trash"
+        trashInterval=-(
+            -defaults.trash_interval_s // 60
+        ),  # Hadoop's are minutes; a part of one is no 0, which would mean "no trash"
         checksumType=pb.CHECKSUM_CRC32C,
     )
 
 
 def defaults_from_pb(message: pb.FsServerDefaults) -> ServerDefaults:
     sizes = message.blockSize, message.bytesPerChecksum, message.writePacketSize
-    return ServerDefaults(*sizes, message.replication, message.fileBufferSize, message.trashInterval * 60)
+    return ServerDefaults(
+        *sizes, message.replication, message.fileBufferSize, message.trashInterval * 60
+    )

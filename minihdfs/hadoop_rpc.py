@@ -1,9 +1,12 @@
-"""Hadoop RPC version 9 as bytes: both sides of the framing, without a socket. Knows no method and no file.
+"""Hadoop RPC version 9 as bytes: both sides of the framing, without a socket. Knows no method and
+no file.
 
-A connection opens with seven bytes (`hrpc`, 9, service class, auth), then a context frame (call id -3) that names the user. Each frame is
-a big-endian int32 length, a varint-delimited header and what follows it; calls are pipelined and answered in any order. Feed whatever
-arrived; whole frames come out. Anything malformed raises `MalformedRpc` once, with what to send before closing; the connection ends.
-Source: docs of the wire in Hadoop's own Client.java and Server.java; see docs/ARCHITECTURE.md, "The wire".
+A connection opens with seven bytes (`hrpc`, 9, service class, auth), then a context frame (call id
+-3) that names the user. Each frame is a big-endian int32 length, a varint-delimited header and what
+follows it; calls are pipelined and answered in any order. Feed whatever arrived; whole frames come
+out. Anything malformed raises `MalformedRpc` once, with what to send before closing; the connection
+ends. Source: docs of the wire in Hadoop's own Client.java and Server.java; see
+docs/ARCHITECTURE.md, "The wire".
 """
 
 from __future__ import annotations
@@ -25,7 +28,8 @@ OWN_PROTOCOL = "mrcluster.NamenodeProtocol"
 OPENING_FRAME_BYTES = 16 << 10
 """A frame before it is known who speaks."""
 SMALL_FRAME_BYTES = 64 << 10
-"""A longer frame is looked at before it is kept: which method is it for, and may that be so long?"""
+"""A longer frame is looked at before it is kept: which method is it for, and may that be so
+long?"""
 
 RPC_VERSION = 9
 CONTEXT_CALL_ID, PING_CALL_ID, SASL_CALL_ID, INVALID_CALL_ID = -3, -4, -33, -1
@@ -33,7 +37,9 @@ _AUTH_NONE, _AUTH_SASL = 0x00, 0xDF
 _MAX_CLIENT_ID_BYTES = 64
 MAX_USER_BYTES = 255
 _MAX_HEADER_BYTES = 4 << 10
-_HEADERS_ROOM = 4 + 2 * (_MAX_HEADER_BYTES + 5)  # both headers of a call lie in so many bytes, or it is refused
+_HEADERS_ROOM = 4 + 2 * (
+    _MAX_HEADER_BYTES + 5
+)  # both headers of a call lie in so many bytes, or it is refused
 _OPENING_FRAMES = 8
 _RPC_SERVER_EXCEPTION = "org.apache.hadoop.ipc.RpcServerException"
 _VERSION_MISMATCH = "org.apache.hadoop.ipc.RPC$VersionMismatch"
@@ -48,8 +54,8 @@ FATAL = pb.RpcResponseHeader.FATAL
 
 
 class Call(NamedTuple):
-    """One request of a client. `payload` is the request message, not yet decoded. `refused` is the length of a frame that was over its
-    method's limit: its payload was thrown away as it came."""
+    """One request of a client. `payload` is the request message, not yet decoded. `refused` is the
+    length of a frame that was over its method's limit: its payload was thrown away as it came."""
 
     call_id: int
     client_id: bytes
@@ -61,7 +67,8 @@ class Call(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """One answer of a server: `payload` when `status` is SUCCESS, else the Java class, the message and (from our own server) the code."""
+    """One answer of a server: `payload` when `status` is SUCCESS, else the Java class, the message
+    and (from our own server) the code."""
 
     call_id: int
     status: int
@@ -72,16 +79,34 @@ class Reply(NamedTuple):
 
 
 class ServerConnection:
-    """The server's side of one connection. `receive` takes bytes, `next_call` gives one call at a time while `waiting`; `feed` does both
-    for a server that needs no order among its connections. `to_send` holds what the handshake wants sent."""
+    """The server's side of one connection. `receive` takes bytes, `next_call` gives one call at a
+    time while `waiting`; `feed` does both for a server that needs no order among its connections.
+    `to_send` holds what the handshake wants sent."""
 
     __slots__ = (
-        "_checked", "_frames", "_limit_bytes", "_method_bytes", "_opened", "_refused", "_sasl", "_skip", "frames", "protocol", "real_user",
-        "to_send", "user",
-    )  # fmt: skip
+        "_checked",
+        "_frames",
+        "_limit_bytes",
+        "_method_bytes",
+        "_opened",
+        "_refused",
+        "_sasl",
+        "_skip",
+        "frames",
+        "protocol",
+        "real_user",
+        "to_send",
+        "user",
+    )
 
-    def __init__(self, *, limit_bytes: int = MAX_FRAME_BYTES, method_bytes: Callable[[str, str], int] | None = None) -> None:
-        """`method_bytes(protocol, method)` is how long a frame for that method may be; asked for frames over SMALL_FRAME_BYTES."""
+    def __init__(
+        self,
+        *,
+        limit_bytes: int = MAX_FRAME_BYTES,
+        method_bytes: Callable[[str, str], int] | None = None,
+    ) -> None:
+        """`method_bytes(protocol, method)` is how long a frame for that method may be; asked for
+        frames over SMALL_FRAME_BYTES."""
         self.user: str | None = None  # None until the context arrived
         self.real_user = ""
         self.protocol = ""
@@ -126,7 +151,8 @@ class ServerConnection:
         return calls
 
     def receive(self, data: bytes) -> None:
-        """Raises MalformedRpc as `feed`. What precedes the first call is done at once: it is small, and names who speaks."""
+        """Raises MalformedRpc as `feed`. What precedes the first call is done at once: it is small,
+        and names who speaks."""
         if self._skip:
             skipped = min(self._skip, len(data))
             self._skip -= skipped
@@ -147,7 +173,8 @@ class ServerConnection:
             self._check_long_frame()
 
     def next_call(self) -> Call | None:
-        """Takes one frame: its call, or None for one that is for the connection itself. Raises MalformedRpc as `feed`."""
+        """Takes one frame: its call, or None for one that is for the connection itself. Raises
+        MalformedRpc as `feed`."""
         if self._refused is not None:
             refused, self._refused = self._refused, None
             return refused
@@ -163,7 +190,8 @@ class ServerConnection:
         return call
 
     def _check_long_frame(self) -> None:
-        """A long frame that is still coming: is its method known, and may it be so long? Else what comes of it is not kept."""
+        """A long frame that is still coming: is its method known, and may it be so long? Else what
+        comes of it is not kept."""
         buffer = self._frames.buffer
         if self._checked or self._refused is not None or len(buffer) < _HEADERS_ROOM:
             return
@@ -199,8 +227,14 @@ class ServerConnection:
         if preamble[:4] != b"hrpc":
             raise MalformedRpc(f"the connection begins with {preamble[:4]!r}, not with 'hrpc'")
         if preamble[4] != RPC_VERSION:
-            message = f"Server IPC version {RPC_VERSION} cannot communicate with client version {preamble[4]}"
-            raise MalformedRpc(message, _fatal(message, pb.RpcResponseHeader.FATAL_VERSION_MISMATCH, _VERSION_MISMATCH))
+            message = (
+                f"Server IPC version {RPC_VERSION} cannot communicate with client version "
+                f"{preamble[4]}"
+            )
+            raise MalformedRpc(
+                message,
+                _fatal(message, pb.RpcResponseHeader.FATAL_VERSION_MISMATCH, _VERSION_MISMATCH),
+            )
         if preamble[6] not in (_AUTH_NONE, _AUTH_SASL):
             message = f"authentication 0x{preamble[6]:02x} is not known: this server accepts SIMPLE"
             raise MalformedRpc(message, _fatal(message, pb.RpcResponseHeader.FATAL_UNAUTHORIZED))
@@ -217,7 +251,14 @@ class ServerConnection:
                 request_bytes, at = delimited(frame, at, _MAX_HEADER_BYTES)
                 request = pb.RequestHeader.FromString(request_bytes)
                 payload = b"" if headers_only or at >= len(frame) else delimited(frame, at)[0]
-                return Call(call_id, client_id, header.retryCount, request.methodName, request.declaringClassProtocolName, payload)
+                return Call(
+                    call_id,
+                    client_id,
+                    header.retryCount,
+                    request.methodName,
+                    request.declaringClassProtocolName,
+                    payload,
+                )
             if not headers_only:
                 self._control(call_id, frame, at)
             return None
@@ -233,7 +274,10 @@ class ServerConnection:
             user = context.userInfo.effectiveUser or context.userInfo.realUser or "nobody"
             for name in (user, context.userInfo.realUser):
                 if len(name.encode()) > MAX_USER_BYTES:
-                    raise ValueError(f"a user name of {len(name.encode())} bytes is over the limit of {MAX_USER_BYTES}")
+                    raise ValueError(
+                        f"a user name of {len(name.encode())} bytes is over the limit of "
+                        f"{MAX_USER_BYTES}"
+                    )
             self.user = user
             self._frames.limit_bytes = self._limit_bytes
             self.real_user = context.userInfo.realUser
@@ -242,15 +286,28 @@ class ServerConnection:
             body, _ = delimited(frame, at)
             self._negotiate(pb.RpcSasl.FromString(body))
         else:
-            raise ValueError(f"call id {call_id} before the connection's context" if self.user is None else f"call id {call_id}")
+            raise ValueError(
+                f"call id {call_id} before the connection's context"
+                if self.user is None
+                else f"call id {call_id}"
+            )
 
     def _negotiate(self, said: pb.RpcSasl) -> None:
-        """Offers SIMPLE and nothing else: the client says INITIATE with it and goes on without waiting."""
+        """Offers SIMPLE and nothing else: the client says INITIATE with it and goes on without
+        waiting."""
         if said.state == pb.RpcSasl.NEGOTIATE:
-            offer = pb.RpcSasl(version=0, state=pb.RpcSasl.NEGOTIATE, auths=[pb.RpcSasl.Auth(method="SIMPLE", mechanism="")])
-            header = pb.RpcResponseHeader(callId=SASL_CALL_ID & 0xFFFFFFFF, status=SUCCESS, serverIpcVersionNum=RPC_VERSION)
+            offer = pb.RpcSasl(
+                version=0,
+                state=pb.RpcSasl.NEGOTIATE,
+                auths=[pb.RpcSasl.Auth(method="SIMPLE", mechanism="")],
+            )
+            header = pb.RpcResponseHeader(
+                callId=SASL_CALL_ID & 0xFFFFFFFF, status=SUCCESS, serverIpcVersionNum=RPC_VERSION
+            )
             self.to_send += framed(header, offer)
-        elif said.state != pb.RpcSasl.INITIATE or any(auth.method != "SIMPLE" for auth in said.auths):
+        elif said.state != pb.RpcSasl.INITIATE or any(
+            auth.method != "SIMPLE" for auth in said.auths
+        ):
             raise ValueError("only SIMPLE authentication is offered")
 
 
@@ -258,7 +315,13 @@ def encode_success(call: Call, response: Message) -> bytes:
     return framed(_response_header(call, SUCCESS), response)
 
 
-def encode_error(call: Call, java_class: str, message: str, code: str = "", detail: int = pb.RpcResponseHeader.ERROR_APPLICATION) -> bytes:
+def encode_error(
+    call: Call,
+    java_class: str,
+    message: str,
+    code: str = "",
+    detail: int = pb.RpcResponseHeader.ERROR_APPLICATION,
+) -> bytes:
     header = _response_header(call, ERROR)
     header.exceptionClassName, header.errorMsg = java_class, message
     header.errorDetail = detail  # type: ignore[assignment]
@@ -289,23 +352,53 @@ def _fatal(message: str, detail: int, java_class: str = _RPC_SERVER_EXCEPTION) -
     return framed(header)
 
 
-# ── the client's side ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── the client's side ─────────────────────────────────────────────────────────────────────────────
 
 
 def encode_opening(user: str, client_id: bytes, protocol: str = CLIENT_PROTOCOL) -> bytes:
     """Preamble and context: what a client sends first, without waiting for anything."""
-    header = pb.RpcRequestHeader(rpcKind=pb.RPC_PROTOCOL_BUFFER, rpcOp=0, callId=CONTEXT_CALL_ID, clientId=client_id, retryCount=-1)  # type: ignore[arg-type]
-    context = pb.IpcConnectionContext(userInfo=pb.UserInformation(effectiveUser=user), protocol=protocol)
+    header = pb.RpcRequestHeader(
+        rpcKind=pb.RPC_PROTOCOL_BUFFER,
+        rpcOp=0,  # type: ignore[arg-type]
+        callId=CONTEXT_CALL_ID,
+        clientId=client_id,
+        retryCount=-1,
+    )
+    context = pb.IpcConnectionContext(
+        userInfo=pb.UserInformation(effectiveUser=user), protocol=protocol
+    )
     return bytes((*b"hrpc", RPC_VERSION, 0, _AUTH_NONE)) + framed(header, context)
 
 
-def encode_call(call_id: int, client_id: bytes, retry_count: int, protocol: str, method: str, request: Message) -> bytes:
-    header = pb.RpcRequestHeader(rpcKind=pb.RPC_PROTOCOL_BUFFER, rpcOp=0, callId=call_id, clientId=client_id, retryCount=retry_count)  # type: ignore[arg-type]
-    return framed(header, pb.RequestHeader(methodName=method, declaringClassProtocolName=protocol, clientProtocolVersion=1), request)
+def encode_call(
+    call_id: int, client_id: bytes, retry_count: int, protocol: str, method: str, request: Message
+) -> bytes:
+    header = pb.RpcRequestHeader(
+        rpcKind=pb.RPC_PROTOCOL_BUFFER,
+        rpcOp=0,  # type: ignore[arg-type]
+        callId=call_id,
+        clientId=client_id,
+        retryCount=retry_count,
+    )
+    return framed(
+        header,
+        pb.RequestHeader(
+            methodName=method, declaringClassProtocolName=protocol, clientProtocolVersion=1
+        ),
+        request,
+    )
 
 
 def encode_ping(client_id: bytes) -> bytes:
-    return framed(pb.RpcRequestHeader(rpcKind=pb.RPC_PROTOCOL_BUFFER, rpcOp=0, callId=PING_CALL_ID, clientId=client_id, retryCount=-1))  # type: ignore[arg-type]
+    return framed(
+        pb.RpcRequestHeader(
+            rpcKind=pb.RPC_PROTOCOL_BUFFER,
+            rpcOp=0,  # type: ignore[arg-type]
+            callId=PING_CALL_ID,
+            clientId=client_id,
+            retryCount=-1,
+        )
+    )
 
 
 class ClientConnection:
@@ -330,6 +423,15 @@ class ClientConnection:
             header = pb.RpcResponseHeader.FromString(header_bytes)
             payload = delimited(frame, at)[0] if at < len(frame) else b""
         except (DecodeError, ValueError) as error:
-            raise MalformedRpc(f"an answer of {len(frame)} bytes does not decode: {error}") from None
+            raise MalformedRpc(
+                f"an answer of {len(frame)} bytes does not decode: {error}"
+            ) from None
         call_id = header.callId - (1 << 32) if header.callId >= 1 << 31 else header.callId
-        return Reply(call_id, header.status, header.exceptionClassName, header.errorMsg, header.errorCode, payload)
+        return Reply(
+            call_id,
+            header.status,
+            header.exceptionClassName,
+            header.errorMsg,
+            header.errorCode,
+            payload,
+        )

@@ -1,13 +1,17 @@
-"""How a client asks a datanode on its own machine for an open block file: framing of the unix socket that passes descriptors, sans-IO.
+"""How a client asks a datanode on its own machine for an open block file: framing of the unix
+socket that passes descriptors, sans-IO.
 
-The socket is `DatanodeAddress.domain_socket` (SOCK_STREAM). Any number of requests follow each other on one connection:
+The socket is `DatanodeAddress.domain_socket` (SOCK_STREAM). Any number of requests follow each
+other on one connection:
 
-    request  "MRFD" | version | block id | stamp                                               (REQUEST_BYTES)
-    reply    "MRFD" | status | checksum type | reason bytes | bytes per checksum | checksum offset | block length, then the reason in UTF-8
+    request  "MRFD" | version | block id | stamp                     (REQUEST_BYTES)
+    reply    "MRFD" | status | checksum type | reason bytes | bytes per checksum | checksum offset
+             | block length, then the reason in UTF-8
 
-With status OK the reply carries two descriptors (SCM_RIGHTS), open for reading: the block file and its checksum file, whose CRCs (4 bytes,
-big-endian, one per chunk) begin at `checksum offset`. Only finalized replicas are given out; for any other the client reads over TCP.
-Bytes are verified by the client as on every read.
+With status OK the reply carries two descriptors (SCM_RIGHTS), open for reading: the block file and
+its checksum file, whose CRCs (4 bytes, big-endian, one per chunk) begin at `checksum offset`. Only
+finalized replicas are given out; for any other the client reads over TCP. Bytes are verified by the
+client as on every read.
 """
 
 from __future__ import annotations
@@ -57,12 +61,21 @@ def decode_request(data: bytes | memoryview) -> FdRequest:
 
 def encode_fd_reply(reply: FdReply) -> bytes:
     reason = reply.reason.encode()[:MAX_REASON_BYTES]
-    fixed = MAGIC, reply.status, reply.checksum_type, len(reason), reply.bytes_per_checksum, reply.checksum_offset, reply.length
+    fixed = (
+        MAGIC,
+        reply.status,
+        reply.checksum_type,
+        len(reason),
+        reply.bytes_per_checksum,
+        reply.checksum_offset,
+        reply.length,
+    )
     return _REPLY.pack(*fixed) + reason
 
 
 def decode_fd_reply(data: bytes | memoryview) -> tuple[FdReply, int]:
-    """The first REPLY_BYTES: the reply without its reason, and how many bytes of reason follow. Raises WireError."""
+    """The first REPLY_BYTES: the reply without its reason, and how many bytes of reason follow.
+    Raises WireError."""
     magic, status, kind, reason_bytes, per_checksum, offset, length = _REPLY.unpack(data)
     if magic != MAGIC or reason_bytes > MAX_REASON_BYTES:
         raise WireError(f"descriptor reply begins with {magic!r}")

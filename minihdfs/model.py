@@ -1,6 +1,7 @@
 """The file system's nouns, shared by namenode, datanodes and client. Frozen, pure stdlib, no IO.
 
-Units: lengths and sizes in bytes, `*_us` microseconds, permissions as the low 12 bits of a Unix mode.
+Units: lengths and sizes in bytes, `*_us` microseconds, permissions as the low 12 bits of a Unix
+mode.
 """
 
 from __future__ import annotations
@@ -8,7 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 ROOT_INODE_ID = 16385  # Hadoop's; foreign clients print it
-SYSTEM_INODE_ID = ROOT_INODE_ID - 1  # /.system, which no listing shows and no count of children counts
+SYSTEM_INODE_ID = (
+    ROOT_INODE_ID - 1
+)  # /.system, which no listing shows and no count of children counts
 DEFAULT_BLOCK_BYTES = 128 << 20
 MIN_BLOCK_BYTES = 1 << 10
 MAX_BLOCK_BYTES = 1 << 40
@@ -28,7 +31,8 @@ class BlockRef:
 
 @dataclass(frozen=True, slots=True)
 class DatanodeAddress:
-    """Where a datanode serves, as it registered. `host` is an address clients connect to, `hostname` its name for people and locality."""
+    """Where a datanode serves, as it registered. `host` is an address clients connect to,
+    `hostname` its name for people and locality."""
 
     uuid: str
     host: str
@@ -36,12 +40,14 @@ class DatanodeAddress:
     xfer_port: int  # DataTransferProtocol
     ipc_port: int  # ClientDatanodeProtocol over Hadoop RPC
     rack: str = "/default-rack"
-    domain_socket: str = ""  # unix socket that passes block files' descriptors to clients of the same machine; "" = none
+    # unix socket that passes block files' descriptors to clients of the same machine; "" = none
+    domain_socket: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """A file system that a datanode's volumes lie on. `id` tells it from others of the same host."""
+    """A file system that a datanode's volumes lie on. `id` tells it from others of the same
+    host."""
 
     id: str
     capacity_bytes: int
@@ -68,7 +74,8 @@ class DatanodeReportRow:
 
 @dataclass(frozen=True, slots=True)
 class FileStatus:
-    """What getFileInfo and getListing say of one inode. `name` is the last component as bytes, b"" when asked for by its own path."""
+    """What getFileInfo and getListing say of one inode. `name` is the last component as bytes, b""
+    when asked for by its own path."""
 
     inode_id: int
     name: bytes
@@ -143,10 +150,12 @@ class ServerDefaults:
     packet_bytes: int = 1 << 20
     replication: int = 3
     file_buffer_bytes: int = 64 << 10
-    trash_interval_s: int = 0  # how long deleted files are to stay in the trash; 0 = shells delete at once
+    trash_interval_s: int = (
+        0  # how long deleted files are to stay in the trash; 0 = shells delete at once
+    )
 
 
-# ── orders: what a namenode tells a datanode, on heartbeat replies; both cores speak them ──────────────────────────────────────────────
+# ── orders: what a namenode tells a datanode, on heartbeat replies; both cores speak them ─────────
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +177,9 @@ class CopyEnded:
 
 @dataclass(frozen=True, slots=True)
 class Invalidate:
-    """Order: take these replicas out of your map, tell, then delete them. `unknown`: not because they are too many or their file is gone,
-    but because this namespace has no such blocks; it may be an old one, so they are kept for an hour."""
+    """Order: take these replicas out of your map, tell, then delete them. `unknown`: not because
+    they are too many or their file is gone, but because this namespace has no such blocks; it may
+    be an old one, so they are kept for an hour."""
 
     blocks: tuple[BlockRef, ...]
     unknown: bool = False
@@ -177,8 +187,8 @@ class Invalidate:
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """Order: your replica of `block` is said to be bad. Verify it; if it is, fetch a sound copy beside it from one of `sources` and
-    rename over it, then report it received."""
+    """Order: your replica of `block` is said to be bad. Verify it; if it is, fetch a sound copy
+    beside it from one of `sources` and rename over it, then report it received."""
 
     block: BlockRef
     sources: tuple[DatanodeAddress, ...]

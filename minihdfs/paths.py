@@ -1,8 +1,10 @@
 """Absolute paths of the file system: what is a path, and the few questions everybody asks of one.
 
-A path is `/` or `/a/b`: components of 1–255 bytes of UTF-8, none of them `.` or `..`, without `/`, NUL or `:` (Hadoop's shells and
-URIs cannot say a colon). Lone surrogates are refused, because such a name has no UTF-8. One trailing `/` and doubled `/` are taken as
-HDFS's own client takes them: dropped. Nothing is normalised otherwise; comparison is by code point, which for UTF-8 is byte order.
+A path is `/` or `/a/b`: components of 1–255 bytes of UTF-8, none of them `.` or `..`, without `/`,
+NUL or `:` (Hadoop's shells and URIs cannot say a colon). Lone surrogates are refused, because such
+a name has no UTF-8. One trailing `/` and doubled `/` are taken as HDFS's own client takes them:
+dropped. Nothing is normalised otherwise; comparison is by code point, which for UTF-8 is byte
+order.
 """
 
 from __future__ import annotations
@@ -48,7 +50,9 @@ def check_component(name: str, path: str = "") -> None:
     try:
         size = len(name.encode())
     except UnicodeEncodeError:
-        raise InvalidPath(f"{_shown(name)}{where}: a name must be valid Unicode that UTF-8 can say") from None
+        raise InvalidPath(
+            f"{_shown(name)}{where}: a name must be valid Unicode that UTF-8 can say"
+        ) from None
     if size > MAX_COMPONENT_BYTES:
         raise InvalidPath(f"name of {size} bytes is longer than {MAX_COMPONENT_BYTES}{where}")
 

@@ -1,4 +1,5 @@
-"""`mrc namenode adopt`, `mrc tracker adopt`: say that a data directory is the one from now on, although it lacks what happened elsewhere.
+"""`mrc namenode adopt`, `mrc tracker adopt`: say that a data directory is the one from now on,
+although it lacks what happened elsewhere.
 
 Refused where it is not needed, while somebody leads, and without the words that accept the loss.
 """
@@ -25,7 +26,11 @@ LOSS = {
         "--accept-lost-edits",
         "what was made, renamed or deleted there since is undone",
     ),
-    "tracker": ("list of jobs", "--accept-lost-jobs", "jobs that were submitted there are forgotten"),
+    "tracker": (
+        "list of jobs",
+        "--accept-lost-jobs",
+        "jobs that were submitted there are forgotten",
+    ),
 }
 
 
@@ -41,19 +46,31 @@ def tracker() -> None:
 
 @namenode.command("adopt")
 @click.argument("directory", metavar="DIR")
-@click.option("--accept-lost-edits", "accepted", is_flag=True, help="What was acknowledged elsewhere since this copy was made is lost.")
+@click.option(
+    "--accept-lost-edits",
+    "accepted",
+    is_flag=True,
+    help="What was acknowledged elsewhere since this copy was made is lost.",
+)
 @click.pass_obj
 def namenode_adopt(obj: dict[str, str | None], directory: str, accepted: bool) -> None:
-    """Serve the file system from DIR from now on: a restored backup or a copy of the namenode's data directory."""
+    """Serve the file system from DIR from now on: a restored backup or a copy of the namenode's
+    data directory."""
     _adopt(obj, "namenode", directory, accepted)
 
 
 @tracker.command("adopt")
 @click.argument("directory", metavar="DIR")
-@click.option("--accept-lost-jobs", "accepted", is_flag=True, help="Jobs that were submitted elsewhere are forgotten.")
+@click.option(
+    "--accept-lost-jobs",
+    "accepted",
+    is_flag=True,
+    help="Jobs that were submitted elsewhere are forgotten.",
+)
 @click.pass_obj
 def tracker_adopt(obj: dict[str, str | None], directory: str, accepted: bool) -> None:
-    """Keep the list of jobs in DIR from now on: the first tracker's directory is lost, or was moved to another machine."""
+    """Keep the list of jobs in DIR from now on: the first tracker's directory is lost, or was moved
+    to another machine."""
     _adopt(obj, "tracker", directory, accepted)
 
 
@@ -68,12 +85,19 @@ def _adopt(obj: dict[str, str | None], role: str, directory: str, accepted: bool
     locked = DataDirectory.open(path, role, identity.node_id)
     coordinator = _coordinator(obj)
     try:
-        home = ServiceHome(role, locked, coordinator.config, what=what, adopting=f"mrc {role} adopt {{directory}} {flag}")
+        home = ServiceHome(
+            role,
+            locked,
+            coordinator.config,
+            what=what,
+            adopting=f"mrc {role} adopt {{directory}} {flag}",
+        )
         _check(coordinator, role, locked)
         known = home.known()
         if not accepted and known is not None:
             raise UsageError(
-                f"the {what} was last led from {known.where}; with {path} in its place, {consequence}",
+                f"the {what} was last led from {known.where}; with {path} in its place, "
+                f"{consequence}",
                 next_command=f"mrc {role} adopt {directory} {flag}",
             )
         home.adopt()
@@ -86,13 +110,21 @@ def _adopt(obj: dict[str, str | None], role: str, directory: str, accepted: bool
 def _check(coordinator: Coordinator, role: str, directory: DataDirectory) -> None:
     leader = coordinator.election.leader(role)
     if leader is not None:
-        raise ClusterError(f"{role} {leader.id} leads at {leader.address} (epoch {leader.epoch}): end it first", next_command="mrc down")
+        raise ClusterError(
+            f"{role} {leader.id} leads at {leader.address} (epoch {leader.epoch}): end it first",
+            next_command="mrc down",
+        )
     if role == "namenode":
         setting = coordinator.config.get("cluster_id")
         cluster_id = setting.value.decode(errors="replace") if setting is not None else ""
         if not directory.cluster_id or directory.cluster_id != cluster_id:
-            holds = f"belongs to cluster {directory.cluster_id}" if directory.cluster_id else "is empty"
-            raise ClusterError(f"{directory.path} {holds}; this is cluster {cluster_id or 'of nobody yet'}", next_command="mrc status")
+            holds = (
+                f"belongs to cluster {directory.cluster_id}" if directory.cluster_id else "is empty"
+            )
+            raise ClusterError(
+                f"{directory.path} {holds}; this is cluster {cluster_id or 'of nobody yet'}",
+                next_command="mrc status",
+            )
 
 
 def _coordinator(obj: dict[str, str | None]) -> Coordinator:
@@ -103,5 +135,10 @@ def _coordinator(obj: dict[str, str | None]) -> Coordinator:
     settings, _ = read_settings(home)
     member_id, cluster = f"mrc-{os.getpid()}", obj["cluster"] or os.environ.get("MRC_CLUSTER")
     if cluster:
-        return connect(cluster, member_id, settings.cluster.session_timeout_s, security_mode=settings.security.mode)
+        return connect(
+            cluster,
+            member_id,
+            settings.cluster.session_timeout_s,
+            security_mode=settings.security.mode,
+        )
     return coordinator_of(home, member_id, settings)

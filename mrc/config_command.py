@@ -13,8 +13,16 @@ from mrc.verb import Verb
 
 
 @click.command(cls=Verb)
-@click.option("-o", "output", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@click.option("--set", "flags", multiple=True, metavar="SECTION.KEY=VALUE", help="Check what a flag would change.")
+@click.option(
+    "-o", "output", type=click.Choice(["text", "json"]), default="text", show_default=True
+)
+@click.option(
+    "--set",
+    "flags",
+    multiple=True,
+    metavar="SECTION.KEY=VALUE",
+    help="Check what a flag would change.",
+)
 @click.pass_obj
 def config(obj: dict[str, str | None], output: str, flags: tuple[str, ...]) -> None:
     """Show the configuration and where each value comes from."""
@@ -28,6 +36,7 @@ def config(obj: dict[str, str | None], output: str, flags: tuple[str, ...]) -> N
         out(f"[{section}]")
         for key, value in values.items():
             origin = origins.get(f"{section}.{key}", "default")
-            out(f"{key} = {msgspec.json.encode(value).decode()}{'' if origin == 'default' else f'    # {origin}'}")
+            said_by = "" if origin == "default" else f"    # {origin}"
+            out(f"{key} = {msgspec.json.encode(value).decode()}{said_by}")
         out("")
     tell_not_in_force(home, settings)

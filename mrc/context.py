@@ -1,7 +1,8 @@
-"""Which cluster a command means, and how its services are reached: the home directory's announcements, or the coordinator's word.
+"""Which cluster a command means, and how its services are reached: the home directory's
+announcements, or the coordinator's word.
 
-`--cluster`/`MRC_CLUSTER` (zk://HOST:PORT/PATH) names a cluster of several machines; without it the home does. A path that says
-hdfs://HOST:PORT/… is its own address.
+`--cluster`/`MRC_CLUSTER` (zk://HOST:PORT/PATH) names a cluster of several machines; without it the
+home does. A path that says hdfs://HOST:PORT/… is its own address.
 """
 
 from __future__ import annotations
@@ -22,12 +23,14 @@ if TYPE_CHECKING:
 
 SESSION_TIMEOUT_S = 6.0
 LOOKS_ONLY = "private-network"
-"""As what a command connects to a coordinator: it makes no nodes there that a stranger could change."""
+"""As what a command connects to a coordinator: it makes no nodes there that a stranger could
+change."""
 NOTICE_AFTER_S = 1.0
 
 
 class _Notice:
-    """Says on standard error, once per absence, that the namenode is being waited for; a short blink is not worth a word."""
+    """Says on standard error, once per absence, that the namenode is being waited for; a short
+    blink is not worth a word."""
 
     def __init__(self) -> None:
         self._since: float | None = None
@@ -52,7 +55,10 @@ class Context:
     def of(cls, given: Mapping[str, str | None] | None) -> Context:
         """From what the `mrc` group put into click's context object."""
         given = given or {}
-        return cls(Home.named(given.get("home")), given.get("cluster") or os.environ.get("MRC_CLUSTER") or "")
+        return cls(
+            Home.named(given.get("home")),
+            given.get("cluster") or os.environ.get("MRC_CLUSTER") or "",
+        )
 
     @property
     def user(self) -> str:
@@ -62,7 +68,8 @@ class Context:
         return os.environ.get("HADOOP_USER_NAME") or own_user()
 
     def filesystem(self, uri: str = "") -> FileSystem:
-        """The cluster's file system, or the one at hdfs://HOST:PORT. Raises Unavailable when this cluster has no namenode now."""
+        """The cluster's file system, or the one at hdfs://HOST:PORT. Raises Unavailable when this
+        cluster has no namenode now."""
         from minihdfs.client.filesystem import connect
 
         return connect(uri or self.namenode_address(), user=self.user, waiting=_Notice().tell)
@@ -74,7 +81,8 @@ class Context:
         return self.leaders().tracker()
 
     def leaders(self) -> Leaders:
-        """For long use: asked again, it finds a leader that moved. A cluster of several machines is connected once in a process."""
+        """For long use: asked again, it finds a leader that moved. A cluster of several machines is
+        connected once in a process."""
         from mrc.leaders import HomeLeaders
 
         return _leaders_of(self.cluster) if self.cluster else HomeLeaders(self.home)

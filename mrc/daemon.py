@@ -1,6 +1,8 @@
-"""The root of every daemon: reads the settings, builds the parts of one role, serves until a signal or a failure.
+"""The root of every daemon: reads the settings, builds the parts of one role, serves until a signal
+or a failure.
 
-Exit codes: 0 an orderly end, 3 stepped down (fenced, lease or disk lost: memory is discarded), 1 could not start.
+Exit codes: 0 an orderly end, 3 stepped down (fenced, lease or disk lost: memory is discarded), 1
+could not start.
 """
 
 from __future__ import annotations
@@ -33,18 +35,23 @@ if TYPE_CHECKING:
 
 EXIT_STEPPED_DOWN = 3
 SAYS_NEXT = "; try: "
-"""Between the cause of a failed start and the command that helps, in the line that the launcher reads."""
+"""Between the cause of a failed start and the command that helps, in the line that the launcher
+reads."""
 SERVES_MANY = ("namenode", "datanode", "tracker", "coordinator")
 """Roles with a thousand clients. Not the worker: a user's tasks inherit its limits."""
 HOLDS_MUCH = ("namenode", "datanode")
-"""Roles with a million records in memory, and no children that would inherit how garbage is collected."""
+"""Roles with a million records in memory, and no children that would inherit how garbage is
+collected."""
 MOVES_BYTES = ("datanode",)
 """Roles whose threads mostly read, check and send. (Tasks do the same for themselves.)"""
 HOME_LOOK_S, HOME_GRACE_S = 1.0, 5.0
 
 
-def serve(home: Home, role: str, node_id: str, flags: Sequence[str], report: TextIO | None = None) -> int:
-    """Runs one daemon in this process until it ends; `report` hears "serving" or the cause of failure in one line."""
+def serve(
+    home: Home, role: str, node_id: str, flags: Sequence[str], report: TextIO | None = None
+) -> int:
+    """Runs one daemon in this process until it ends; `report` hears "serving" or the cause of
+    failure in one line."""
     start_logging(f"{role}-{node_id}")
     setproctitle(f"mrc: {role} {node_id}")
     log = logging.getLogger("mrc.daemon")
@@ -62,7 +69,9 @@ def serve(home: Home, role: str, node_id: str, flags: Sequence[str], report: Tex
         log.error("cannot start: %s", cause)
         _say(report, cause)
         return 1
-    except Exception as error:  # the launcher must hear of it: a silent death would look like a hang
+    except (
+        Exception
+    ) as error:  # the launcher must hear of it: a silent death would look like a hang
         log.error("cannot start:\n%s", traceback.format_exc())
         _say(report, f"{type(error).__name__}: {error}")
         return 1
@@ -85,7 +94,9 @@ def serve(home: Home, role: str, node_id: str, flags: Sequence[str], report: Tex
     return 0
 
 
-def _announcement(home: Home, role: str, node_id: str, service: Service, settings: Settings) -> Announcement:
+def _announcement(
+    home: Home, role: str, node_id: str, service: Service, settings: Settings
+) -> Announcement:
     return Announcement(
         role=role,
         id=node_id,
@@ -120,23 +131,34 @@ def build(home: Home, role: str, node_id: str, settings: Settings) -> Service:
 
 
 def _join(announcement: Announcement, settings: Settings) -> Coordinator | None:
-    """Tells the coordinator of several machines who is here; on one machine the home's announcements are enough."""
+    """Tells the coordinator of several machines who is here; on one machine the home's
+    announcements are enough."""
     url = settings.cluster.coordinator
     if url == "embedded":
         return None
     from coordinator.api import Member
     from coordinator.connect import connect
 
-    facts = {"pid": str(announcement.pid), "log": announcement.log, "data_dirs": os.pathsep.join(announcement.data_dirs)}
-    member_id, timeout_s = f"{announcement.role}-{announcement.id}-member", settings.cluster.session_timeout_s
+    facts = {
+        "pid": str(announcement.pid),
+        "log": announcement.log,
+        "data_dirs": os.pathsep.join(announcement.data_dirs),
+    }
+    member_id, timeout_s = (
+        f"{announcement.role}-{announcement.id}-member",
+        settings.cluster.session_timeout_s,
+    )
     coordinator = connect(url, member_id, timeout_s, security_mode=settings.security.mode)
-    coordinator.membership.join(Member(announcement.role, announcement.id, announcement.address, facts))
+    coordinator.membership.join(
+        Member(announcement.role, announcement.id, announcement.address, facts)
+    )
     return coordinator
 
 
 def _stop_on_signals(service: Service) -> None:
     def stop(_number: int, _frame: object) -> None:
-        # A handler interrupts any line of the main thread; a thread of its own can take locks safely.
+        # A handler interrupts any line of the main thread; a thread of its own can take locks
+        # safely.
         threading.Thread(target=service.stop, name="stop", daemon=True).start()
 
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -144,15 +166,20 @@ def _stop_on_signals(service: Service) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
-def _watch_home(service: Service, home: Home, announcement: Announcement, over: threading.Event) -> None:
-    """Somebody who deletes a running cluster's home could not find its processes any more: `mrc down` looks there. Who sweeps away a lock
-    file lets a second daemon lock the same directory: one of the two must go, and that is the one whose lock nobody can see. What was
-    announced there and is gone or cut is announced again."""
+def _watch_home(
+    service: Service, home: Home, announcement: Announcement, over: threading.Event
+) -> None:
+    """Somebody who deletes a running cluster's home could not find its processes any more: `mrc
+    down` looks there. Who sweeps away a lock file lets a second daemon lock the same directory: one
+    of the two must go, and that is the one whose lock nobody can see. What was announced there and
+    is gone or cut is announced again."""
     directory = home.data(announcement.role, announcement.id)
     lock = lock_seen(directory)
 
     def watch() -> None:
-        was_missing = False  # twice in a row: a home that is being deleted just now is not filled again
+        was_missing = (
+            False  # twice in a row: a home that is being deleted just now is not filled again
+        )
         while is_ours(directory, lock):
             if over.wait(HOME_LOOK_S):
                 return
@@ -161,9 +188,18 @@ def _watch_home(service: Service, home: Home, announcement: Announcement, over: 
                 if missing and was_missing:
                     announcement.publish(home.path)
                 was_missing = missing
-        what = f"{directory}/lock was removed or replaced, so that another daemon can take the directory" if directory.exists() else ""
-        logging.getLogger("mrc.daemon").error("%s: ending; try: mrc up", what or f"{directory} was deleted")
-        threading.Timer(HOME_GRACE_S, lambda: os._exit(EXIT_STEPPED_DOWN)).start()  # nothing is left that would be worth more waiting
+        what = (
+            f"{directory}/lock was removed or replaced, so that another daemon can take the "
+            "directory"
+            if directory.exists()
+            else ""
+        )
+        logging.getLogger("mrc.daemon").error(
+            "%s: ending; try: mrc up", what or f"{directory} was deleted"
+        )
+        threading.Timer(
+            HOME_GRACE_S, lambda: os._exit(EXIT_STEPPED_DOWN)
+        ).start()  # nothing is left that would be worth more waiting
         service.stop()
 
     threading.Thread(target=watch, name="home-watch", daemon=True).start()

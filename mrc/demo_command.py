@@ -1,7 +1,8 @@
 """`mrc demo`: the whole story in a few seconds, on a cluster of its own in a temporary home.
 
-Stores real text, counts its words, kills a worker and a datanode in the middle, and leaves with 0 only if the count is identical to one
-done in plain Python and every block is back to its full number of replicas.
+Stores real text, counts its words, kills a worker and a datanode in the middle, and leaves with 0
+only if the count is identical to one done in plain Python and every block is back to its full
+number of replicas.
 """
 
 from __future__ import annotations
@@ -45,7 +46,12 @@ UNDOING_S = 60.0  # a daemon may take its time to end
 
 
 @click.command(cls=Verb)
-@click.option("--input", "given", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Count the files of this directory.")
+@click.option(
+    "--input",
+    "given",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Count the files of this directory.",
+)
 @click.option("--keep", is_flag=True, help="Leave the temporary home (stopped) for a look.")
 def demo(given: Path | None, keep: bool) -> None:
     """Count words on a cluster of its own while parts of it are killed, and check the result."""
@@ -63,7 +69,10 @@ def demo(given: Path | None, keep: bool) -> None:
             bring_down(home)
             if not keep:
                 shutil.rmtree(scratch, ignore_errors=True)
-    say(f"everything it started has ended; {time.monotonic() - began:.1f} s in all" + (f"; kept: {scratch}" if keep else ""))
+    say(
+        f"everything it started has ended; {time.monotonic() - began:.1f} s in all"
+        + (f"; kept: {scratch}" if keep else "")
+    )
     say("")
     for line in next_steps():
         say(line)
@@ -73,7 +82,11 @@ def next_steps() -> list[str]:
     """What to type now; first how this shell finds `mrc`, unless it does."""
     here = Path(sys.executable).parent
     found = shutil.which("mrc")
-    path = [] if found and Path(found).parent.resolve() == here.resolve() else [(f'export PATH="{here}:$PATH"', "where mrc is")]
+    path = (
+        []
+        if found and Path(found).parent.resolve() == here.resolve()
+        else [(f'export PATH="{here}:$PATH"', "where mrc is")]
+    )
     steps = [
         *path,
         ("mrc up", "a cluster that stays (mrc down ends it)"),
@@ -81,7 +94,9 @@ def next_steps() -> list[str]:
         ("mrc submit examples/wordcount.py /README.md /words", ""),
     ]
     heads = ["next:  ", *["       "] * (len(steps) - 1)]
-    return [f"{head}{step:38}  {what}".rstrip() for head, (step, what) in zip(heads, steps, strict=True)]
+    return [
+        f"{head}{step:38}  {what}".rstrip() for head, (step, what) in zip(heads, steps, strict=True)
+    ]
 
 
 def say(line: str) -> None:
@@ -101,7 +116,10 @@ class Demo:
         start = time.monotonic()
         gathering = begin_gathering(self._scratch / "text", self._given)
         bring_up(self._home, 3)
-        say(f"cluster up in {time.monotonic() - start:.1f} s: 1 namenode, 3 datanodes, 1 tracker, 3 workers, a coordinator")
+        say(
+            f"cluster up in {time.monotonic() - start:.1f} s: 1 namenode, 3 datanodes, 1 "
+            "tracker, 3 workers, a coordinator"
+        )
         files = [Path(name) for name in gathering.communicate()[0].split("\0") if name]
         if not files:
             raise ClusterError(f"{self._given} holds no files to count", next_command="mrc demo")
@@ -114,7 +132,10 @@ class Demo:
         self._await_repair()
         filesystem.close()
         if not identical:
-            raise ClusterError("the cluster's count differs from the plain one", next_command=f"ls {self._home.path / 'logs'}")
+            raise ClusterError(
+                "the cluster's count differs from the plain one",
+                next_command=f"ls {self._home.path / 'logs'}",
+            )
 
     def _store(self, filesystem: Any, files: list[Path]) -> None:
         start, total = time.monotonic(), 0
@@ -137,18 +158,29 @@ class Demo:
 
         context, start = Context(self._home), time.monotonic()
         with TrackerClient(context.tracker_address) as client:
-            options = {"verbose": False, "name": "", "overwrite": False, "recursive": False, "split_bytes": SPLIT_BYTES}
+            options = {
+                "verbose": False,
+                "name": "",
+                "overwrite": False,
+                "recursive": False,
+                "split_bytes": SPLIT_BYTES,
+            }
             job_id = submit_job(context, client, str(example()), ["/text", "/words"], options)
             progress = open_progress()
             try:
                 for status in client.watch(job_id, 0.05):
                     progress.update(status)
-                    if not self._killed and status["maps"]["done"] >= max(1, status["maps"]["total"] // 3):
+                    if not self._killed and status["maps"]["done"] >= max(
+                        1, status["maps"]["total"] // 3
+                    ):
                         self._kill()
             finally:
                 progress.close()
         if status["state"] != "SUCCEEDED":
-            raise ClusterError(f"{job_id} {status['state']}: {status.get('error')}", next_command=f"ls {self._home.path / 'logs'}")
+            raise ClusterError(
+                f"{job_id} {status['state']}: {status.get('error')}",
+                next_command=f"ls {self._home.path / 'logs'}",
+            )
         say(f"{job_id} finished anyway, {time.monotonic() - start:.1f} s after it was submitted")
         return status
 
@@ -158,7 +190,10 @@ class Demo:
             os.kill(victim.pid, signal.SIGKILL)
             self._killed.append(f"{role} {victim.id}")
         say(f"killed in the middle (SIGKILL): {' and '.join(self._killed)}")
-        say(f"  the datanode is declared dead after {DEAD_AFTER_S:g} s of silence, the worker {DETACHED_AFTER_S:g} s after its line broke")
+        say(
+            f"  the datanode is declared dead after {DEAD_AFTER_S:g} s of silence, the worker "
+            f"{DETACHED_AFTER_S:g} s after its line broke"
+        )
 
     def _output(self, filesystem: Any) -> dict[str, int]:
         counts: dict[str, int] = {}
@@ -175,11 +210,18 @@ class Demo:
         top = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:10]
         say("top ten: " + "  ".join(f"{word} {count}" for word, count in top))
         job = status["counters"]["job"]
-        shown = ("map_input_records", "map_output_records", "combine_output_records", "reduce_input_groups", "reduce_output_records")
+        shown = (
+            "map_input_records",
+            "map_output_records",
+            "combine_output_records",
+            "reduce_input_groups",
+            "reduce_output_records",
+        )
         say("counters: " + "  ".join(f"{name} {job.get(name, 0)}" for name in shown))
         maps, reduces = status["maps"], status["reduces"]
         say(
-            f"re-run: {maps['killed_attempts']} map and {reduces['killed_attempts']} reduce attempts lost with the worker, "
+            f"re-run: {maps['killed_attempts']} map and {reduces['killed_attempts']} reduce "
+            "attempts lost with the worker, "
             f"{job.get('lost_map_outputs', 0)} finished map outputs made again"
         )
 
@@ -190,7 +232,10 @@ class Demo:
         plain: Counter[str] = count_plainly(files)
         took = time.monotonic() - start
         identical = counts == plain
-        say(f"{'✓ identical to' if identical else '✗ DIFFERENT from'} a count in plain Python ({took:.1f} s): {len(plain)} words")
+        say(
+            f"{'✓ identical to' if identical else '✗ DIFFERENT from'} a count in plain Python "
+            f"({took:.1f} s): {len(plain)} words"
+        )
         return identical
 
     def _await_repair(self) -> None:
@@ -200,15 +245,31 @@ class Demo:
         start = time.monotonic()
         while time.monotonic() - start < REPAIR_LIMIT_S:
             facts = gather(self._home).filesystem
-            if facts and facts["live_datanodes"] == 2 and not facts["under_replicated_blocks"] and not facts["missing_blocks"]:
-                say(f"every one of {facts['blocks']} blocks has 2 replicas again, on the two datanodes that are left")
+            if (
+                facts
+                and facts["live_datanodes"] == 2
+                and not facts["under_replicated_blocks"]
+                and not facts["missing_blocks"]
+            ):
+                say(
+                    f"every one of {facts['blocks']} blocks has 2 replicas again, on the two "
+                    "datanodes that are left"
+                )
                 return
             time.sleep(0.1)  # a poll for a person's eyes, bounded by REPAIR_LIMIT_S
-        raise ClusterError("blocks stayed under-replicated", next_command=f"tail {self._home.log('namenode', 'nn1')}")
+        raise ClusterError(
+            "blocks stayed under-replicated",
+            next_command=f"tail {self._home.log('namenode', 'nn1')}",
+        )
 
 
 def example() -> Path:
-    """examples/wordcount.py: beside the packages in a source tree, inside this one in an installed wheel."""
+    """examples/wordcount.py: beside the packages in a source tree, inside this one in an installed
+    wheel."""
     here = Path(__file__).resolve().parent
-    found = [path for path in (here.parent / "examples" / "wordcount.py", here / "examples" / "wordcount.py") if path.exists()]
+    found = [
+        path
+        for path in (here.parent / "examples" / "wordcount.py", here / "examples" / "wordcount.py")
+        if path.exists()
+    ]
     return found[0]

@@ -1,4 +1,5 @@
-"""Real text that every machine has: the source of the running Python's standard library, joined into a few files."""
+"""Real text that every machine has: the source of the running Python's standard library, joined
+into a few files."""
 
 from __future__ import annotations
 
@@ -16,9 +17,15 @@ FILES = 4
 def gather(scratch: Path, given: Path | None) -> list[Path]:
     """Writes (or, for a directory of the user's own, names) the input files of the demo."""
     if given is not None:
-        return sorted(p for p in given.iterdir() if p.is_file() and not p.name.startswith((".", "_")))
+        return sorted(
+            p for p in given.iterdir() if p.is_file() and not p.name.startswith((".", "_"))
+        )
     library = Path(sysconfig.get_paths()["stdlib"])
-    sources = sorted(p for p in library.rglob("*.py") if "site-packages" not in p.parts and "dist-packages" not in p.parts)
+    sources = sorted(
+        p
+        for p in library.rglob("*.py")
+        if "site-packages" not in p.parts and "dist-packages" not in p.parts
+    )
     scratch.mkdir(parents=True, exist_ok=True)
     outputs = [scratch / f"python-source-{index}.txt" for index in range(FILES)]
     handles = [path.open("wb") for path in outputs]

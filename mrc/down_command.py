@@ -1,4 +1,5 @@
-"""`mrc down`: ends every daemon of a one-machine cluster, in the order that lets each finish what it owes the next."""
+"""`mrc down`: ends every daemon of a one-machine cluster, in the order that lets each finish what
+it owes the next."""
 
 from __future__ import annotations
 
@@ -21,14 +22,20 @@ GRACE_S = 10.0
 @click.command(cls=Verb)
 @click.pass_obj
 def down(obj: dict[str, str | None]) -> None:
-    """End every process of this machine's cluster; nothing is lost, and `mrc up` finds everything again."""
+    """End every process of this machine's cluster; nothing is lost, and `mrc up` finds everything
+    again."""
     home = Home.named(obj["home"])
     ended = bring_down(home)
-    err(f"ended {ended} processes of {home.path}" if ended else f"no cluster is running in {home.path}")
+    err(
+        f"ended {ended} processes of {home.path}"
+        if ended
+        else f"no cluster is running in {home.path}"
+    )
 
 
 def bring_down(home: Home) -> int:
-    """Returns how many daemons it ended. One that ignores SIGTERM for ten seconds is killed: its data is journaled all the same."""
+    """Returns how many daemons it ended. One that ignores SIGTERM for ten seconds is killed: its
+    data is journaled all the same."""
     ended = 0
     for roles in WAVES:
         ended += _end(home, roles)
@@ -38,7 +45,8 @@ def bring_down(home: Home) -> int:
 
 
 def _end(home: Home, roles: tuple[str, ...]) -> int:
-    """A daemon that has not said that it serves is ended too. What the lock says before and after the handle was opened is who it is of."""
+    """A daemon that has not said that it serves is ended too. What the lock says before and after
+    the handle was opened is who it is of."""
     handles = {}
     for member in home.holders():
         if member[0] in roles:

@@ -1,7 +1,8 @@
 """What ends `mrc run` before its job does, and what it leaves then: nothing.
 
-Ctrl-C, SIGTERM and SIGHUP raise `Interrupted` wherever the command is; what has been begun is ended and removed, and signals that come
-meanwhile are not heard. Processes that a job started and left become this command's children, whatever they do, and end with it.
+Ctrl-C, SIGTERM and SIGHUP raise `Interrupted` wherever the command is; what has been begun is ended
+and removed, and signals that come meanwhile are not heard. Processes that a job started and left
+become this command's children, whatever they do, and end with it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,11 @@ from mapreduce.runners.task import run_one
 from mapreduce.worker import process_control
 from mrc.printing import err
 
-_CODES: dict[int, int] = {signal.SIGINT: EXIT_INTERRUPTED, signal.SIGTERM: 128 + signal.SIGTERM, signal.SIGHUP: 128 + signal.SIGHUP}
+_CODES: dict[int, int] = {
+    signal.SIGINT: EXIT_INTERRUPTED,
+    signal.SIGTERM: 128 + signal.SIGTERM,
+    signal.SIGHUP: 128 + signal.SIGHUP,
+}
 
 
 class Endings:
@@ -38,22 +43,31 @@ class Endings:
     def __enter__(self) -> Endings:
         if threading.current_thread() is threading.main_thread():
             for number in _CODES:
-                if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, and what a shell starts in the background
+                if (
+                    signal.getsignal(number) is not signal.SIG_IGN
+                ):  # nohup, and what a shell starts in the background
                     self._before[number] = signal.signal(number, self._on_signal)
         return self
 
-    def __exit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        """The first one ends the command, and no other one disturbs it in that; but a job that runs here may have swallowed the first."""
+        """The first one ends the command, and no other one disturbs it in that; but a job that runs
+        here may have swallowed the first."""
         if self._received is None or (self._is_inline and _in_a_task(frame)):
             self._received = number
             raise Interrupted(number)
 
     def check(self) -> None:
-        """Between two steps of a job: a job run in this process may have swallowed what was raised."""
+        """Between two steps of a job: a job run in this process may have swallowed what was
+        raised."""
         if self._received is not None:
             raise Interrupted(self._received)
 
@@ -80,8 +94,12 @@ def job_in_this_process() -> Iterator[None]:
 
 
 def leave_threads_behind(code: int) -> int:
-    """The exit code, or no return where some thread of a job's would keep the interpreter waiting."""
-    if any(not thread.daemon and thread is not threading.main_thread() for thread in threading.enumerate()):
+    """The exit code, or no return where some thread of a job's would keep the interpreter
+    waiting."""
+    if any(
+        not thread.daemon and thread is not threading.main_thread()
+        for thread in threading.enumerate()
+    ):
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):
                 stream.flush()

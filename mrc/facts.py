@@ -1,6 +1,8 @@
-"""What is true of a cluster now, gathered from those who know: the object that `mrc status -o json` prints.
+"""What is true of a cluster now, gathered from those who know: the object that `mrc status -o json`
+prints.
 
-Asks the namenode and the tracker once each, with short deadlines: a cluster that is half down still tells about the other half.
+Asks the namenode and the tracker once each, with short deadlines: a cluster that is half down still
+tells about the other half.
 """
 
 from __future__ import annotations
@@ -36,7 +38,9 @@ class Facts:
     filesystem: dict[str, Any] = field(default_factory=dict)
     jobs: dict[str, int] = field(default_factory=lambda: {"running": 0, "waiting": 0})
     problems: list[str] = field(default_factory=list)
-    disk_bytes: int = 0  # of this machine's datanodes, 0 = not known: one disk that several share is counted once
+    disk_bytes: int = (
+        0  # of this machine's datanodes, 0 = not known: one disk that several share is counted once
+    )
     can_store: bool = True  # a datanode has room for a block
 
     @property
@@ -46,7 +50,12 @@ class Facts:
         for service in self.services:
             states.setdefault(service["role"], set()).add(service["state"])
         stores = "live" in states.get("datanode", ()) and self.filesystem.get("safe_mode") is False
-        return bool(stores and self.can_store and self.leaders.get("tracker") and "live" in states.get("worker", ()))
+        return bool(
+            stores
+            and self.can_store
+            and self.leaders.get("tracker")
+            and "live" in states.get("worker", ())
+        )
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -82,7 +91,9 @@ def gather_remote(cluster: str) -> Facts:
     """The facts of a cluster of several machines, from its coordinator's members and leaders."""
     from coordinator.connect import connect
 
-    coordinator = connect(cluster, f"mrc-{os.getpid()}", SESSION_TIMEOUT_S, security_mode=LOOKS_ONLY)
+    coordinator = connect(
+        cluster, f"mrc-{os.getpid()}", SESSION_TIMEOUT_S, security_mode=LOOKS_ONLY
+    )
     try:
         members = [member for role in ROLES for member in coordinator.membership.members(role)]
         facts = Facts(cluster, "zookeeper", [_member_row(member) for member in members])
@@ -101,13 +112,21 @@ def gather_remote(cluster: str) -> Facts:
 
 
 def disks_of(services: list[dict[str, Any]]) -> tuple[int, int]:
-    """(size, free) of the disks below this machine's living datanodes; one that several share is counted once."""
+    """(size, free) of the disks below this machine's living datanodes; one that several share is
+    counted once."""
     sizes: dict[int, tuple[int, int]] = {}
-    here = [service for service in services if service["role"] == "datanode" and service["state"] != "dead"]
+    here = [
+        service
+        for service in services
+        if service["role"] == "datanode" and service["state"] != "dead"
+    ]
     for directory in (directory for service in here for directory in service["data_dirs"]):
         with contextlib.suppress(OSError):
             whole = os.statvfs(directory)
-            sizes[os.stat(directory).st_dev] = whole.f_blocks * whole.f_frsize, whole.f_bavail * whole.f_frsize  # noqa: PTH116
+            sizes[os.stat(directory).st_dev] = (  # noqa: PTH116
+                whole.f_blocks * whole.f_frsize,
+                whole.f_bavail * whole.f_frsize,
+            )
     return sum(size for size, _ in sizes.values()), sum(free for _, free in sizes.values())
 
 
@@ -117,13 +136,31 @@ def disks_of_home(home: Home) -> tuple[int, int]:
 
 def _member_row(member: Member) -> dict[str, Any]:
     told = member.capabilities
-    row = {"role": member.role, "id": member.id, "pid": int(told.get("pid", 0)), "address": member.address, "state": "live"}
-    return row | {"data_dirs": [d for d in told.get("data_dirs", "").split(os.pathsep) if d], "log": told.get("log", "")}
+    row = {
+        "role": member.role,
+        "id": member.id,
+        "pid": int(told.get("pid", 0)),
+        "address": member.address,
+        "state": "live",
+    }
+    return row | {
+        "data_dirs": [d for d in told.get("data_dirs", "").split(os.pathsep) if d],
+        "log": told.get("log", ""),
+    }
 
 
 def _row(announcement: Announcement, alive: bool) -> dict[str, Any]:
-    row = {"role": announcement.role, "id": announcement.id, "pid": announcement.pid, "address": announcement.address}
-    return row | {"state": "live" if alive else "dead", "data_dirs": announcement.data_dirs, "log": announcement.log}
+    row = {
+        "role": announcement.role,
+        "id": announcement.id,
+        "pid": announcement.pid,
+        "address": announcement.address,
+    }
+    return row | {
+        "state": "live" if alive else "dead",
+        "data_dirs": announcement.data_dirs,
+        "log": announcement.log,
+    }
 
 
 def ask_namenode(facts: Facts, node_id: str, address: str) -> None:
@@ -141,7 +178,8 @@ def ask_namenode(facts: Facts, node_id: str, address: str) -> None:
     stats = status.stats
     if stats.missing_blocks:
         facts.problems.append(
-            f"{stats.missing_blocks} of {stats.blocks} blocks are on no datanode that is here: their files cannot be read whole"
+            f"{stats.missing_blocks} of {stats.blocks} blocks are on no datanode that is here: "
+            "their files cannot be read whole"
         )
     _tell_of_room(facts, status, client_defaults)
     facts.filesystem = {
@@ -158,7 +196,14 @@ def ask_namenode(facts: Facts, node_id: str, address: str) -> None:
     }
     facts.leaders["namenode"] = {"id": node_id, "epoch": status.epoch}
     _set_states(facts, "namenode", {address: "active"})
-    _set_states(facts, "datanode", {format_address(row.address.host, row.address.xfer_port): row.state for row in status.datanodes})
+    _set_states(
+        facts,
+        "datanode",
+        {
+            format_address(row.address.host, row.address.xfer_port): row.state
+            for row in status.datanodes
+        },
+    )
 
 
 def _tell_of_room(facts: Facts, status: NamenodeStatus, defaults: ServerDefaults) -> None:
@@ -168,9 +213,18 @@ def _tell_of_room(facts: Facts, status: NamenodeStatus, defaults: ServerDefaults
     facts.can_store = not live or len(full) < len(live)
     for row in full:
         address = f"{row.address.host}:{row.address.xfer_port}"
-        service = next((s for s in facts.services if s["role"] == "datanode" and s["address"] == address), None)
-        where = f"datanode {service['id']}: {', '.join(service['data_dirs'])}" if service else f"datanode {address}"
-        left = f"{row.usage.remaining_bytes} bytes free beyond datanode.reserved_bytes, and a block is {defaults.block_bytes}"
+        service = next(
+            (s for s in facts.services if s["role"] == "datanode" and s["address"] == address), None
+        )
+        where = (
+            f"datanode {service['id']}: {', '.join(service['data_dirs'])}"
+            if service
+            else f"datanode {address}"
+        )
+        left = (
+            f"{row.usage.remaining_bytes} bytes free beyond datanode.reserved_bytes, and a "
+            f"block is {defaults.block_bytes}"
+        )
         facts.problems.append(f"{where}: the disk is full: {left}")
 
 
@@ -190,7 +244,8 @@ def ask_tracker(facts: Facts, node_id: str, address: str) -> None:
 
 
 def _set_states(facts: Facts, role: str, by_address: dict[str, str]) -> None:
-    """A process that is gone stays "dead" here, whatever a server that has not noticed yet may say."""
+    """A process that is gone stays "dead" here, whatever a server that has not noticed yet may
+    say."""
     for service in facts.services:
         if service["role"] == role and service["state"] != "dead":
             service["state"] = by_address.get(service["address"], "stale")

@@ -1,4 +1,5 @@
-"""How a failed job is told to the person who ran it: their own traceback, then the record, then (by `mrc.main`) the error and what to try.
+"""How a failed job is told to the person who ran it: their own traceback, then the record, then (by
+`mrc.main`) the error and what to try.
 
 Our frames are cut; `-v` keeps them.
 """
@@ -18,14 +19,17 @@ class JobFailed(ClusterError):
 
 
 def failure_text(report: Mapping[str, Any], *, verbose: bool = False) -> str:
-    """What comes before `error:`, from a FailureReport's fields; "" when there is nothing to show."""
+    """What comes before `error:`, from a FailureReport's fields; "" when there is nothing to
+    show."""
     lines = []
     traceback = (report.get("engine_traceback") if verbose else "") or report.get("traceback") or ""
     if traceback:
         lines.append(traceback.rstrip("\n"))
     if report.get("path"):
         offset = report.get("offset", -1)
-        where = report["path"] if offset is None or offset < 0 else f"{report['path']} offset {offset}"
+        where = (
+            report["path"] if offset is None or offset < 0 else f"{report['path']} offset {offset}"
+        )
         record = report.get("record") or ""
         lines.append(f"record: {where} {record}".rstrip())
     elif report.get("record"):
@@ -48,4 +52,6 @@ def job_failure(status: Mapping[str, Any]) -> JobFailed:
     next_command = f"mrc job logs {status['id']}" + (f" --task {task}" if task else "")
     verb = "was killed" if status["state"] == "KILLED" else "failed"
     cause = status.get("error") or "no cause was given"
-    return JobFailed(f"{status['id']} ({status['name']}) {verb}: {cause}", next_command=next_command)
+    return JobFailed(
+        f"{status['id']} ({status['name']}) {verb}: {cause}", next_command=next_command
+    )

@@ -1,8 +1,9 @@
-"""How files arrive on this machine: whole or not at all, under the name that was meant, and never through a link that somebody planted.
+"""How files arrive on this machine: whole or not at all, under the name that was meant, and never
+through a link that somebody planted.
 
-A destination is held open as a directory, and everything below it is reached from there, name by name, following no link. What arrives is
-written to a temporary of its own (O_EXCL) and then linked or renamed to its name; what is replaced with -f keeps its mode and owner, as
-under cp.
+A destination is held open as a directory, and everything below it is reached from there, name by
+name, following no link. What arrives is written to a temporary of its own (O_EXCL) and then linked
+or renamed to its name; what is replaced with -f keeps its mode and owner, as under cp.
 """
 
 from __future__ import annotations
@@ -21,7 +22,14 @@ from mrc.interruption import held
 Fill = Callable[[int], None]
 """Writes everything to a descriptor; may set its mode and times."""
 
-_CANNOT_LINK = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES, errno.EXDEV)
+_CANNOT_LINK = (
+    errno.EPERM,
+    errno.EOPNOTSUPP,
+    errno.ENOSYS,
+    errno.EMLINK,
+    errno.EACCES,
+    errno.EXDEV,
+)
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _BELOW = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -67,12 +75,16 @@ class Directory:
             return None
 
     def take(self, name: str, fill: Fill, *, overwrite: bool, by_force: str) -> None:
-        """A file arrives. Raises FileAlreadyExists (with `by_force` to try), IsADirectory; nothing is left of what fails."""
+        """A file arrives. Raises FileAlreadyExists (with `by_force` to try), IsADirectory; nothing
+        is left of what fails."""
         name = checked(name)
         shown, before = self.path / name, self.look(name)
         if before is not None:
             if stat.S_ISLNK(before.st_mode):
-                raise AccessDenied(f"{shown} is a link: nothing is written through it", next_command=f"ls -l {shown}")
+                raise AccessDenied(
+                    f"{shown} is a link: nothing is written through it",
+                    next_command=f"ls -l {shown}",
+                )
             if stat.S_ISDIR(before.st_mode):
                 raise IsADirectory(f"{shown} is a directory: a file cannot be put over it")
             if not overwrite:
@@ -103,18 +115,32 @@ class Directory:
                 with contextlib.suppress(FileNotFoundError):  # it has got its name
                     os.unlink(temporary, dir_fd=self.fd)
 
-    def _give_name(self, temporary: str, name: str, before: os.stat_result | None, *, overwrite: bool, by_force: str) -> None:
+    def _give_name(
+        self,
+        temporary: str,
+        name: str,
+        before: os.stat_result | None,
+        *,
+        overwrite: bool,
+        by_force: str,
+    ) -> None:
         if not overwrite:
             try:
-                os.link(temporary, name, src_dir_fd=self.fd, dst_dir_fd=self.fd, follow_symlinks=False)  # refuses what came meanwhile
+                os.link(
+                    temporary, name, src_dir_fd=self.fd, dst_dir_fd=self.fd, follow_symlinks=False
+                )  # refuses what came meanwhile
                 return
             except FileExistsError:
-                raise FileAlreadyExists(f"{self.path / name} exists on this machine", next_command=by_force) from None
+                raise FileAlreadyExists(
+                    f"{self.path / name} exists on this machine", next_command=by_force
+                ) from None
             except OSError as error:
                 if error.errno not in _CANNOT_LINK:
                     raise
             if self.look(name) is not None:  # a file system without links: the best that it can do
-                raise FileAlreadyExists(f"{self.path / name} exists on this machine", next_command=by_force)
+                raise FileAlreadyExists(
+                    f"{self.path / name} exists on this machine", next_command=by_force
+                )
         os.rename(temporary, name, src_dir_fd=self.fd, dst_dir_fd=self.fd)
 
 
@@ -126,8 +152,9 @@ def checked(name: str) -> str:
 
 
 def followed(target: Path) -> Path:
-    """Where a link leads that the user named as the destination, as under cp; not one that a stranger planted (Linux's own rule for
-    shared directories: it must be mine, or belong to who owns the directory)."""
+    """Where a link leads that the user named as the destination, as under cp; not one that a
+    stranger planted (Linux's own rule for shared directories: it must be mine, or belong to who
+    owns the directory)."""
     for _ in range(40):
         try:
             link = target.lstat()
@@ -136,7 +163,10 @@ def followed(target: Path) -> Path:
         if not stat.S_ISLNK(link.st_mode):
             return target
         if link.st_uid not in (os.geteuid(), 0, target.parent.stat().st_uid):
-            raise AccessDenied(f"{target} is a link of another user's: it is not followed", next_command=f"ls -l {target}")
+            raise AccessDenied(
+                f"{target} is a link of another user's: it is not followed",
+                next_command=f"ls -l {target}",
+            )
         target = target.parent / target.readlink()
     raise FsError(f"{target}: too many links")
 

@@ -1,4 +1,5 @@
-"""The verbs of `mrc fs` that change the namespace: mkdir, rm, rmdir, mv, chmod, chown, chgrp, setrep."""
+"""The verbs of `mrc fs` that change the namespace: mkdir, rm, rmdir, mv, chmod, chown, chgrp,
+setrep."""
 
 from __future__ import annotations
 
@@ -8,7 +9,15 @@ from shlex import quote
 
 from clusterkit.errors import UsageError
 from minihdfs import paths
-from minihdfs.errors import AccessDenied, DirectoryNotEmpty, FileAlreadyExists, FileNotFound, InvalidArgument, IsADirectory, NotADirectory
+from minihdfs.errors import (
+    AccessDenied,
+    DirectoryNotEmpty,
+    FileAlreadyExists,
+    FileNotFound,
+    InvalidArgument,
+    IsADirectory,
+    NotADirectory,
+)
 from mrc.fs_modes import changed
 from mrc.fs_targets import Found, Verb
 from mrc.printing import out
@@ -23,11 +32,15 @@ def mkdir(verb: Verb, texts: Sequence[str], *, parents: bool) -> int:
             status = target.fs.find(target.path)
             if status is not None and not (parents and status.is_directory):
                 raise FileAlreadyExists(
-                    f"{text} exists" + ("" if status.is_directory else " and is a file"), next_command=f"mrc fs ls -d {quote(text)}"
+                    f"{text} exists" + ("" if status.is_directory else " and is a file"),
+                    next_command=f"mrc fs ls -d {quote(text)}",
                 )
             above = target.path.rstrip("/").rpartition("/")[0] or "/"
             if not parents and not target.fs.exists(above):
-                raise FileNotFound(f"{target.shown(above)}: no such directory", next_command=f"mrc fs mkdir -p {quote(text)}")
+                raise FileNotFound(
+                    f"{target.shown(above)}: no such directory",
+                    next_command=f"mrc fs mkdir -p {quote(text)}",
+                )
             target.fs.mkdirs(target.path, create_parents=parents)
     return verb.exit_code
 
@@ -66,7 +79,9 @@ def rmdir(verb: Verb, paths: Sequence[str], *, ignore_non_empty: bool) -> int:
                 found.fs.delete(found.path, recursive=False)
             except DirectoryNotEmpty as error:
                 if not ignore_non_empty:
-                    raise DirectoryNotEmpty(error.message, next_command=f"mrc fs ls {quote(found.shown)}") from None
+                    raise DirectoryNotEmpty(
+                        error.message, next_command=f"mrc fs ls {quote(found.shown)}"
+                    ) from None
     return verb.exit_code
 
 
@@ -80,8 +95,14 @@ def mv(verb: Verb, sources: Sequence[str], destination: str) -> int:
         with verb.trying():
             if found.fs is not target.fs:
                 by_copy = f"mrc fs cp {quote(found.shown)} {quote(destination)}"
-                raise InvalidArgument(f"{found.shown} is in another file system", next_command=by_copy)
-            path = paths.join(*paths.components(target.path), found.entry.name) if into is not None and into.is_directory else target.path
+                raise InvalidArgument(
+                    f"{found.shown} is in another file system", next_command=by_copy
+                )
+            path = (
+                paths.join(*paths.components(target.path), found.entry.name)
+                if into is not None and into.is_directory
+                else target.path
+            )
             if path == found.path:
                 raise InvalidArgument(f"{found.shown} and {target.shown(path)} are the same file")
             above = paths.parent(path)
@@ -89,9 +110,14 @@ def mv(verb: Verb, sources: Sequence[str], destination: str) -> int:
                 above = path  # `mv FILE /none/`
             if not target.fs.exists(above):
                 shown = target.shown(above)
-                raise FileNotFound(f"{shown}: no such directory", next_command=f"mrc fs mkdir -p {quote(shown)}")
+                raise FileNotFound(
+                    f"{shown}: no such directory", next_command=f"mrc fs mkdir -p {quote(shown)}"
+                )
             if target.fs.exists(path):
-                raise FileAlreadyExists(f"{target.shown(path)} exists", next_command=f"mrc fs ls -d {quote(target.shown(path))}")
+                raise FileAlreadyExists(
+                    f"{target.shown(path)} exists",
+                    next_command=f"mrc fs ls -d {quote(target.shown(path))}",
+                )
             target.fs.rename2(found.path, path)
     return verb.exit_code
 
@@ -111,11 +137,17 @@ def chmod(verb: Verb, mode: str, paths: Sequence[str], *, recursive: bool) -> in
 def chown(verb: Verb, who: str, paths: Sequence[str], *, recursive: bool) -> int:
     owner, _, group = who.partition(":")
     if not owner and not group:
-        raise UsageError(f"chown: {who!r} names neither owner nor group: OWNER, OWNER:GROUP or :GROUP")
-    return _for_all(verb, paths, lambda found: found.fs.set_owner(found.path, owner, group), recursive=recursive)
+        raise UsageError(
+            f"chown: {who!r} names neither owner nor group: OWNER, OWNER:GROUP or :GROUP"
+        )
+    return _for_all(
+        verb, paths, lambda found: found.fs.set_owner(found.path, owner, group), recursive=recursive
+    )
 
 
-def _for_all(verb: Verb, paths: Sequence[str], change: Callable[[Found], None], *, recursive: bool) -> int:
+def _for_all(
+    verb: Verb, paths: Sequence[str], change: Callable[[Found], None], *, recursive: bool
+) -> int:
     for found in verb.each(paths):
         with verb.trying():
             change(found)

@@ -1,4 +1,5 @@
-"""`mrc fs`: the verbs and their options. What they do is in the `fs_` rooms beside this one, loaded when a verb runs.
+"""`mrc fs`: the verbs and their options. What they do is in the `fs_` rooms beside this one, loaded
+when a verb runs.
 
 Hadoop's spelling of a verb (`mrc fs -ls -R /`) is the same verb, and so are its option names.
 """
@@ -16,22 +17,33 @@ from mrc.fs_group import FsGroup
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-@click.group(cls=FsGroup, context_settings={"help_option_names": ["--help"]}, invoke_without_command=False)
+@click.group(
+    cls=FsGroup, context_settings={"help_option_names": ["--help"]}, invoke_without_command=False
+)
 def fs() -> None:
     """Work with files in the cluster.
 
-    Paths are the cluster's, as hdfs:///PATH are; hdfs://HOST:PORT/… names another cluster, file:///… this machine. Nothing in a URI is
-    decoded. Patterns (* ? [a-z] {a,b}) are expanded here, so quote them from your shell; a path that exists as it is written is never a
-    pattern. Exit codes: 0 done, 1 failed, 2 wrong usage, 69 no cluster answers, 75 try again, 77 not permitted.
+    Paths are the cluster's, as hdfs:///PATH are; hdfs://HOST:PORT/… names another cluster,
+    file:///… this machine. Nothing in a URI is decoded. Patterns (* ? [a-z] {a,b}) are expanded
+    here, so quote them from your shell; a path that exists as it is written is never a pattern.
+    Exit codes: 0 done, 1 failed, 2 wrong usage, 69 no cluster answers, 75 try again, 77 not
+    permitted.
     """
 
 
 def _json(function: F) -> F:
-    return click.option("-o", "output", type=click.Choice(["text", "json"]), default="text", help="How to print [default: text].")(function)
+    return click.option(
+        "-o",
+        "output",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        help="How to print [default: text].",
+    )(function)
 
 
 def _last_is_destination(words: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
-    """A single word is a source, as Hadoop has it: it goes to the current directory of the other side."""
+    """A single word is a source, as Hadoop has it: it goes to the current directory of the other
+    side."""
     return (words[:-1], words[-1]) if len(words) > 1 else (words, ".")
 
 
@@ -71,12 +83,16 @@ def ls(obj: object, /, paths: tuple[str, ...], output: str, **flags: bool) -> in
 @click.option("-x", is_flag=True, hidden=True, expose_value=False)
 @_json
 @click.pass_obj
-def du(obj: object, paths: tuple[str, ...], summary: bool, human: bool, header: bool, output: str) -> int:
+def du(
+    obj: object, paths: tuple[str, ...], summary: bool, human: bool, header: bool, output: str
+) -> int:
     """Sizes: of the content, and with all replicas."""
     from mrc.fs_listing import du
     from mrc.fs_targets import Verb
 
-    return du(Verb(obj), paths, summary=summary, human=human, header=header, as_json=output == "json")
+    return du(
+        Verb(obj), paths, summary=summary, human=human, header=header, as_json=output == "json"
+    )
 
 
 @fs.command()
@@ -99,12 +115,16 @@ def df(obj: object, paths: tuple[str, ...], human: bool, output: str) -> int:
 @click.option("-v", "header", is_flag=True, help="A line of headings.")
 @_json
 @click.pass_obj
-def count(obj: object, paths: tuple[str, ...], quotas: bool, human: bool, header: bool, output: str) -> int:
+def count(
+    obj: object, paths: tuple[str, ...], quotas: bool, human: bool, header: bool, output: str
+) -> int:
     """Count directories, files and bytes."""
     from mrc.fs_listing import count
     from mrc.fs_targets import Verb
 
-    return count(Verb(obj), paths, quotas=quotas, human=human, header=header, as_json=output == "json")
+    return count(
+        Verb(obj), paths, quotas=quotas, human=human, header=header, as_json=output == "json"
+    )
 
 
 @fs.command()
@@ -112,8 +132,8 @@ def count(obj: object, paths: tuple[str, ...], quotas: bool, human: bool, header
 @_json
 @click.pass_obj
 def stat(obj: object, arguments: tuple[str, ...], output: str) -> int:
-    """Facts of files: %a %A permission, %b size, %F type, %g group, %n name, %o block size, %r replication, %u owner, %x %X access, %y %Y
-    modification time (UTC; milliseconds)."""
+    """Facts of files: %a %A permission, %b size, %F type, %g group, %n name, %o block size, %r
+    replication, %u owner, %x %X access, %y %Y modification time (UTC; milliseconds)."""
     from mrc.fs_listing import stat
     from mrc.fs_targets import Verb
 
@@ -146,16 +166,33 @@ def test(obj: object, path: str, question: str | None) -> int:
 @_preserve
 @click.option("-l", is_flag=True, hidden=True, expose_value=False)
 @click.option("-d", "direct", is_flag=True, help="Write under the final name from the beginning.")
-@click.option("--replication", type=click.IntRange(1, 512), default=None, help="Replicas of the new files.")
-@click.option("--block-bytes", type=click.IntRange(1024), default=None, help="Block size of the new files.")
+@click.option(
+    "--replication", type=click.IntRange(1, 512), default=None, help="Replicas of the new files."
+)
+@click.option(
+    "--block-bytes", type=click.IntRange(1024), default=None, help="Block size of the new files."
+)
 @click.pass_obj
-def put(obj: object, /, words: tuple[str, ...], force: bool, preserve: bool, direct: bool, **sizes: int | None) -> int:
-    """Copy files and directories of this machine into the cluster; `-` is standard input. Without PATH: to your home directory there."""
+def put(
+    obj: object,
+    /,
+    words: tuple[str, ...],
+    force: bool,
+    preserve: bool,
+    direct: bool,
+    **sizes: int | None,
+) -> int:
+    """Copy files and directories of this machine into the cluster; `-` is standard input. Without
+    PATH: to your home directory there."""
     from mrc.fs_targets import Verb
     from mrc.fs_transfer import CopyOptions, put
 
     replication, block_bytes = sizes["replication"] or 0, sizes["block_bytes"] or 0
-    return put(Verb(obj), *_last_is_destination(words), CopyOptions(force, preserve, replication, block_bytes, direct))
+    return put(
+        Verb(obj),
+        *_last_is_destination(words),
+        CopyOptions(force, preserve, replication, block_bytes, direct),
+    )
 
 
 @fs.command()
@@ -165,7 +202,8 @@ def put(obj: object, /, words: tuple[str, ...], force: bool, preserve: bool, dir
 @click.option("-ignoreCrc", "-crc", is_flag=True, hidden=True, expose_value=False)
 @click.pass_obj
 def get(obj: object, words: tuple[str, ...], force: bool, preserve: bool) -> int:
-    """Copy files and directories out of the cluster; `-` is standard output. Without LOCAL: into the current directory."""
+    """Copy files and directories out of the cluster; `-` is standard output. Without LOCAL: into
+    the current directory."""
     from mrc.fs_get import get
     from mrc.fs_targets import Verb
     from mrc.fs_transfer import CopyOptions
@@ -236,7 +274,12 @@ def checksum(obj: object, paths: tuple[str, ...]) -> int:
 
 
 @fs.command(context_settings={"ignore_unknown_options": True})
-@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[PATH]... [-name PATTERN] [-iname PATTERN] [-print0]")
+@click.argument(
+    "words",
+    nargs=-1,
+    type=click.UNPROCESSED,
+    metavar="[PATH]... [-name PATTERN] [-iname PATTERN] [-print0]",
+)
 @click.pass_obj
 def find(obj: object, words: tuple[str, ...]) -> int:
     """Paths below a directory whose names match."""
@@ -271,7 +314,13 @@ def head(obj: object, path: str) -> int:
 @fs.command()
 @click.argument("path")
 @click.option("-f", "follow", is_flag=True, help="Go on as the file grows, until interrupted.")
-@click.option("-s", "pause_ms", type=click.IntRange(10), default=5000, help="Milliseconds between looks with -f [default: 5000].")
+@click.option(
+    "-s",
+    "pause_ms",
+    type=click.IntRange(10),
+    default=5000,
+    help="Milliseconds between looks with -f [default: 5000].",
+)
 @click.pass_obj
 def tail(obj: object, path: str, follow: bool, pause_ms: int) -> int:
     """The last KiB of a file."""
@@ -320,7 +369,12 @@ def rm(obj: object, paths: tuple[str, ...], recursive: bool, force: bool) -> int
 
 @fs.command()
 @_paths
-@click.option("--ignore-fail-on-non-empty", "ignore_non_empty", is_flag=True, help="A directory that holds something is no error.")
+@click.option(
+    "--ignore-fail-on-non-empty",
+    "ignore_non_empty",
+    is_flag=True,
+    help="A directory that holds something is no error.",
+)
 @click.pass_obj
 def rmdir(obj: object, paths: tuple[str, ...], ignore_non_empty: bool) -> int:
     """Remove empty directories."""

@@ -1,4 +1,5 @@
-"""`mrc fs find`: Hadoop's expressions, walked here: -name, -iname, -print, -print0, all of which must hold."""
+"""`mrc fs find`: Hadoop's expressions, walked here: -name, -iname, -print, -print0, all of which
+must hold."""
 
 from __future__ import annotations
 
@@ -38,11 +39,18 @@ def _parsed(words: Sequence[str]) -> tuple[list[str], list[re.Pattern[str]], boo
         word = rest.pop(0)
         if word in ("-name", "-iname"):
             if not rest:
-                raise UsageError(f"find: {word} wants a pattern", next_command="mrc fs find /path -name '*.txt'")
+                raise UsageError(
+                    f"find: {word} wants a pattern", next_command="mrc fs find /path -name '*.txt'"
+                )
             pattern = patterns.matcher(rest.pop(0)).pattern
-            wanted.append(re.compile(pattern, re.DOTALL | (re.IGNORECASE if word == "-iname" else 0)))
+            wanted.append(
+                re.compile(pattern, re.DOTALL | (re.IGNORECASE if word == "-iname" else 0))
+            )
         elif word == "-print0":
             with_nul = True
         elif word not in ("-print", "-a", "-and"):
-            raise UsageError(f"find: {word} is not known: -name, -iname, -print, -print0", next_command="mrc fs find --help")
+            raise UsageError(
+                f"find: {word} is not known: -name, -iname, -print, -print0",
+                next_command="mrc fs find --help",
+            )
     return paths, wanted, with_nul

@@ -1,4 +1,5 @@
-"""`mrc fs get`: files and directories out of the cluster, whole or not at all (see `mrc.fs_arrival`)."""
+"""`mrc fs get`: files and directories out of the cluster, whole or not at all (see
+`mrc.fs_arrival`)."""
 
 from __future__ import annotations
 
@@ -29,7 +30,10 @@ def get(verb: Verb, sources: Sequence[str], destination: str, options: CopyOptio
     target = local_path(destination)
     if (len(sources) > 1 or destination.endswith("/")) and not target.is_dir():
         several = f", and {len(sources)} sources are given" if len(sources) > 1 else ""
-        raise UsageError(f"{target} is not a directory of this machine{several}", next_command=f"mkdir -p {quote(str(target))}")
+        raise UsageError(
+            f"{target} is not a directory of this machine{several}",
+            next_command=f"mkdir -p {quote(str(target))}",
+        )
     into = target.is_dir()
     progress = Progress("get")
     taking = _Taking(verb, options, progress)
@@ -42,7 +46,10 @@ def get(verb: Verb, sources: Sequence[str], destination: str, options: CopyOptio
     if not into:
         target = followed(target)
         if not target.absolute().parent.is_dir():
-            raise FileNotFound(f"{target.parent}: no such directory on this machine", next_command=f"mkdir -p {quote(str(target.parent))}")
+            raise FileNotFound(
+                f"{target.parent}: no such directory on this machine",
+                next_command=f"mkdir -p {quote(str(target.parent))}",
+            )
     with Directory.opened(target if into else target.parent) as directory:
         for found in verb.each(sources):
             with verb.trying():
@@ -71,7 +78,12 @@ class _Taking:
                 self._preserve(inner.fd, found.entry.status)
             return
         by_force = f"mrc fs get -f {quote(found.shown)} {quote(str(directory.path / name))}"
-        directory.take(name, lambda fd: self._fill(found, fd), overwrite=self._options.overwrite, by_force=by_force)
+        directory.take(
+            name,
+            lambda fd: self._fill(found, fd),
+            overwrite=self._options.overwrite,
+            by_force=by_force,
+        )
 
     def _fill(self, found: Found, fd: int) -> None:
         with found.fs.open(found.path) as source:

@@ -38,7 +38,11 @@ def ls(verb: Verb, paths: Sequence[str], options: LsOptions) -> int:
             if options.json:
                 rows += entries
                 continue
-            if found.is_directory and not (options.recursive or options.directory or options.paths_only) and entries:
+            if (
+                found.is_directory
+                and not (options.recursive or options.directory or options.paths_only)
+                and entries
+            ):
                 out(f"Found {len(entries)} items")
             _print_entries(entries, options)
     if options.json:
@@ -54,7 +58,15 @@ def _entries(verb: Verb, found: Found, options: LsOptions) -> Iterator[Found]:
     else:
         entries = [found.at(entry) for entry in found.fs.scan(found.path)]
     if options.by_time:
-        entries.sort(key=lambda row: -(row.entry.status.accessed_us if options.access_time else row.entry.status.modified_us))
+        entries.sort(
+            key=lambda row: (
+                -(
+                    row.entry.status.accessed_us
+                    if options.access_time
+                    else row.entry.status.modified_us
+                )
+            )
+        )
     elif options.by_size:
         entries.sort(key=lambda row: -row.entry.status.length)
     return iter(entries[::-1] if options.reverse else entries)
@@ -82,18 +94,35 @@ def _print_entries(entries: Sequence[Found], options: LsOptions) -> None:
     print_table(table, (True, False, True, True, False, True, True))
 
 
-def du(verb: Verb, paths: Sequence[str], *, summary: bool, human: bool, header: bool, as_json: bool) -> int:
+def du(
+    verb: Verb, paths: Sequence[str], *, summary: bool, human: bool, header: bool, as_json: bool
+) -> int:
     rows: list[tuple[Found, ContentSummary]] = []
     for found in verb.each(paths):
         with verb.trying():
-            inside = [found] if summary or not found.is_directory else [found.at(entry) for entry in found.fs.scan(found.path)]
+            inside = (
+                [found]
+                if summary or not found.is_directory
+                else [found.at(entry) for entry in found.fs.scan(found.path)]
+            )
             rows += [(row, row.fs.content_summary(row.path)) for row in inside]
     if as_json:
-        out_json([{"path": row.shown, "length": total.length, "space_consumed": total.space_consumed} for row, total in rows])
+        out_json(
+            [
+                {"path": row.shown, "length": total.length, "space_consumed": total.space_consumed}
+                for row, total in rows
+            ]
+        )
         return verb.exit_code
     table = [("SIZE", "DISK_SPACE_CONSUMED_WITH_ALL_REPLICAS", "FULL_PATH_NAME")] if header else []
     for row, total in rows:
-        table.append((size_text(total.length, human=human), size_text(total.space_consumed, human=human), row.shown))
+        table.append(
+            (
+                size_text(total.length, human=human),
+                size_text(total.space_consumed, human=human),
+                row.shown,
+            )
+        )
     print_table(table, (True, True, True), gap="  ")
     return verb.exit_code
 
@@ -116,27 +145,50 @@ def df(verb: Verb, paths: Sequence[str], *, human: bool, as_json: bool) -> int:
         return verb.exit_code
     table = [("Filesystem", "Size", "Used", "Available", "Use%")]
     for row in rows:
-        sizes_text = (size_text(row[key], human=human) for key in ("size_bytes", "used_bytes", "available_bytes"))
+        sizes_text = (
+            size_text(row[key], human=human)
+            for key in ("size_bytes", "used_bytes", "available_bytes")
+        )
         used = f"{100 * row['used_bytes'] // max(1, row['size_bytes'])}%"
         table.append((row["filesystem"], *sizes_text, used))
     print_table(table, (True, False, False, False, False), gap="  ")
     return verb.exit_code
 
 
-def count(verb: Verb, paths: Sequence[str], *, quotas: bool, human: bool, header: bool, as_json: bool) -> int:
+def count(
+    verb: Verb, paths: Sequence[str], *, quotas: bool, human: bool, header: bool, as_json: bool
+) -> int:
     facts: list[dict[str, Any]] = []
     if header and not as_json:
-        quota_heads = f"{'QUOTA':>12} {'REM_QUOTA':>15} {'SPACE_QUOTA':>15} {'REM_SPACE_QUOTA':>15} " if quotas else ""
+        quota_heads = (
+            f"{'QUOTA':>12} {'REM_QUOTA':>15} {'SPACE_QUOTA':>15} {'REM_SPACE_QUOTA':>15} "
+            if quotas
+            else ""
+        )
         out(f"{quota_heads}{'DIR_COUNT':>12} {'FILE_COUNT':>12} {'CONTENT_SIZE':>18} PATHNAME")
     for found in verb.each(paths):
         with verb.trying():
             total = found.fs.content_summary(found.path)
             if as_json:
-                facts.append({"path": found.shown, "directories": total.directories, "files": total.files, "length": total.length})
-                facts[-1] |= {"quota": total.quota, "space_quota": total.space_quota, "space_consumed": total.space_consumed}
+                facts.append(
+                    {
+                        "path": found.shown,
+                        "directories": total.directories,
+                        "files": total.files,
+                        "length": total.length,
+                    }
+                )
+                facts[-1] |= {
+                    "quota": total.quota,
+                    "space_quota": total.space_quota,
+                    "space_consumed": total.space_consumed,
+                }
                 continue
             front = _quota_text(total, human) if quotas else ""
-            sizes = f"{total.directories:>12} {total.files:>12} {size_text(total.length, human=human):>18}"
+            sizes = (
+                f"{total.directories:>12} {total.files:>12} "
+                f"{size_text(total.length, human=human):>18}"
+            )
             out(f"{front}{sizes} {found.shown}")
     if as_json:
         out_json(facts)
@@ -144,17 +196,30 @@ def count(verb: Verb, paths: Sequence[str], *, quotas: bool, human: bool, header
 
 
 def _quota_text(total: ContentSummary, human: bool) -> str:
-    names = ("none", "inf") if total.quota < 0 else (str(total.quota), str(total.quota - total.files - total.directories))
+    names = (
+        ("none", "inf")
+        if total.quota < 0
+        else (str(total.quota), str(total.quota - total.files - total.directories))
+    )
     space = ("none", "inf")
     if total.space_quota >= 0:
-        space = size_text(total.space_quota, human=human), size_text(total.space_quota - total.space_consumed, human=human)
+        space = (
+            size_text(total.space_quota, human=human),
+            size_text(total.space_quota - total.space_consumed, human=human),
+        )
     return f"{names[0]:>12} {names[1]:>15} {space[0]:>15} {space[1]:>15} "
 
 
 def stat(verb: Verb, arguments: Sequence[str], *, as_json: bool) -> int:
-    form, paths = ("%y", arguments) if not arguments or "%" not in arguments[0] else (arguments[0], arguments[1:])
+    form, paths = (
+        ("%y", arguments)
+        if not arguments or "%" not in arguments[0]
+        else (arguments[0], arguments[1:])
+    )
     if not paths:
-        raise UsageError("stat: name at least one path", next_command="mrc fs stat '%a %b %n' /path")
+        raise UsageError(
+            "stat: name at least one path", next_command="mrc fs stat '%a %b %n' /path"
+        )
     facts: list[dict[str, Any]] = []
     for found in verb.each(paths):
         with verb.trying():
@@ -211,5 +276,11 @@ def test(verb: Verb, path: str, question: str) -> int:
             verb.failed(error)
             return verb.exit_code
         return 0
-    answers = {"e": True, "d": status.is_directory, "f": not status.is_directory, "s": status.length > 0, "z": status.length == 0}
+    answers = {
+        "e": True,
+        "d": status.is_directory,
+        "f": not status.is_directory,
+        "s": status.length > 0,
+        "z": status.length == 0,
+    }
     return 0 if answers[question] else 1

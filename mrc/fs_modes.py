@@ -18,15 +18,26 @@ def changed(mode: str, permission: int, *, is_directory: bool) -> int:
     if re.fullmatch(r"[0-7]{1,4}", mode):
         value = int(mode, 8)
         if value & 0o6000:
-            raise UsageError(f"chmod: {mode}: set-user and set-group bits mean nothing in this file system")
+            raise UsageError(
+                f"chmod: {mode}: set-user and set-group bits mean nothing in this file system"
+            )
         return value
     for clause in mode.split(","):
         match = _CLAUSE.fullmatch(clause)
         if match is None:
-            raise UsageError(f"chmod: {mode!r} is no mode: octal as 644, or symbolic as u+x,go-w", next_command="mrc fs chmod 644 /path")
+            raise UsageError(
+                f"chmod: {mode!r} is no mode: octal as 644, or symbolic as u+x,go-w",
+                next_command="mrc fs chmod 644 /path",
+            )
         who = set(match[1]) or {"a"}
         for sign, letters in _STEP.findall(match[2]):
-            permission = _step(permission, "ugo" if "a" in who else "".join(sorted(who)), sign, letters, is_directory)
+            permission = _step(
+                permission,
+                "ugo" if "a" in who else "".join(sorted(who)),
+                sign,
+                letters,
+                is_directory,
+            )
     return permission
 
 

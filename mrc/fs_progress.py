@@ -29,7 +29,10 @@ class Progress:
             self._drawn = time.monotonic()
             rate = self._done / max(1e-3, self._drawn - self._began)
             of = f" of {size_text(self._total, human=True)}" if self._total else ""
-            line = f"{self._verb} {clean(self._name[-40:])}: {size_text(self._done, human=True)}{of}, {size_text(int(rate), human=True)}/s"
+            line = (
+                f"{self._verb} {clean(self._name[-40:])}: "
+                f"{size_text(self._done, human=True)}{of}, {size_text(int(rate), human=True)}/s"
+            )
             sys.stderr.write(f"\r\x1b[K{line}")
             sys.stderr.flush()
             self._on_screen = True

@@ -46,7 +46,8 @@ def cat(verb: Verb, paths: Sequence[str]) -> int:
 
 
 def text(verb: Verb, paths: Sequence[str]) -> int:
-    """As `cat`, with what is compressed decompressed. What could not be read is refused by the name of its format."""
+    """As `cat`, with what is compressed decompressed. What could not be read is refused by the name
+    of its format."""
     data = sys.stdout.buffer
     for found in verb.each(paths):
         with verb.trying(), _open_file(found) as source:
@@ -54,7 +55,10 @@ def text(verb: Verb, paths: Sequence[str]) -> int:
             source.seek(0)
             for magic, name in REFUSED:
                 if front.startswith(magic):
-                    raise FsError(f"{found.shown} is {name}, which is not decoded here", next_command=f"mrc fs get {quote(found.shown)}")
+                    raise FsError(
+                        f"{found.shown} is {name}, which is not decoded here",
+                        next_command=f"mrc fs get {quote(found.shown)}",
+                    )
             open_decoder = next((make for magic, make in DECODED if front.startswith(magic)), None)
             if open_decoder is None:
                 pour(source, data.write, None)
@@ -64,8 +68,14 @@ def text(verb: Verb, paths: Sequence[str]) -> int:
     return verb.exit_code
 
 
-def _decode(found: Found, source: FileReader, open_decoder: Callable[[], Any], write: Callable[[bytes], object]) -> None:
-    """Member after member, as the tools of these formats do; zeros behind the last one are padding."""
+def _decode(
+    found: Found,
+    source: FileReader,
+    open_decoder: Callable[[], Any],
+    write: Callable[[bytes], object],
+) -> None:
+    """Member after member, as the tools of these formats do; zeros behind the last one are
+    padding."""
     decoder, data, begun = open_decoder(), b"", False
     try:
         while data or (data := source.read(1 << 20) or b""):
@@ -95,7 +105,8 @@ def head(verb: Verb, path: str, count: int) -> int:
 
 
 def tail(verb: Verb, path: str, *, count: int, follow: bool, pause_s: float) -> int:
-    """With `follow`, goes on until it is interrupted, as bytes become known; a file that replaced it is shown from its beginning."""
+    """With `follow`, goes on until it is interrupted, as bytes become known; a file that replaced
+    it is shown from its beginning."""
     data = sys.stdout.buffer
     for found in verb.each([path]):
         with verb.trying():
@@ -119,7 +130,8 @@ def tail(verb: Verb, path: str, *, count: int, follow: bool, pause_s: float) -> 
 
 
 def checksum(verb: Verb, paths: Sequence[str]) -> int:
-    """The CRC of the whole file, which does not depend on how it is cut into blocks: Hadoop's COMPOSITE-CRC."""
+    """The CRC of the whole file, which does not depend on how it is cut into blocks: Hadoop's
+    COMPOSITE-CRC."""
     for found in verb.each(paths):
         with verb.trying(), _open_file(found) as source:
             value = 0
@@ -129,7 +141,9 @@ def checksum(verb: Verb, paths: Sequence[str]) -> int:
     return verb.exit_code
 
 
-def pour(source: FileReader, write: Callable[[memoryview], object], progress: Progress | None) -> int:
+def pour(
+    source: FileReader, write: Callable[[memoryview], object], progress: Progress | None
+) -> int:
     """Everything from the source's position on; returns how many bytes."""
     buffer = memoryview(bytearray(min(BUFFER_BYTES, max(1, source.length - source.tell()))))
     total = 0
@@ -146,5 +160,7 @@ def pour(source: FileReader, write: Callable[[memoryview], object], progress: Pr
 
 def _open_file(found: Found) -> FileReader:
     if found.is_directory:
-        raise IsADirectory(f"{found.shown} is a directory", next_command=f"mrc fs ls {quote(found.shown)}")
+        raise IsADirectory(
+            f"{found.shown} is a directory", next_command=f"mrc fs ls {quote(found.shown)}"
+        )
     return found.fs.open(found.path)

@@ -1,6 +1,8 @@
-"""What the arguments of `mrc fs` name: paths of the cluster, of another cluster (hdfs://…), of this machine; and how errors are collected.
+"""What the arguments of `mrc fs` name: paths of the cluster, of another cluster (hdfs://…), of this
+machine; and how errors are collected.
 
-A verb with several paths does what it can: each failure is said at once, the first one's exit code is the verb's. Nobody answering ends it.
+A verb with several paths does what it can: each failure is said at once, the first one's exit code
+is the verb's. Nobody answering ends it.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ from mrc.streams import STANDARD_STREAMS
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A path of some cluster, not yet known to exist. `prefix` is what was written before the path, for showing it the same way."""
+    """A path of some cluster, not yet known to exist. `prefix` is what was written before the path,
+    for showing it the same way."""
 
     fs: FileSystem
     path: str
@@ -93,7 +96,8 @@ class Verb:
         self.exit_code = self.exit_code or code
 
     def disks_below(self, target: Target) -> tuple[int, int]:
-        """(size, free) of the disks of this home's cluster, each counted once; of another cluster nothing is known here."""
+        """(size, free) of the disks of this home's cluster, each counted once; of another cluster
+        nothing is known here."""
         from mrc.facts import disks_of_home
 
         unknown = (1 << 63, 1 << 63)
@@ -115,7 +119,10 @@ class Verb:
         """Raises UsageError for a path that cannot be one."""
         place = location(text)
         if place.is_local:
-            raise UsageError(f"{text} is a path of this machine; here one of the cluster is wanted", next_command=f"ls {quote(place.path)}")
+            raise UsageError(
+                f"{text} is a path of this machine; here one of the cluster is wanted",
+                next_command=f"ls {quote(place.path)}",
+            )
         fs = self._filesystem(place.authority)
         return Target(fs, absolute(place.path, fs.home), place.prefix, place.directory_meant)
 
@@ -124,7 +131,10 @@ class Verb:
         target = self.target(text)
         entries = target.fs.glob(target.path)
         if not entries:
-            raise FileNotFound(f"{text}: no such file or directory", next_command=f"mrc fs ls {quote(_nearest(target))}")
+            raise FileNotFound(
+                f"{text}: no such file or directory",
+                next_command=f"mrc fs ls {quote(_nearest(target))}",
+            )
         return [Found(target, entry) for entry in entries]
 
     def each(self, texts: Sequence[str]) -> Iterator[Found]:
@@ -142,23 +152,30 @@ class Verb:
                 yield found.at(entry)
 
     def _filesystem(self, authority: str) -> FileSystem:
-        """One object for one file system, however it is spelt: what is compared by identity is compared rightly."""
+        """One object for one file system, however it is spelt: what is compared by identity is
+        compared rightly."""
         if authority not in self._filesystems:
             fs = self._context.filesystem(authority)
             others = {id(other): other for other in self._filesystems.values()}
             here = endpoints(",".join(fs.addresses)) if others else frozenset()
-            same = [other for other in others.values() if here & endpoints(",".join(other.addresses))]
+            same = [
+                other for other in others.values() if here & endpoints(",".join(other.addresses))
+            ]
             self._filesystems[authority] = same[0] if same else fs
         return self._filesystems[authority]
 
 
 def local_path(text: str) -> Path:
-    """A path of this machine, bare or file://. Raises UsageError for another scheme, and for an empty one."""
+    """A path of this machine, bare or file://. Raises UsageError for another scheme, and for an
+    empty one."""
     if text and os.path.lexists(text):
         return Path(text)
     place = location(text)
     if place.scheme == "hdfs":
-        raise UsageError(f"{text} is a path of a cluster; here one of this machine is wanted", next_command="mrc fs --help")
+        raise UsageError(
+            f"{text} is a path of a cluster; here one of this machine is wanted",
+            next_command="mrc fs --help",
+        )
     decoded = unquote(place.path, errors="surrogateescape")
     if place.is_local and not os.path.lexists(place.path) and os.path.lexists(decoded):
         return Path(decoded)  # as other programs write URIs; what exists as it is written wins
@@ -166,13 +183,16 @@ def local_path(text: str) -> Path:
 
 
 def local_matches(text: str) -> list[Path]:
-    """What an argument names on this machine; what exists as it is written wins over its reading as a pattern. Raises FsError."""
+    """What an argument names on this machine; what exists as it is written wins over its reading as
+    a pattern. Raises FsError."""
     path = local_path(text)
     if os.path.lexists(path):
         return [path]
-    found = sorted(local_glob.glob(str(path)))  # noqa: PTH207  (Path.glob cannot begin at an absolute pattern)
+    found = sorted(local_glob.glob(str(path)))  # noqa: PTH207 - Path.glob cannot begin at an absolute pattern
     if not found:
-        raise FileNotFound(f"{text}: no such file or directory on this machine", next_command=f"ls {path.parent}")
+        raise FileNotFound(
+            f"{text}: no such file or directory on this machine", next_command=f"ls {path.parent}"
+        )
     return [Path(name) for name in found]
 
 

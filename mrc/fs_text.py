@@ -1,4 +1,5 @@
-"""How `mrc fs` writes facts: permissions, sizes, times and tables in the shapes that Hadoop's shell made customary, and JSON."""
+"""How `mrc fs` writes facts: permissions, sizes, times and tables in the shapes that Hadoop's shell
+made customary, and JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +15,9 @@ UNITS = ("", " K", " M", " G", " T", " P", " E")
 
 def permission_text(permission: int) -> str:
     """0o644 → rw-r--r--; the sticky bit is the last letter's t or T."""
-    letters = "".join(letter if permission >> (8 - index) & 1 else "-" for index, letter in enumerate("rwxrwxrwx"))
+    letters = "".join(
+        letter if permission >> (8 - index) & 1 else "-" for index, letter in enumerate("rwxrwxrwx")
+    )
     if permission & 0o1000:
         letters = letters[:-1] + ("t" if letters[-1] == "x" else "T")
     return letters
@@ -33,14 +36,19 @@ def size_text(size: int, *, human: bool) -> str:
 
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 CYCLE_YEARS, CYCLE_US = 400, 146_097 * 86_400_000_000
-"""The calendar repeats: a time beyond Python's years is that of a year within them, with the year told anew."""
+"""The calendar repeats: a time beyond Python's years is that of a year within them, with the year
+told anew."""
 
 
-_LOW_US, _HIGH_US = -62_000_000_000 * 10**6, 253_000_000_000 * 10**6  # within Python's years, in every time zone
+_LOW_US, _HIGH_US = (
+    -62_000_000_000 * 10**6,
+    253_000_000_000 * 10**6,
+)  # within Python's years, in every time zone
 
 
 def _calendar(micros: int, *, local: bool = False) -> tuple[str, datetime.datetime]:
-    """(year, the rest), for every time that the wire can carry; years outside of 0001–9999 with their sign, as ISO 8601 has it."""
+    """(year, the rest), for every time that the wire can carry; years outside of 0001–9999 with
+    their sign, as ISO 8601 has it."""
     within = _LOW_US <= micros < _HIGH_US
     cycles = 0 if within else micros // CYCLE_US
     at = EPOCH + datetime.timedelta(microseconds=micros - cycles * CYCLE_US)
@@ -85,9 +93,13 @@ def facts_of(path: str, status: FileStatus) -> dict[str, Any]:
 
 
 def print_table(rows: Sequence[Sequence[str]], left: Sequence[bool], gap: str = " ") -> None:
-    """Columns as wide as their widest cell; `left` says which are aligned left. The last column is never padded."""
+    """Columns as wide as their widest cell; `left` says which are aligned left. The last column is
+    never padded."""
     widths = [max((len(row[index]) for row in rows), default=0) for index in range(len(left))]
     for row in rows:
-        cells = [cell.ljust(width) if is_left else cell.rjust(width) for cell, width, is_left in zip(row, widths, left, strict=True)]
+        cells = [
+            cell.ljust(width) if is_left else cell.rjust(width)
+            for cell, width, is_left in zip(row, widths, left, strict=True)
+        ]
         cells[-1] = row[-1] if left[-1] else cells[-1]
         out(gap.join(cells))

@@ -1,7 +1,8 @@
 """The verbs of `mrc fs` that carry bytes into the cluster and within it: put, cp, touchz.
 
-What arrives appears under its name only when it is whole: it is written under a name of its own and renamed, and removed when the copy
-fails or is interrupted. A pipeline that breaks beyond repair starts the file again, as long as its source can be read twice.
+What arrives appears under its name only when it is whole: it is written under a name of its own and
+renamed, and removed when the copy fails or is interrupted. A pipeline that breaks beyond repair
+starts the file again, as long as its source can be read twice.
 """
 
 from __future__ import annotations
@@ -17,13 +18,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from clusterkit.errors import ClusterError
 from minihdfs import paths
 from minihdfs.client.filesystem import FileSystem
 from minihdfs.client.writer import FileWriter
-from minihdfs.errors import BrokenPipeline, FileAlreadyExists, FileNotFound, FsError, IsADirectory, NoDatanodes, NotADirectory
+from minihdfs.errors import (
+    BrokenPipeline,
+    FileAlreadyExists,
+    FileNotFound,
+    FsError,
+    IsADirectory,
+    NoDatanodes,
+    NotADirectory,
+)
 from minihdfs.model import FileStatus
 from mrc.fs_progress import Progress
 from mrc.fs_targets import Found, Target, Verb, local_error, local_matches
@@ -45,7 +54,7 @@ class CopyOptions:
     direct: bool = False  # no `._COPYING_`
 
 
-# ── into the cluster ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── into the cluster ──────────────────────────────────────────────────────────────────────────────
 
 
 @interruptible()
@@ -57,25 +66,42 @@ def put(verb: Verb, sources: Sequence[str], destination: str, options: CopyOptio
         with verb.trying():
             if text == "-":
                 _must_be_free(target, status, options, "put -f -")
-                # Unbuffered: the buffered reader goes on reading in C, deaf to a signal that came between two reads.
+                # Unbuffered: the buffered reader goes on reading in C, deaf to a signal that came
+                # between two reads.
                 stream: BinaryIO = getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
                 _write(target.fs, target.path, stream, None, options, progress)
                 continue
             for source in local_matches(text):
                 with verb.trying():
                     path = target.path
-                    if status is not None and status.is_directory and os.path.realpath(source) != "/":
-                        path = _inside(path, source.name if source.name not in ("", "..") else source.resolve().name)
+                    if (
+                        status is not None
+                        and status.is_directory
+                        and os.path.realpath(source) != "/"
+                    ):
+                        path = _inside(
+                            path,
+                            source.name if source.name not in ("", "..") else source.resolve().name,
+                        )
                     _put_one(verb, target.fs, source, path, options, progress, ())
     progress.end()
     return verb.exit_code
 
 
 Trail = tuple[tuple[int, int], ...]
-"""Device and inode of the directories that are being walked, from the top: one that comes again is a link that leads back."""
+"""Device and inode of the directories that are being walked, from the top: one that comes again is
+a link that leads back."""
 
 
-def _put_one(verb: Verb, fs: FileSystem, source: Path, path: str, options: CopyOptions, progress: Progress, trail: Trail) -> None:
+def _put_one(
+    verb: Verb,
+    fs: FileSystem,
+    source: Path,
+    path: str,
+    options: CopyOptions,
+    progress: Progress,
+    trail: Trail,
+) -> None:
     status = fs.find(path)
     if source.is_dir():
         if status is not None and not status.is_directory:
@@ -83,23 +109,47 @@ def _put_one(verb: Verb, fs: FileSystem, source: Path, path: str, options: CopyO
         facts = source.stat()
         if (facts.st_dev, facts.st_ino) in trail:
             raise FsError(f"{source} is a link that leads back to a directory above it: left out")
-        names = sorted(source.iterdir(), key=lambda p: os.fsencode(p.name))  # before anything is made: it may be closed to us
+        names = sorted(
+            source.iterdir(), key=lambda p: os.fsencode(p.name)
+        )  # before anything is made: it may be closed to us
         fs.mkdirs(path)
         for inner in names:
             with verb.trying():
-                _put_one(verb, fs, inner, _inside(path, inner.name), options, progress, (*trail, (facts.st_dev, facts.st_ino)))
+                _put_one(
+                    verb,
+                    fs,
+                    inner,
+                    _inside(path, inner.name),
+                    options,
+                    progress,
+                    (*trail, (facts.st_dev, facts.st_ino)),
+                )
         if options.preserve:
             _preserve(fs, path, source.stat())
         return
-    if not source.is_file() and (trail or not source.is_fifo()):  # a pipe may be named; met in a directory, nobody might ever write to it
-        raise FileNotFound(f"{source}: no such file on this machine") if not source.exists() else FsError(f"{source} is no file")
+    if not source.is_file() and (
+        trail or not source.is_fifo()
+    ):  # a pipe may be named; met in a directory, nobody might ever write to it
+        raise (
+            FileNotFound(f"{source}: no such file on this machine")
+            if not source.exists()
+            else FsError(f"{source} is no file")
+        )
     _must_be_free(Target(fs, path), status, options, f"put -f {quote(str(source))}")
     with source.open("rb", buffering=0) as file:
         _write(fs, path, file, os.fstat(file.fileno()), options, progress)
 
 
-def _write(fs: FileSystem, path: str, source: BinaryIO, facts: os.stat_result | None, options: CopyOptions, progress: Progress) -> None:
-    """Copies a local stream to a new file; begins again when the pipeline breaks and the source can go back."""
+def _write(
+    fs: FileSystem,
+    path: str,
+    source: BinaryIO,
+    facts: os.stat_result | None,
+    options: CopyOptions,
+    progress: Progress,
+) -> None:
+    """Copies a local stream to a new file; begins again when the pipeline breaks and the source can
+    go back."""
     replayable = facts is not None and source.seekable()
     size = facts.st_size if facts is not None else 0
 
@@ -110,7 +160,14 @@ def _write(fs: FileSystem, path: str, source: BinaryIO, facts: os.stat_result | 
     progress.file(path, size)
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            _written(fs, path, options, lambda writer: _pump(source, writer, progress), finish, keep=not replayable)
+            _written(
+                fs,
+                path,
+                options,
+                lambda writer: _pump(source, writer, progress),
+                finish,
+                keep=not replayable,
+            )
             return
         except (BrokenPipeline, NoDatanodes):
             if not replayable or attempt == ATTEMPTS:
@@ -123,9 +180,11 @@ Filled = Callable[[FileWriter], None]
 Finished = Callable[[str], None]
 
 
-def _written(fs: FileSystem, path: str, options: CopyOptions, fill: Filled, finish: Finished, *, keep: bool) -> None:
-    """A new file at `path` with what `fill` writes, whole or not at all. `finish` is told the name that it still has when it is whole.
-    `keep`: the writer must be able to resend by itself."""
+def _written(
+    fs: FileSystem, path: str, options: CopyOptions, fill: Filled, finish: Finished, *, keep: bool
+) -> None:
+    """A new file at `path` with what `fill` writes, whole or not at all. `finish` is told the name
+    that it still has when it is whole. `keep`: the writer must be able to resend by itself."""
     directory, _, name = path.rpartition("/")
     temporary = path if options.direct else f"{directory}/{temporary_name(name)}"
     writer: FileWriter | None = None
@@ -149,10 +208,14 @@ def _written(fs: FileSystem, path: str, options: CopyOptions, fill: Filled, fini
         with held(), contextlib.suppress(ClusterError, OSError):
             if writer is not None:
                 writer.abort()
-            if temporary != path:  # also when nobody knows whether it was made: the name is nobody else's
+            if (
+                temporary != path
+            ):  # also when nobody knows whether it was made: the name is nobody else's
                 fs.delete(temporary)
         if isinstance(error, ClusterError):
-            error.message = error.message.replace(temporary, path)  # people know the name that they gave
+            error.message = error.message.replace(
+                temporary, path
+            )  # people know the name that they gave
         raise
 
 
@@ -160,14 +223,17 @@ def _pump(source: BinaryIO, writer: FileWriter, progress: Progress) -> None:
     """Interruptible while it waits for the source, and between two pieces."""
     buffer = memoryview(bytearray(BUFFER_BYTES))
     try:
-        regular = not isinstance(source, io.FileIO) or stat.S_ISREG(os.fstat(source.fileno()).st_mode)
+        regular = not isinstance(source, io.FileIO) or stat.S_ISREG(
+            os.fstat(source.fileno()).st_mode
+        )
     except OSError as error:
         raise local_error(error) from error
     while True:
         try:
             if not regular:
                 while not select.select([source], [], [], HEARING_S)[0]:
-                    pass  # a signal that came just before a read would be heard only when it returns
+                    # a signal that came just before a read would be heard only when it returns
+                    pass
             count = source.readinto(buffer)  # type: ignore[attr-defined]  # every stream that comes here has it
         except OSError as error:
             raise local_error(error) from error
@@ -191,16 +257,20 @@ def touchz(verb: Verb, paths: Sequence[str]) -> int:
             if status is not None and status.is_directory:
                 raise IsADirectory(f"{text} is a directory")
             if status is not None and status.length:
-                raise FileAlreadyExists(f"{text} is not a zero-length file", next_command=f"mrc fs ls {quote(text)}")
+                raise FileAlreadyExists(
+                    f"{text} is not a zero-length file", next_command=f"mrc fs ls {quote(text)}"
+                )
             if status is not None:
-                target.fs.set_times(target.path, modified_us=time.time_ns() // 1000)  # never made again: it may be written to by now
+                target.fs.set_times(
+                    target.path, modified_us=time.time_ns() // 1000
+                )  # never made again: it may be written to by now
                 continue
             _destination(target, several=False)
             target.fs.create(target.path, create_parents=False).close()
     return verb.exit_code
 
 
-# ── within the cluster ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── within the cluster ────────────────────────────────────────────────────────────────────────────
 
 
 @interruptible()
@@ -210,7 +280,11 @@ def cp(verb: Verb, sources: Sequence[str], destination: str, options: CopyOption
     progress = Progress("cp")
     for found in verb.each(sources):
         with verb.trying():
-            path = _inside(target.path, found.entry.name) if status is not None and status.is_directory else target.path
+            path = (
+                _inside(target.path, found.entry.name)
+                if status is not None and status.is_directory
+                else target.path
+            )
             if found.is_directory and found.fs is target.fs and paths.is_under(path, found.path):
                 raise FsError(f"{found.shown} cannot be copied into itself: {path}")
             _copy_one(verb, found, target.fs, path, options, progress)
@@ -218,7 +292,9 @@ def cp(verb: Verb, sources: Sequence[str], destination: str, options: CopyOption
     return verb.exit_code
 
 
-def _copy_one(verb: Verb, found: Found, fs: FileSystem, path: str, options: CopyOptions, progress: Progress) -> None:
+def _copy_one(
+    verb: Verb, found: Found, fs: FileSystem, path: str, options: CopyOptions, progress: Progress
+) -> None:
     status = fs.find(path)
     if found.is_directory:
         if status is not None and not status.is_directory:
@@ -244,7 +320,14 @@ def _copy_one(verb: Verb, found: Found, fs: FileSystem, path: str, options: Copy
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 source.seek(0)
-                _written(fs, path, options, lambda writer: _pump(source, writer, progress), finish, keep=False)  # type: ignore[arg-type]
+                _written(
+                    fs,
+                    path,
+                    options,
+                    lambda writer: _pump(cast(BinaryIO, source), writer, progress),
+                    finish,
+                    keep=False,
+                )
                 break
             except (BrokenPipeline, NoDatanodes):
                 if attempt == ATTEMPTS:
@@ -256,7 +339,7 @@ def _preserve_copy(fs: FileSystem, path: str, facts: FileStatus) -> None:
     fs.set_times(path, facts.modified_us, facts.accessed_us)
 
 
-# ── destinations ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── destinations ──────────────────────────────────────────────────────────────────────────────────
 
 
 def _destination(target: Target, *, several: bool) -> FileStatus | None:
@@ -264,28 +347,38 @@ def _destination(target: Target, *, several: bool) -> FileStatus | None:
     status = target.fs.find(target.path)
     shown = target.shown()
     if (several or target.directory_meant) and status is not None and not status.is_directory:
-        raise NotADirectory(f"{shown} is a file" + (", and several sources are given" if several else ""))
+        raise NotADirectory(
+            f"{shown} is a file" + (", and several sources are given" if several else "")
+        )
     if (several or target.directory_meant) and status is None:
         why = f"{shown}: no such directory" + (", and several sources are given" if several else "")
-        raise (NotADirectory if several else FileNotFound)(why, next_command=f"mrc fs mkdir -p {quote(shown)}")
+        raise (NotADirectory if several else FileNotFound)(
+            why, next_command=f"mrc fs mkdir -p {quote(shown)}"
+        )
     if status is None:
         parent = paths.parent(target.path)
         above = target.fs.find(parent)
         if above is None:
             shown = target.shown(parent)
-            raise FileNotFound(f"{shown}: no such directory", next_command=f"mrc fs mkdir -p {quote(shown)}")
+            raise FileNotFound(
+                f"{shown}: no such directory", next_command=f"mrc fs mkdir -p {quote(shown)}"
+            )
         if not above.is_directory:
             raise NotADirectory(f"{target.shown(parent)} is a file")
     return status
 
 
-def _must_be_free(target: Target, status: FileStatus | None, options: CopyOptions, by_force: str) -> None:
+def _must_be_free(
+    target: Target, status: FileStatus | None, options: CopyOptions, by_force: str
+) -> None:
     if status is None:
         return
     if status.is_directory:
         raise IsADirectory(f"{target.shown()} is a directory: a file cannot be put over it")
     if not options.overwrite:
-        raise FileAlreadyExists(f"{target.shown()} exists", next_command=f"mrc fs {by_force} {quote(target.shown())}")
+        raise FileAlreadyExists(
+            f"{target.shown()} exists", next_command=f"mrc fs {by_force} {quote(target.shown())}"
+        )
 
 
 def _inside(directory: str, name: str) -> str:

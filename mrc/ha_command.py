@@ -19,8 +19,9 @@ def ha() -> None:
 def reset_tracker_epoch(obj: dict[str, str | None]) -> None:
     """Let trackers publish again that are refused because of an epoch that nobody has.
 
-    The file system remembers the highest epoch that a tracker published with, and refuses lower ones. This sets it to what the coordinator
-    has handed out; refused where it is not above that. Needs the superuser."""
+    The file system remembers the highest epoch that a tracker published with, and refuses lower
+    ones. This sets it to what the coordinator has handed out; refused where it is not above that.
+    Needs the superuser."""
     from minihdfs.client.namenode import NamenodeClient
 
     context = Context.of(obj)

@@ -1,4 +1,5 @@
-"""Which settings a running daemon began with: what was changed since is said, and how it comes into force."""
+"""Which settings a running daemon began with: what was changed since is said, and how it comes into
+force."""
 
 from __future__ import annotations
 
@@ -40,8 +41,15 @@ def not_in_force(home: Home, settings: Settings) -> list[str]:
         for section, values in then.items():
             for key, value in values.items():
                 dotted, wanted = f"{section}.{key}", now.get(section, {}).get(key)
-                if wanted == value or dotted in _ONLY_AT_FIRST or (dotted == "worker.slots" and wanted == 0):  # `mrc up` shares the cores
+                if (
+                    wanted == value
+                    or dotted in _ONLY_AT_FIRST
+                    or (dotted == "worker.slots" and wanted == 0)
+                ):  # `mrc up` shares the cores
                     continue
-                said = f"{dotted} = {json.dumps(wanted)} is not in force: {{}} began with {json.dumps(value)}"
+                said = (
+                    f"{dotted} = {json.dumps(wanted)} is not in force: {{}} began with "
+                    f"{json.dumps(value)}"
+                )
                 found.setdefault(said, (said, []))[1].append(f"{daemon.role} {daemon.id}")
     return [said.replace("{}", ", ".join(who), 1) for said, who in found.values()]

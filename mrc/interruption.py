@@ -1,8 +1,10 @@
-"""Signals that come while something is half done: the first one unwinds, so that nothing half done stays; later ones change nothing.
+"""Signals that come while something is half done: the first one unwinds, so that nothing half done
+stays; later ones change nothing.
 
-`interruptible` makes Ctrl-C, SIGTERM and SIGHUP raise in the main thread. Inside `held` they wait until the step is over: between a request
-and knowing its answer nobody could tell what is to be undone. A held step that does not end within HELD_S is broken off all the same, and
-an undoing that does not end within its grace is given up: whoever sends signals is obeyed in bounded time.
+`interruptible` makes Ctrl-C, SIGTERM and SIGHUP raise in the main thread. Inside `held` they wait
+until the step is over: between a request and knowing its answer nobody could tell what is to be
+undone. A held step that does not end within HELD_S is broken off all the same, and an undoing that
+does not end within its grace is given up: whoever sends signals is obeyed in bounded time.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ class _Interruption:
         self._grace_s = GRACE_S
 
     def install(self, grace_s: float) -> dict[int, object]:
-        """What is ignored stays ignored (nohup, a background job of a shell without job control)."""
+        """What is ignored stays ignored (nohup, a background job of a shell without job
+        control)."""
         self._depth, self._pending, self._leaving, self._grace_s = 0, 0, False, grace_s
         before: dict[int, object] = {}
         for number in ENDING:
@@ -39,7 +42,9 @@ class _Interruption:
     def restore(self, before: dict[int, object]) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in before.items():
-            again = signal.SIG_IGN if self._leaving and number in ENDING else handler  # on the way out a second one has nothing to say
+            again = (
+                signal.SIG_IGN if self._leaving and number in ENDING else handler
+            )  # on the way out a second one has nothing to say
             signal.signal(number, again)  # type: ignore[arg-type]
 
     @contextlib.contextmanager
@@ -79,8 +84,8 @@ _THE_ONE = _Interruption()
 
 @contextlib.contextmanager
 def interruptible(grace_s: float = GRACE_S) -> Iterator[None]:
-    """Around a verb, or as its decorator; `grace_s` is what its undoing may take. In another thread than the main one, where Python hears
-    no signals, it does nothing."""
+    """Around a verb, or as its decorator; `grace_s` is what its undoing may take. In another thread
+    than the main one, where Python hears no signals, it does nothing."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,4 +1,5 @@
-"""`mrc jobs` and `mrc job …`. Data on standard output, everything else on standard error; waiting can be left at any time."""
+"""`mrc jobs` and `mrc job …`. Data on standard output, everything else on standard error; waiting
+can be left at any time."""
 
 from __future__ import annotations
 
@@ -78,7 +79,12 @@ def counters(obj: dict[str, str | None], ref: str, output_format: str) -> None:
 
 @job.command(epilog=REF)
 @click.argument("ref", metavar="ID")
-@click.option("--task", default="", metavar="TASK", help="Only of one task (map/3, reduce/0) or one attempt (by its id).")
+@click.option(
+    "--task",
+    default="",
+    metavar="TASK",
+    help="Only of one task (map/3, reduce/0) or one attempt (by its id).",
+)
 @output_option
 @click.pass_obj
 def logs(obj: dict[str, str | None], ref: str, task: str, output_format: str) -> None:
@@ -86,7 +92,12 @@ def logs(obj: dict[str, str | None], ref: str, task: str, output_format: str) ->
     with open_client(Context.of(obj)) as client:
         attempts = client.attempts(ref, task)
         if output_format == "json":
-            print_json([{"attempt": a.attempt_id, "state": a.state, "worker": a.worker_address} for a in attempts])
+            print_json(
+                [
+                    {"attempt": a.attempt_id, "state": a.state, "worker": a.worker_address}
+                    for a in attempts
+                ]
+            )
             return
         for attempt in attempts:
             err(f"== {attempt.attempt_id} {attempt.state}", lines=False)
@@ -112,7 +123,8 @@ def kill(obj: dict[str, str | None], ref: str, reason: str, output_format: str) 
         before = client.status(ref)
         if before["state"] in FINISHED:
             raise JobFinished(
-                f"{before['id']} is {before['state']} already: there is nothing to stop", next_command=f"mrc job status {before['id']}"
+                f"{before['id']} is {before['state']} already: there is nothing to stop",
+                next_command=f"mrc job status {before['id']}",
             )
         found = client.kill(before["id"], reason or f"killed by {context.user}")
     if output_format == "json":
@@ -124,7 +136,9 @@ def kill(obj: dict[str, str | None], ref: str, reason: str, output_format: str) 
 @job.command(epilog=REF)
 @click.argument("ref", metavar="ID")
 @output_option
-@click.option("-v", "--verbose", is_flag=True, help="Keep the engine's frames in a failed job's traceback.")
+@click.option(
+    "-v", "--verbose", is_flag=True, help="Keep the engine's frames in a failed job's traceback."
+)
 @click.pass_obj
 def wait(obj: dict[str, str | None], ref: str, output_format: str, verbose: bool) -> None:
     """Wait for a job; exit 1 when it failed or was killed."""

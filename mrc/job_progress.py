@@ -1,4 +1,5 @@
-"""A running job on standard error: bars in a terminal, one line per ten percent elsewhere, nothing that moves with NO_COLOR."""
+"""A running job on standard error: bars in a terminal, one line per ten percent elsewhere, nothing
+that moves with NO_COLOR."""
 
 from __future__ import annotations
 
@@ -22,7 +23,9 @@ class Progress(Protocol):
 
 
 def open_progress() -> Progress:
-    moving = sys.stderr.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+    moving = (
+        sys.stderr.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+    )
     return BarProgress() if moving else LineProgress()
 
 
@@ -31,7 +34,9 @@ def percent(status: Mapping[str, Any]) -> int:
     total = status["maps"]["total"] + status["reduces"]["total"]
     if status["state"] == "SUCCEEDED" or not total:
         return 100
-    done = sum(status[stage]["total"] * status[stage].get("fraction", 0.0) for stage in ("maps", "reduces"))
+    done = sum(
+        status[stage]["total"] * status[stage].get("fraction", 0.0) for stage in ("maps", "reduces")
+    )
     return min(99, int(100 * done / total))
 
 
@@ -47,7 +52,9 @@ class LineProgress:
             return
         self._next = (reached // STEP_PERCENT + 1) * STEP_PERCENT
         maps, reduces = status["maps"], status["reduces"]
-        counts = f"maps {maps['done']}/{maps['total']}, reduces {reduces['done']}/{reduces['total']}"
+        counts = (
+            f"maps {maps['done']}/{maps['total']}, reduces {reduces['done']}/{reduces['total']}"
+        )
         err(f"{status['id']} {reached // STEP_PERCENT * STEP_PERCENT} % ({counts})", lines=False)
 
     def close(self) -> None:
@@ -64,8 +71,15 @@ class BarProgress:
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
         from rich.progress import Progress as RichProgress
 
-        columns = (TextColumn("{task.description:8}"), BarColumn(40), MofNCompleteColumn(), TextColumn("{task.fields[note]}"))
-        self._bars = RichProgress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True)
+        columns = (
+            TextColumn("{task.description:8}"),
+            BarColumn(40),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+        )
+        self._bars = RichProgress(
+            *columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True
+        )
         self._tasks: dict[str, Any] = {}
         self._bars.start()
 
@@ -77,10 +91,16 @@ class BarProgress:
             if stage not in self._tasks:
                 self._tasks[stage] = self._bars.add_task(stage, total=facts["total"], note="")
             trouble = [
-                f"{facts[kind]} {word}" for kind, word in (("failed_attempts", "failed"), ("killed_attempts", "killed")) if facts[kind]
+                f"{facts[kind]} {word}"
+                for kind, word in (("failed_attempts", "failed"), ("killed_attempts", "killed"))
+                if facts[kind]
             ]
             completed = facts["total"] * facts.get("fraction", 0.0)
-            self._bars.update(self._tasks[stage], completed=int(completed), note=", ".join([f"{facts['running']} running", *trouble]))
+            self._bars.update(
+                self._tasks[stage],
+                completed=int(completed),
+                note=", ".join([f"{facts['running']} running", *trouble]),
+            )
 
     def close(self) -> None:
         self._bars.stop()

@@ -1,4 +1,5 @@
-"""From the words of `mrc submit` to a job id: load the job's file, read its options, find the paths, plan, hand over."""
+"""From the words of `mrc submit` to a job id: load the job's file, read its options, find the
+paths, plan, hand over."""
 
 from __future__ import annotations
 
@@ -20,7 +21,13 @@ if TYPE_CHECKING:
     from mapreduce.runners.tracker_client import TrackerClient
 
 
-def submit_job(context: Context, client: TrackerClient, target: str, words: Sequence[str], options: dict[str, Any]) -> str:
+def submit_job(
+    context: Context,
+    client: TrackerClient,
+    target: str,
+    words: Sequence[str],
+    options: dict[str, Any],
+) -> str:
     from mapreduce.runners.api import Submission
     from mapreduce.runners.cluster import ClusterRunner
     from mapreduce.storage.minihdfs import MinihdfsStorage
@@ -64,15 +71,23 @@ def describe_or_explain(target: str, *, verbose: bool) -> JobClassFacts:
         return describe(target)
     except SeveralJobs as error:
         first = str(error.next_command).rpartition(":")[2]
-        raise UsageError(error.message, next_command=command_again(target=f"{target}:{first}")) from error
+        raise UsageError(
+            error.message, next_command=command_again(target=f"{target}:{first}")
+        ) from error
     except TaskFailed as error:
         told = failure_text(msgspec.to_builtins(error.report), verbose=verbose)
         if told:
             err(told)
         file = split_target(target)[0]
         missing = re.search(r"No module named '([\w.]+)'", error.report.message)
-        following = f"python -m pip install {missing[1].partition('.')[0]}" if missing else f"{os.environ.get('EDITOR', 'vi')} {file}"
-        raise JobFailed(f"{file} cannot be loaded: {error.report.message}", next_command=following) from error
+        following = (
+            f"python -m pip install {missing[1].partition('.')[0]}"
+            if missing
+            else f"{os.environ.get('EDITOR', 'vi')} {file}"
+        )
+        raise JobFailed(
+            f"{file} cannot be loaded: {error.report.message}", next_command=following
+        ) from error
 
 
 def unless_overwritten(error: OutputExists) -> OutputExists:
@@ -86,14 +101,17 @@ def unless_overwritten(error: OutputExists) -> OutputExists:
 
 
 def cluster_path(text: str, uri: str, home: str) -> str:
-    """The absolute path in this cluster that an argument of `mrc submit` means: bare paths and hdfs:// are the cluster's."""
+    """The absolute path in this cluster that an argument of `mrc submit` means: bare paths and
+    hdfs:// are the cluster's."""
     from minihdfs.client.filesystem import parse_uri
     from mrc.locations import absolute, endpoints, location
 
     place = location(text)
     if place.is_local:
         raise UsageError(
-            f"{text} is a path of this machine; a job on the cluster reads and writes the cluster's", next_command="mrc fs put --help"
+            f"{text} is a path of this machine; a job on the cluster reads and writes the "
+            "cluster's",
+            next_command="mrc fs put --help",
         )
     if place.authority and not endpoints(place.authority) & endpoints(parse_uri(uri)[0]):
         raise UsageError(f"{text} is not in this cluster ({uri})", next_command="mrc status")

@@ -11,8 +11,13 @@ def job_table(jobs: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     """One line a job, under a heading."""
     yield f"{'ID':18} {'STATE':9} {'MAPS':>11} {'REDUCES':>11} {'TIME':>8}  NAME"
     for job in jobs:
-        maps, reduces = (f"{job[stage]['done']}/{job[stage]['total']}" for stage in ("maps", "reduces"))
-        yield f"{job['id']:18} {job['state']:9} {maps:>11} {reduces:>11} {duration(job):>8}  {job['name']}"
+        maps, reduces = (
+            f"{job[stage]['done']}/{job[stage]['total']}" for stage in ("maps", "reduces")
+        )
+        yield (
+            f"{job['id']:18} {job['state']:9} {maps:>11} {reduces:>11} {duration(job):>8}  "
+            f"{job['name']}"
+        )
 
 
 def job_text(job: Mapping[str, Any]) -> Iterator[str]:
@@ -24,7 +29,9 @@ def job_text(job: Mapping[str, Any]) -> Iterator[str]:
         facts = job[stage]
         shown = f"{facts['done']}/{facts['total']} done, {facts['running']} running"
         if facts["failed_attempts"] or facts["killed_attempts"]:
-            shown += f"; attempts: {facts['failed_attempts']} failed, {facts['killed_attempts']} killed"
+            shown += (
+                f"; attempts: {facts['failed_attempts']} failed, {facts['killed_attempts']} killed"
+            )
         yield f"{stage:10} {shown}"
     yield f"output     {job['output']}"
     if job["error"]:
@@ -41,5 +48,7 @@ def counters_text(counters: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
 def duration(job: Mapping[str, Any]) -> str:
     if not job["finished_at"]:
         return "-"
-    seconds = (datetime.fromisoformat(job["finished_at"]) - datetime.fromisoformat(job["submitted_at"])).total_seconds()
+    seconds = (
+        datetime.fromisoformat(job["finished_at"]) - datetime.fromisoformat(job["submitted_at"])
+    ).total_seconds()
     return f"{seconds:.1f}s" if seconds < 600 else f"{seconds / 60:.0f}m"

@@ -1,4 +1,5 @@
-"""Reaching the tracker, and waiting for a job with its progress on standard error. What `mrc submit` and `mrc job` share."""
+"""Reaching the tracker, and waiting for a job with its progress on standard error. What `mrc
+submit` and `mrc job` share."""
 
 from __future__ import annotations
 
@@ -15,14 +16,23 @@ if TYPE_CHECKING:
     from mapreduce.runners.api import Status
     from mapreduce.runners.tracker_client import TrackerClient
 
-output_option = click.option("-o", "output_format", type=click.Choice(["text", "json"]), default="text", help="Text or JSON on stdout.")
+output_option = click.option(
+    "-o",
+    "output_format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="Text or JSON on stdout.",
+)
 
 
 def open_client(context: Context) -> TrackerClient:
     """gRPC is loaded here, so that `--help` is fast."""
     from mapreduce.runners.tracker_client import TrackerClient
 
-    return TrackerClient(context.tracker_address, away=lambda why: err(f"waiting for the tracker: {why}", lines=False))
+    return TrackerClient(
+        context.tracker_address,
+        away=lambda why: err(f"waiting for the tracker: {why}", lines=False),
+    )
 
 
 def print_json(value: Any) -> None:
@@ -56,7 +66,10 @@ def conclude(status: Status, output_format: str, *, verbose: bool) -> None:
     if output_format == "json":
         print_json(status)
     if status["state"] == "SUCCEEDED":
-        err(f"{status['id']} {status['state']} in {duration(status)}: {status['output']}", lines=False)
+        err(
+            f"{status['id']} {status['state']} in {duration(status)}: {status['output']}",
+            lines=False,
+        )
         return
     told = failure_text(status.get("failure") or {}, verbose=verbose)
     if told:

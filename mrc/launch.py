@@ -1,9 +1,11 @@
-"""Starting daemons of one machine fast: one process imports what they share, then forks each of them.
+"""Starting daemons of one machine fast: one process imports what they share, then forks each of
+them.
 
-Nine interpreters that each import gRPC cost two seconds of processor time; one import and nine forks a tenth of it. The launcher is single
-threaded and has created no gRPC object (importing is not initialising), so forking is safe; what runs users' code is made by exec (the
-worker's warm server) and shares nothing with it. A daemon leads its own session, writes to its log, and tells the launcher through a pipe
-that it serves, or why it cannot.
+Nine interpreters that each import gRPC cost two seconds of processor time; one import and nine
+forks a tenth of it. The launcher is single threaded and has created no gRPC object (importing is
+not initialising), so forking is safe; what runs users' code is made by exec (the worker's warm
+server) and shares nothing with it. A daemon leads its own session, writes to its log, and tells the
+launcher through a pipe that it serves, or why it cannot.
 """
 
 from __future__ import annotations
@@ -49,7 +51,8 @@ def launch(home: Home, wanted: Iterable[tuple[str, str]], flags: Sequence[str]) 
 
 
 def await_serving(home: Home, started: Sequence[Launched], limit_s: float = START_LIMIT_S) -> None:
-    """Returns when each has said that it serves. Raises ClusterError naming the first that does not, with its log."""
+    """Returns when each has said that it serves. Raises ClusterError naming the first that does
+    not, with its log."""
     end = time.monotonic() + limit_s
     waiting = {s.report_fd: s for s in started}
     said: dict[int, bytes] = dict.fromkeys(waiting, b"")
@@ -65,7 +68,11 @@ def await_serving(home: Home, started: Sequence[Launched], limit_s: float = STAR
                 if said[fd].endswith(b"\n") or not data:
                     daemon = waiting.pop(fd)
                     if said[fd] != b"serving\n":
-                        raise _failed(home, daemon, said[fd].decode(errors="replace").strip() or "ended without a word")
+                        raise _failed(
+                            home,
+                            daemon,
+                            said[fd].decode(errors="replace").strip() or "ended without a word",
+                        )
     finally:
         for daemon in started:
             os.close(daemon.report_fd)
@@ -75,7 +82,10 @@ def _failed(home: Home, daemon: Launched, cause: str) -> ClusterError:
     from mrc.daemon import SAYS_NEXT
 
     log, (cause, _, following) = home.log(daemon.role, daemon.node_id), cause.partition(SAYS_NEXT)
-    return ClusterError(f"{daemon.role} {daemon.node_id} did not start: {cause}", next_command=following or f"tail {log}")
+    return ClusterError(
+        f"{daemon.role} {daemon.node_id} did not start: {cause}",
+        next_command=following or f"tail {log}",
+    )
 
 
 def _fork(home: Home, role: str, node_id: str, flags: Sequence[str]) -> Launched:

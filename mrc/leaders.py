@@ -1,6 +1,8 @@
-"""Who leads now: from the announcements of this home, or from the coordinator of a cluster of several machines.
+"""Who leads now: from the announcements of this home, or from the coordinator of a cluster of
+several machines.
 
-Daemons are given these as callables and ask again whenever a connection fails, so a leader that moved or restarted is found.
+Daemons are given these as callables and ask again whenever a connection fails, so a leader that
+moved or restarted is found.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ from mrc.home import Home
 
 class Leaders(Protocol):
     def namenode(self) -> str:
-        """host:port of the leading namenode's Hadoop RPC; behind commas those who may lead next. Raises Unavailable."""
+        """host:port of the leading namenode's Hadoop RPC; behind commas those who may lead next.
+        Raises Unavailable."""
         ...
 
     def namenode_for_datanodes(self) -> str: ...
@@ -47,10 +50,18 @@ class HomeLeaders:
 
 
 class CoordinatorLeaders:
-    """Of a coordinator that is connected when first needed: datanodes and workers ask it only for this."""
+    """Of a coordinator that is connected when first needed: datanodes and workers ask it only for
+    this."""
 
-    def __init__(self, url: str, member_id: str, session_timeout_s: float, security_mode: str) -> None:
-        self._url, self._member_id, self._timeout_s, self._security_mode = url, member_id, session_timeout_s, security_mode
+    def __init__(
+        self, url: str, member_id: str, session_timeout_s: float, security_mode: str
+    ) -> None:
+        self._url, self._member_id, self._timeout_s, self._security_mode = (
+            url,
+            member_id,
+            session_timeout_s,
+            security_mode,
+        )
         self._coordinator: Coordinator | None = None
         self._lock = threading.Lock()
 
@@ -60,8 +71,12 @@ class CoordinatorLeaders:
 
         with self._lock:
             if self._coordinator is None:
-                self._coordinator = connect(self._url, self._member_id, self._timeout_s, security_mode=self._security_mode)
-                atexit.register(self._coordinator.close)  # else its session lingers until the coordinator's timeout
+                self._coordinator = connect(
+                    self._url, self._member_id, self._timeout_s, security_mode=self._security_mode
+                )
+                atexit.register(
+                    self._coordinator.close
+                )  # else its session lingers until the coordinator's timeout
             return self._coordinator
 
     def namenode(self) -> str:

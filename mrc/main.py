@@ -1,7 +1,8 @@
 """The `mrc` command: a table of verbs, each loaded when it is called, so that `--help` stays fast.
 
-Errors of ours are printed as `error: …` and `  try: …`; exit codes are those of the user contract. A traceback of ours is a bug: only an
-exception nobody foresaw prints one, with the line to report it.
+Errors of ours are printed as `error: …` and `  try: …`; exit codes are those of the user contract.
+A traceback of ours is a bug: only an exception nobody foresaw prints one, with the line to report
+it.
 """
 
 from __future__ import annotations
@@ -22,19 +23,37 @@ from mrc.verb import VerbGroup
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "up": ("mrc.up_command:up", "Start what is missing of this machine's cluster."),
-    "down": ("mrc.down_command:down", "End every process of this machine's cluster; nothing is lost."),
+    "down": (
+        "mrc.down_command:down",
+        "End every process of this machine's cluster; nothing is lost.",
+    ),
     "status": ("mrc.status_command:status", "Show services, file system and jobs."),
-    "demo": ("mrc.demo_command:demo", "Count words on a cluster of its own while parts of it are killed."),
+    "demo": (
+        "mrc.demo_command:demo",
+        "Count words on a cluster of its own while parts of it are killed.",
+    ),
     "fs": ("mrc.fs_commands:fs", "Work with files in the cluster (Hadoop's spellings too)."),
     "submit": ("mrc.submit_command:submit", "Run a job on the cluster."),
     "run": ("mrc.run_command:run", "Run a job here, without a cluster."),
     "jobs": ("mrc.job_commands:jobs", "List jobs."),
     "job": ("mrc.job_commands:job", "Look at one job: status, logs, counters, kill, wait."),
-    "daemon": ("mrc.daemon_command:daemon", "Run one daemon in the foreground (systemd, containers)."),
+    "daemon": (
+        "mrc.daemon_command:daemon",
+        "Run one daemon in the foreground (systemd, containers).",
+    ),
     "ha": ("mrc.ha_command:ha", "Mend by hand what elections left behind."),
-    "namenode": ("mrc.adopt_command:namenode", "Take a restored or copied namenode directory for the file system's."),
-    "tracker": ("mrc.adopt_command:tracker", "Take another directory for the one that keeps the jobs."),
-    "config": ("mrc.config_command:config", "Show the configuration and where each value comes from."),
+    "namenode": (
+        "mrc.adopt_command:namenode",
+        "Take a restored or copied namenode directory for the file system's.",
+    ),
+    "tracker": (
+        "mrc.adopt_command:tracker",
+        "Take another directory for the one that keeps the jobs.",
+    ),
+    "config": (
+        "mrc.config_command:config",
+        "Show the configuration and where each value comes from.",
+    ),
 }
 
 
@@ -43,17 +62,35 @@ ELSEWHERE = {
     **dict.fromkeys(("stop", "shutdown"), "mrc down"),
     **{
         verb: f"mrc fs {verb}"
-        for verb in ("ls", "put", "get", "cat", "cp", "mv", "rm", "mkdir", "du", "df", "stat", "tail", "head", "text")
+        for verb in (
+            "ls",
+            "put",
+            "get",
+            "cat",
+            "cp",
+            "mv",
+            "rm",
+            "mkdir",
+            "du",
+            "df",
+            "stat",
+            "tail",
+            "head",
+            "text",
+        )
     },
     **{verb: f"mrc job {verb}" for verb in ("kill", "logs", "counters", "wait")},
 }
 """What people type first and what it is called here."""
 
-_chosen: ContextVar[tuple[str, ...]] = ContextVar("chosen", default=())  # --home, --cluster as they were given
+_chosen: ContextVar[tuple[str, ...]] = ContextVar(
+    "chosen", default=()
+)  # --home, --cluster as they were given
 
 
 class Verbs(VerbGroup):
-    """A click group whose commands are imported when they are used and listed from the table above."""
+    """A click group whose commands are imported when they are used and listed from the table
+    above."""
 
     elsewhere = ELSEWHERE
 
@@ -72,9 +109,21 @@ class Verbs(VerbGroup):
             formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
 
 
-@click.command(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]}, epilog="First steps: mrc demo · mrc up · mrc fs ls /")
-@click.option("--home", metavar="DIR", help="Directory of a one-machine cluster [default: $MRC_HOME or the user's state directory].")
-@click.option("--cluster", metavar="URL", help="A cluster of several machines: zk://HOST:PORT/PATH [default: $MRC_CLUSTER].")
+@click.command(
+    cls=Verbs,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="First steps: mrc demo · mrc up · mrc fs ls /",
+)
+@click.option(
+    "--home",
+    metavar="DIR",
+    help="Directory of a one-machine cluster [default: $MRC_HOME or the user's state directory].",
+)
+@click.option(
+    "--cluster",
+    metavar="URL",
+    help="A cluster of several machines: zk://HOST:PORT/PATH [default: $MRC_CLUSTER].",
+)
 @click.version_option(package_name="mrcluster", message="mrc %(version)s")
 @click.pass_context
 def cli(ctx: click.Context, home: str | None, cluster: str | None) -> None:
@@ -122,7 +171,8 @@ def run(arguments: list[str]) -> int:
     except ClusterError as error:
         return say(error)
     except BrokenPipeError:  # before OSError, which it is
-        # The reader of our output went away (`mrc fs cat … | head`): nothing more to say, and nothing to flush.
+        # The reader of our output went away (`mrc fs cat … | head`): nothing more to say, and
+        # nothing to flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
     except OSError as error:
@@ -130,7 +180,8 @@ def run(arguments: list[str]) -> int:
 
 
 def _of_a_file(error: OSError) -> ClusterError:
-    """This machine refuses a file or directory, most often the home. Raises what is of nobody's file again: a bug of ours."""
+    """This machine refuses a file or directory, most often the home. Raises what is of nobody's
+    file again: a bug of ours."""
     from mrc.streams import STANDARD_STREAMS, leave_output
 
     if error.filename in STANDARD_STREAMS:
@@ -145,7 +196,8 @@ def _of_a_file(error: OSError) -> ClusterError:
         raise error
     kind = NotPermitted if isinstance(error, PermissionError) else ClusterError
     return kind(
-        f"{error.filename}: {(error.strerror or str(error)).lower()}", next_command=f"ls -ld {quote(str(Path(error.filename).parent))}"
+        f"{error.filename}: {(error.strerror or str(error)).lower()}",
+        next_command=f"ls -ld {quote(str(Path(error.filename).parent))}",
     )
 
 
@@ -158,7 +210,8 @@ def _as_ours(error: click.ClickException) -> UsageError:
 
 
 def say(error: ClusterError) -> int:
-    """`error:` and `  try:`; what is to be tried means the same cluster as the command that failed."""
+    """`error:` and `  try:`; what is to be tried means the same cluster as the command that
+    failed."""
     err(f"error: {error.message}", lines=False)
     if error.next_command:
         err(f"  try: {in_this_cluster(error.next_command)}", lines=False)
@@ -169,7 +222,9 @@ def in_this_cluster(following: str) -> str:
     """The command to try, for the cluster that was chosen on the command line."""
     chosen = _chosen.get()
     if following == "mrc up" and ("--cluster" in chosen or os.environ.get("MRC_CLUSTER")):
-        following = "mrc status"  # `mrc up` starts the cluster of a home, and another one was asked for
+        following = (
+            "mrc status"  # `mrc up` starts the cluster of a home, and another one was asked for
+        )
     if chosen and following.startswith("mrc ") and not following.startswith("mrc --"):
         return f"mrc {join(chosen)} {following.removeprefix('mrc ')}"
     return following

@@ -1,4 +1,5 @@
-"""Which daemons a home has: HOME/members.json, so that a data directory that is gone is missed and not forgotten.
+"""Which daemons a home has: HOME/members.json, so that a data directory that is gone is missed and
+not forgotten.
 
 Homes that were made before the file existed are known by their directories.
 """
@@ -21,9 +22,13 @@ ALWAYS: tuple[Member, ...] = (("coordinator", "c1"), ("namenode", "nn1"), ("trac
 
 
 def members(home: Home, size: int | None) -> list[Member]:
-    """Every daemon the cluster should have: what the home has ever had, and up to `size` datanodes and workers."""
+    """Every daemon the cluster should have: what the home has ever had, and up to `size` datanodes
+    and workers."""
     known = set(remembered(home)) | {
-        (role, node_id) for role, _, node_id in (p.name.partition("-") for p in home.path.glob("data/*-*") if p.is_dir())
+        (role, node_id)
+        for role, _, node_id in (
+            p.name.partition("-") for p in home.path.glob("data/*-*") if p.is_dir()
+        )
     }
     counts = [sum(role == kind for role, _ in known) for kind in ("datanode", "worker")]
     count = size if size is not None else (0 if all(counts) else max(counts) or DEFAULT_SIZE)
@@ -46,13 +51,19 @@ def remember(home: Home, wanted: list[Member]) -> None:
 
 
 def gone(home: Home) -> list[Member]:
-    """Those that had a directory and have none now. Raises ClusterError when it is the one that everything hangs on."""
+    """Those that had a directory and have none now. Raises ClusterError when it is the one that
+    everything hangs on."""
     lost = [who for who in remembered(home) if not home.data(*who).exists()]
-    kept = [home.data(*who) for who in remembered(home) if who[0] == "datanode" and home.data(*who).exists()]
+    kept = [
+        home.data(*who)
+        for who in remembered(home)
+        if who[0] == "datanode" and home.data(*who).exists()
+    ]
     for role, node_id in lost:
         if role == "namenode" and kept:
             raise ClusterError(
-                f"{home.data(role, node_id)} is gone: it held the names of all files, and a new one would know none of the blocks in "
+                f"{home.data(role, node_id)} is gone: it held the names of all files, and a new "
+                "one would know none of the blocks in "
                 f"{kept[0]}; put it back from a backup, or begin anew in another home",
                 next_command=f"ls -la {home.path / 'data'}",
             )

@@ -1,4 +1,5 @@
-"""How each role's service is put together from the settings: the only place that knows all the parts."""
+"""How each role's service is put together from the settings: the only place that knows all the
+parts."""
 
 from __future__ import annotations
 
@@ -27,17 +28,25 @@ def coordinator_of(home: Home, member_id: str, settings: Settings) -> Coordinato
         # It may be a moment behind us: `mrc up` starts them together.
         (announcement,) = home.announced("coordinator")[:1] or (None,)
         url = f"embedded://{announcement.address}" if announcement else "embedded://127.0.0.1:1"
-    return connect(url, member_id, settings.cluster.session_timeout_s, security_mode=settings.security.mode)
+    return connect(
+        url, member_id, settings.cluster.session_timeout_s, security_mode=settings.security.mode
+    )
 
 
 def leaders_of(home: Home, member_id: str, settings: Settings) -> Leaders:
     if settings.cluster.coordinator == "embedded":
         return HomeLeaders(home)
-    return CoordinatorLeaders(settings.cluster.coordinator, member_id, settings.cluster.session_timeout_s, settings.security.mode)
+    return CoordinatorLeaders(
+        settings.cluster.coordinator,
+        member_id,
+        settings.cluster.session_timeout_s,
+        settings.security.mode,
+    )
 
 
 def hosts(settings: Settings) -> tuple[str, str]:
-    """(where to listen, what to tell others). Refuses to listen beyond loopback unless the configuration says so in words."""
+    """(where to listen, what to tell others). Refuses to listen beyond loopback unless the
+    configuration says so in words."""
     listen = settings.network.listen_host
     check_listen_host(listen, settings.security.mode)
     told = settings.network.advertised_host
@@ -54,7 +63,9 @@ class EmbeddedCoordinator:
     """The coordinator's service with its data directory: locked, its port kept."""
 
     def __init__(self, home: Home, node_id: str, settings: Settings) -> None:
-        self._directory = DataDirectory.open(home.data("coordinator", node_id), "coordinator", node_id)
+        self._directory = DataDirectory.open(
+            home.data("coordinator", node_id), "coordinator", node_id
+        )
         host, _ = hosts(settings)
         self._service = self._made(host, self._directory.ports.get("rpc", 0))
 
@@ -101,7 +112,9 @@ def namenode(home: Home, node_id: str, settings: Settings) -> Service:
     listen, told = hosts(settings)
     given = settings.namenode
     trash_s = settings.filesystem.trash_interval_s
-    defaults = ServerDefaults(block_bytes=given.block_bytes, replication=given.replication or 3, trash_interval_s=trash_s)
+    defaults = ServerDefaults(
+        block_bytes=given.block_bytes, replication=given.replication or 3, trash_interval_s=trash_s
+    )
     core = Options(
         cluster_id="",
         superuser=own_user(),
@@ -151,7 +164,11 @@ def tracker(home: Home, node_id: str, settings: Settings) -> Service:
     listen, told = hosts(settings)
     leaders = leaders_of(home, f"tracker-{node_id}-leaders", settings)
     dead_after_us, detached_after_us = (
-        int(seconds * 1e6) for seconds in (settings.tracker.worker_dead_after_s, settings.tracker.worker_detached_after_s)
+        int(seconds * 1e6)
+        for seconds in (
+            settings.tracker.worker_dead_after_s,
+            settings.tracker.worker_detached_after_s,
+        )
     )
     options = TrackerOptions(
         node_id=node_id,
@@ -159,11 +176,20 @@ def tracker(home: Home, node_id: str, settings: Settings) -> Service:
         host=listen,
         advertised_host=told,
         port=settings.tracker.port or free_port(home, "tracker", node_id, listen, settings),
-        core=Options(dead_after_us=dead_after_us, detached_after_us=min(detached_after_us, dead_after_us)),
+        core=Options(
+            dead_after_us=dead_after_us, detached_after_us=min(detached_after_us, dead_after_us)
+        ),
     )
     found = coordinator_of(home, f"tracker-{node_id}", settings)
-    # Its publisher asks again by itself, for as long as it takes, and looks in between whether it has to stop.
-    return TrackerService(options, found, lambda user: open_storage(f"hdfs://{leaders.namenode()}", Waiting(PUBLISHER_PATIENCE_S), user))
+    # Its publisher asks again by itself, for as long as it takes, and looks in between whether it
+    # has to stop.
+    return TrackerService(
+        options,
+        found,
+        lambda user: open_storage(
+            f"hdfs://{leaders.namenode()}", Waiting(PUBLISHER_PATIENCE_S), user
+        ),
+    )
 
 
 def worker(home: Home, node_id: str, settings: Settings) -> Service:
@@ -187,7 +213,8 @@ def preferred(role: str, settings: Settings) -> int:
 
 
 def free_port(home: Home, role: str, node_id: str, host: str, settings: Settings) -> int:
-    """Hadoop's own port for a daemon that starts for the first time, if it is free; 0 = the one it had, else any."""
+    """Hadoop's own port for a daemon that starts for the first time, if it is free; 0 = the one it
+    had, else any."""
     if not settings.network.hadoop_ports or (home.data(role, node_id) / "identity.json").exists():
         return 0
     with contextlib.suppress(OSError), listen(host, DEFAULT_PORTS[role]):

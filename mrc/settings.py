@@ -1,6 +1,8 @@
-"""Every setting of a cluster, key by key, with its default and unit. `mrc config` prints them with their origins.
+"""Every setting of a cluster, key by key, with its default and unit. `mrc config` prints them with
+their origins.
 
-Durations are seconds, sizes bytes. `0` for a port means: Hadoop's own when it is free, else any, and the same again after a restart.
+Durations are seconds, sizes bytes. `0` for a port means: Hadoop's own when it is free, else any,
+and the same again after a restart.
 """
 
 from __future__ import annotations
@@ -24,31 +26,41 @@ Name = Annotated[str, Meta(pattern=r"^[^\s:,/\x00-\x1f\x7f]+$", max_length=255)]
 
 class Cluster(msgspec.Struct, frozen=True):
     coordinator: str = "embedded"  # or zk://HOST:PORT[,HOST:PORT…]/PATH
-    session_timeout_s: Seconds = 6.0  # after this silence the coordinator takes a leader or member for gone
+    session_timeout_s: Seconds = (
+        6.0  # after this silence the coordinator takes a leader or member for gone
+    )
 
 
 class Security(msgspec.Struct, frozen=True):
-    mode: str = "loopback"  # or "private-network": said in words before anything listens beyond this machine
+    # or "private-network": said in words before anything listens beyond this machine
+    mode: str = "loopback"
 
 
 class Network(msgspec.Struct, frozen=True):
     listen_host: str = "127.0.0.1"
-    hadoop_ports: bool = True  # a daemon that starts for the first time takes Hadoop's own port if it is free, else any
-    advertised_host: str = ""  # what other machines connect to; empty = listen_host, or the host's name when that is 0.0.0.0
+    # a daemon that starts for the first time takes Hadoop's own port if it is free, else any
+    hadoop_ports: bool = True
+    # what other machines connect to; empty = listen_host, or the host's name when that is 0.0.0.0
+    advertised_host: str = ""
 
 
 class Namenode(msgspec.Struct, frozen=True):
     port: Port = 0
-    replication: Annotated[int, Meta(ge=0, le=512)] = 0  # of new files; 0 = min(3, datanodes when the cluster was formatted)
+    replication: Annotated[int, Meta(ge=0, le=512)] = (
+        0  # of new files; 0 = min(3, datanodes when the cluster was formatted)
+    )
     block_bytes: Annotated[int, Meta(ge=1024, le=1 << 40)] = 128 << 20
-    dead_after_s: Seconds = 10.0  # silence after which a datanode's replicas are made again elsewhere
+    dead_after_s: Seconds = (
+        10.0  # silence after which a datanode's replicas are made again elsewhere
+    )
     heartbeat_interval_s: Seconds = 0.5
     permissions: bool = True
     supergroup: Name = "supergroup"
 
 
 class Filesystem(msgspec.Struct, frozen=True):
-    trash_interval_s: int = 0  # how long shells keep what is deleted in .Trash, told to every client; 0 = they delete at once
+    # how long shells keep what is deleted in .Trash, told to every client; 0 = they delete at once
+    trash_interval_s: int = 0
 
 
 class Datanode(msgspec.Struct, frozen=True):
@@ -65,7 +77,9 @@ class Tracker(msgspec.Struct, frozen=True):
 
 
 class Worker(msgspec.Struct, frozen=True):
-    slots: Annotated[int, Meta(ge=0, le=4096)] = 0  # task processes at a time; 0 = a core each; `mrc up` shares the cores among its workers
+    slots: Annotated[int, Meta(ge=0, le=4096)] = (
+        0  # task processes at a time; 0 = a core each; `mrc up` shares the cores among its workers
+    )
     heartbeat_interval_s: Seconds = 0.5
 
 
@@ -97,20 +111,37 @@ def _check_relations(settings: Settings) -> None:
     if network.advertised_host:
         check_reachable("network.advertised_host", network.advertised_host, here=False)
     taken: dict[int, str] = {}
-    for name, port in (("namenode", namenode.port), ("datanode", settings.datanode.port), ("tracker", settings.tracker.port)):
+    for name, port in (
+        ("namenode", namenode.port),
+        ("datanode", settings.datanode.port),
+        ("tracker", settings.tracker.port),
+    ):
         if port and port in taken:
-            raise UsageError(f"{taken[port]} and {name}.port are both {port}: only one can have it", next_command="mrc config")
+            raise UsageError(
+                f"{taken[port]} and {name}.port are both {port}: only one can have it",
+                next_command="mrc config",
+            )
         taken[port] = f"{name}.port"
     if namenode.dead_after_s < 3 * namenode.heartbeat_interval_s:
         raise UsageError(
-            f"namenode.dead_after_s = {namenode.dead_after_s:g} is less than three heartbeats ({namenode.heartbeat_interval_s:g} s each): "
+            f"namenode.dead_after_s = {namenode.dead_after_s:g} is less than three heartbeats "
+            f"({namenode.heartbeat_interval_s:g} s each): "
             "healthy datanodes would be declared dead"
         )
     if not 0 <= settings.filesystem.trash_interval_s <= TRASH_INTERVAL_MAX_S:
         raise UsageError(
-            f"filesystem.trash_interval_s = {settings.filesystem.trash_interval_s} is not within 0…{TRASH_INTERVAL_MAX_S} (ten years)"
+            f"filesystem.trash_interval_s = {settings.filesystem.trash_interval_s} is not within "
+            f"0…{TRASH_INTERVAL_MAX_S} (ten years)"
         )
     if settings.tracker.worker_dead_after_s < 3 * settings.worker.heartbeat_interval_s:
-        raise UsageError("tracker.worker_dead_after_s is less than three worker heartbeats: healthy workers would be declared dead")
-    if settings.cluster.coordinator != "embedded" and not settings.cluster.coordinator.startswith("zk://"):
-        raise UsageError(f'cluster.coordinator = "{settings.cluster.coordinator}" is neither "embedded" nor zk://HOST:PORT/PATH')
+        raise UsageError(
+            "tracker.worker_dead_after_s is less than three worker heartbeats: healthy workers "
+            "would be declared dead"
+        )
+    if settings.cluster.coordinator != "embedded" and not settings.cluster.coordinator.startswith(
+        "zk://"
+    ):
+        raise UsageError(
+            f'cluster.coordinator = "{settings.cluster.coordinator}" is neither "embedded" nor '
+            "zk://HOST:PORT/PATH"
+        )

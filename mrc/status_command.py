@@ -13,7 +13,9 @@ UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
 @click.command(cls=Verb)
-@click.option("-o", "output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "-o", "output", type=click.Choice(["text", "json"]), default="text", show_default=True
+)
 @click.pass_obj
 def status(obj: dict[str, str | None], output: str) -> None:
     """Show services, file system and jobs."""
@@ -26,19 +28,33 @@ def status(obj: dict[str, str | None], output: str) -> None:
 
 
 def as_text(facts: Facts) -> str:
-    lines = [f"{'ready' if facts.ready else 'NOT READY'}  {facts.home}  (coordinator: {facts.backend})"]
+    lines = [
+        f"{'ready' if facts.ready else 'NOT READY'}  {facts.home}  (coordinator: {facts.backend})"
+    ]
     fs = facts.filesystem
     if fs:
         lines.append(
-            f"files  {fs['uri']}  {fs['files']} files, {fs['blocks']} blocks, {human(fs['used_bytes'])} of {human(fs['capacity_bytes'])}"
+            f"files  {fs['uri']}  {fs['files']} files, {fs['blocks']} blocks, "
+            f"{human(fs['used_bytes'])} of {human(fs['capacity_bytes'])}"
             + ("  SAFE MODE" if fs["safe_mode"] else "")
         )
-        trouble = [f"{fs[key]} {key.partition('_blocks')[0].replace('_', '-')}" for key in TROUBLE if fs[key]]
+        trouble = [
+            f"{fs[key]} {key.partition('_blocks')[0].replace('_', '-')}"
+            for key in TROUBLE
+            if fs[key]
+        ]
         lines += ["       blocks: " + ", ".join(trouble)] if trouble else []
     lines.append(f"jobs   {facts.jobs['running']} running, {facts.jobs['waiting']} waiting")
-    rows = [(s["role"], s["id"], s["state"], s["address"], f"pid {s['pid']}" if s["pid"] else "") for s in facts.services]
+    rows = [
+        (s["role"], s["id"], s["state"], s["address"], f"pid {s['pid']}" if s["pid"] else "")
+        for s in facts.services
+    ]
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(5)]
-    lines += ["  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines += [
+        "  "
+        + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
     return "\n".join([*lines, *(f"problem: {problem}" for problem in facts.problems)])
 
 

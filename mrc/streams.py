@@ -1,5 +1,6 @@
-"""The three standard streams as a process really has them. One that is closed fails when it is used, in words: nothing of ours that is
-opened later takes its number, no input is empty because nobody could read it, and no output is lost with exit 0."""
+"""The three standard streams as a process really has them. One that is closed fails when it is
+used, in words: nothing of ours that is opened later takes its number, no input is empty because
+nobody could read it, and no output is lost with exit 0."""
 
 from __future__ import annotations
 
@@ -29,7 +30,11 @@ class _Output(io.FileIO):
 
 def take_standard_streams() -> None:
     """Once, at the beginning of a process."""
-    for number, how in ((0, os.O_WRONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):  # reading 0 and writing 1 fail as they should
+    for number, how in (
+        (0, os.O_WRONLY),
+        (1, os.O_RDONLY),
+        (2, os.O_WRONLY),
+    ):  # reading 0 and writing 1 fail as they should
         try:
             os.fstat(number)
         except OSError:
@@ -41,12 +46,18 @@ def take_standard_streams() -> None:
     if sys.stdin is None:
         sys.stdin = io.TextIOWrapper(io.BufferedReader(_Input(0, "rb", closefd=False)))
     if sys.stderr is None:
-        sys.stderr = io.TextIOWrapper(io.BufferedWriter(io.FileIO(2, "wb", closefd=False)), errors="backslashreplace", line_buffering=True)
+        sys.stderr = io.TextIOWrapper(
+            io.BufferedWriter(io.FileIO(2, "wb", closefd=False)),
+            errors="backslashreplace",
+            line_buffering=True,
+        )
     before = sys.stdout
     raw = _Output(1, "wb", closefd=False)
     encoding = before.encoding if before is not None else "utf-8"
     lines = before is not None and before.isatty()
-    sys.stdout = io.TextIOWrapper(io.BufferedWriter(raw), encoding=encoding, errors="backslashreplace", line_buffering=lines)
+    sys.stdout = io.TextIOWrapper(
+        io.BufferedWriter(raw), encoding=encoding, errors="backslashreplace", line_buffering=lines
+    )
 
 
 class _Input(io.FileIO):
@@ -59,7 +70,8 @@ class _Input(io.FileIO):
 
 
 def leave_output() -> None:
-    """Nobody can take what is still buffered: the interpreter's last flush would only say so once more."""
+    """Nobody can take what is still buffered: the interpreter's last flush would only say so once
+    more."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 

@@ -17,14 +17,24 @@ from mrc.verb import JobVerb
 @click.option("-d", "--detach", is_flag=True, help="Do not wait: print the job's id.")
 @output_option
 @click.option("--name", default="", help="The job's name [default: its class's].")
-@click.option("--overwrite", is_flag=True, help="Replace an existing output, in one step, when the job has succeeded.")
-@click.option("--recursive", is_flag=True, help="Read input directories with everything below them.")
-@click.option("-v", "--verbose", is_flag=True, help="Keep the engine's frames in a failed job's traceback.")
+@click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Replace an existing output, in one step, when the job has succeeded.",
+)
+@click.option(
+    "--recursive", is_flag=True, help="Read input directories with everything below them."
+)
+@click.option(
+    "-v", "--verbose", is_flag=True, help="Keep the engine's frames in a failed job's traceback."
+)
 @setting_options
 @click.argument("target", metavar="FILE[:Job]")
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[JOB OPTIONS] IN… OUT")
 @click.pass_obj
-def submit(obj: dict[str, str | None], /, target: str, words: tuple[str, ...], **options: Any) -> None:
+def submit(
+    obj: dict[str, str | None], /, target: str, words: tuple[str, ...], **options: Any
+) -> None:
     """Run a job on the cluster.
 
     Options before FILE are these; options after it are the job's own parameters.

@@ -1,4 +1,5 @@
-"""`mrc up`: starts what is missing of a one-machine cluster, and returns when it can store and run."""
+"""`mrc up`: starts what is missing of a one-machine cluster, and returns when it can store and
+run."""
 
 from __future__ import annotations
 
@@ -30,17 +31,30 @@ LOST = {
 
 
 @click.command(cls=Verb)
-@click.option("-n", "size", type=click.IntRange(1, 64), help="Datanodes, and as many workers [default: what the home has, else 3].")
-@click.option("--set", "flags", multiple=True, metavar="SECTION.KEY=VALUE", help="A setting for the daemons started now.")
+@click.option(
+    "-n",
+    "size",
+    type=click.IntRange(1, 64),
+    help="Datanodes, and as many workers [default: what the home has, else 3].",
+)
+@click.option(
+    "--set",
+    "flags",
+    multiple=True,
+    metavar="SECTION.KEY=VALUE",
+    help="A setting for the daemons started now.",
+)
 @click.pass_obj
 def up(obj: dict[str, str | None], size: int | None, flags: tuple[str, ...]) -> None:
     """Start what is missing of this machine's cluster and wait until it can store and run.
 
-    Said again, it starts what is missing and leaves the rest alone. Settings that should last belong in HOME/cluster.toml.
+    Said again, it starts what is missing and leaves the rest alone. Settings that should last
+    belong in HOME/cluster.toml.
     """
     if obj["cluster"]:
         raise UsageError(
-            "`mrc up` starts the cluster of a home, on this machine; --cluster names another", next_command="mrc daemon --help"
+            "`mrc up` starts the cluster of a home, on this machine; --cluster names another",
+            next_command="mrc daemon --help",
         )
     home = Home.named(obj["home"])
     bring_up(home, size, flags)
@@ -55,17 +69,27 @@ def bring_up(home: Home, size: int | None, flags: tuple[str, ...] = ()) -> None:
     settings, _ = read_settings(home, flags)
     if settings.cluster.coordinator != "embedded":
         raise UsageError(
-            "`mrc up` starts a one-machine cluster with the embedded coordinator; this home's configuration names another",
+            "`mrc up` starts a one-machine cluster with the embedded coordinator; this home's "
+            "configuration names another",
             next_command="mrc daemon --help",
         )
     home.path.mkdir(parents=True, exist_ok=True, mode=0o700)
     with _only_one(home):
         wanted = members(home, size)
         if settings.datanode.port and sum(role == "datanode" for role, _ in wanted) > 1:
-            raise UsageError(f"datanode.port = {settings.datanode.port}: only one of several datanodes on one machine can have it")
+            raise UsageError(
+                f"datanode.port = {settings.datanode.port}: only one of several datanodes on one "
+                "machine can have it"
+            )
         for role, node_id in gone(home):
-            err(f"{home.data(role, node_id)} is gone: {role} {node_id} begins anew{LOST.get(role, '')}", lines=False)
-        _remember_format(home, sum(role == "datanode" for role, _ in wanted), settings.namenode.replication)
+            err(
+                f"{home.data(role, node_id)} is gone: {role} {node_id} begins "
+                f"anew{LOST.get(role, '')}",
+                lines=False,
+            )
+        _remember_format(
+            home, sum(role == "datanode" for role, _ in wanted), settings.namenode.replication
+        )
         remember(home, wanted)
         missing = [who for who in wanted if not home.is_alive(*who)]
         _forget_the_dead(home, missing)
@@ -74,7 +98,9 @@ def bring_up(home: Home, size: int | None, flags: tuple[str, ...] = ()) -> None:
             flags = (*flags, f"worker.slots={max(1, share)}")
         coordinators = [who for who in missing if who[0] == "coordinator"]
         await_serving(home, launch(home, coordinators, flags))  # the others ask it who leads
-        await_serving(home, launch(home, [who for who in missing if who not in coordinators], flags))
+        await_serving(
+            home, launch(home, [who for who in missing if who not in coordinators], flags)
+        )
     await_ready(home, wanted, time.monotonic() + READY_LIMIT_S)
     tell_not_in_force(home, read_settings(home, given)[0])
 
@@ -102,10 +128,13 @@ def tell(home: Home) -> None:
 
 
 def _remember_format(home: Home, datanodes: int, replication: int) -> None:
-    """A new home's configuration says how many replicas its files get: as many as it has datanodes, at most three."""
+    """A new home's configuration says how many replicas its files get: as many as it has datanodes,
+    at most three."""
     if not home.config_file.exists() and not replication:
         head = "# Settings of this cluster; `mrc config` shows all of them with their defaults.\n"
-        write_durably(home.config_file, f"{head}\n[namenode]\nreplication = {min(3, datanodes)}\n".encode())
+        write_durably(
+            home.config_file, f"{head}\n[namenode]\nreplication = {min(3, datanodes)}\n".encode()
+        )
 
 
 def _forget_the_dead(home: Home, missing: list[tuple[str, str]]) -> None:
@@ -122,7 +151,9 @@ def _only_one(home: Home) -> Iterator[None]:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ClusterError(f"another `mrc up` is at work in {home.path}", next_command="mrc status") from None
+            raise ClusterError(
+                f"another `mrc up` is at work in {home.path}", next_command="mrc status"
+            ) from None
         yield
     finally:
         os.close(fd)

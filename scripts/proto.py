@@ -1,6 +1,7 @@
 """Makes the committed stubs from protos/: `make proto`.
 
-Uses a virtual environment of its own, so that a pinned generator never meets the project's libraries.
+Uses a virtual environment of its own, so that a pinned generator never meets the project's
+libraries.
 
 python scripts/proto.py             write <package>/pb/*_pb2*.py
 python scripts/proto.py --check     write to a scratch directory and compare; exit 1 when stale
@@ -26,14 +27,33 @@ def generator() -> pathlib.Path:
     stamp = home / GENERATOR
     if not stamp.exists():
         venv.create(home, with_pip=True, clear=True)
-        subprocess.run([python, "-m", "pip", "install", "-q", "--disable-pip-version-check", GENERATOR, "setuptools<81"], check=True)
+        subprocess.run(
+            [
+                python,
+                "-m",
+                "pip",
+                "install",
+                "-q",
+                "--disable-pip-version-check",
+                GENERATOR,
+                "setuptools<81",
+            ],
+            check=True,
+        )
         stamp.touch()
     return python
 
 
 def generate(target: pathlib.Path) -> list[pathlib.Path]:
     sources = sorted((ROOT / "protos").rglob("*.proto"))
-    command = [generator(), "-m", "grpc_tools.protoc", f"-I{ROOT / 'protos'}", f"--python_out={target}", f"--pyi_out={target}"]
+    command = [
+        generator(),
+        "-m",
+        "grpc_tools.protoc",
+        f"-I{ROOT / 'protos'}",
+        f"--python_out={target}",
+        f"--pyi_out={target}",
+    ]
     with_services = [s for s in sources if "\nservice " in s.read_text()]
     subprocess.run([*command, *sources], check=True)
     if with_services:
@@ -42,7 +62,9 @@ def generate(target: pathlib.Path) -> list[pathlib.Path]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--check", action="store_true")
     if not parser.parse_args().check:
         generate(ROOT)
@@ -52,7 +74,8 @@ def main() -> int:
         stale = [
             p.relative_to(scratch)
             for p in fresh
-            if not (ROOT / p.relative_to(scratch)).exists() or not filecmp.cmp(p, ROOT / p.relative_to(scratch), False)
+            if not (ROOT / p.relative_to(scratch)).exists()
+            or not filecmp.cmp(p, ROOT / p.relative_to(scratch), False)
         ]
     for path in stale:
         sys.stderr.write(f"stale: {path}: run `make proto`\n")

@@ -1,9 +1,11 @@
 """Client of the embedded coordinator (coordinator/service.py).
 
-A session is opened by the first `campaign` or `join`, so a command that only asks who leads leaves no trace. One thread renews it. When
-the coordinator was restarted or the session expired, that thread opens the next session, joins again and claims what this process led;
-only when the claim is refused (somebody was handed a newer epoch) is a leadership lost. A leadership has no deadline: nobody else can be
-elected without the coordinator's word, and the coordinator's absence must not stop a cluster on one machine.
+A session is opened by the first `campaign` or `join`, so a command that only asks who leads leaves
+no trace. One thread renews it. When the coordinator was restarted or the session expired, that
+thread opens the next session, joins again and claims what this process led; only when the claim is
+refused (somebody was handed a newer epoch) is a leadership lost. A leadership has no deadline:
+nobody else can be elected without the coordinator's word, and the coordinator's absence must not
+stop a cluster on one machine.
 """
 
 from __future__ import annotations
@@ -28,9 +30,21 @@ log = logging.getLogger(__name__)
 
 
 class EmbeddedLeadership:
-    def __init__(self, session: _Session, service: str, candidate: Candidate, epoch: int, on_lost: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        session: _Session,
+        service: str,
+        candidate: Candidate,
+        epoch: int,
+        on_lost: Callable[[], None],
+    ) -> None:
         self.epoch = epoch
-        self._session, self.service, self.candidate, self._on_lost = session, service, candidate, on_lost
+        self._session, self.service, self.candidate, self._on_lost = (
+            session,
+            service,
+            candidate,
+            on_lost,
+        )
 
     def deadline_us(self) -> int | None:
         return None
@@ -47,7 +61,11 @@ class _Session:
     """The session, what hangs on it, and the thread that keeps it."""
 
     def __init__(self, stub: Any, member_id: str, timeout_s: float) -> None:
-        self._stub, self._member_id, self._timeout_ms = stub, check_name("member", member_id), int(timeout_s * 1000)
+        self._stub, self._member_id, self._timeout_ms = (
+            stub,
+            check_name("member", member_id),
+            int(timeout_s * 1000),
+        )
         self._lock = threading.RLock()
         self._name = ""
         self._complete = True  # everything below is known to the coordinator under `_name`
@@ -65,16 +83,22 @@ class _Session:
             return self._name
 
     def _open(self, previous: str) -> None:
-        request = pb.OpenSessionRequest(member_id=self._member_id, previous_session=previous, timeout_ms=self._timeout_ms)
+        request = pb.OpenSessionRequest(
+            member_id=self._member_id, previous_session=previous, timeout_ms=self._timeout_ms
+        )
         reply = self._stub.OpenSession(request)
         self._name, self._timeout_ms = reply.session, reply.timeout_ms
 
-    def campaign(self, service: str, candidate: Candidate, at_least_epoch: int, on_lost: Callable[[], None]) -> EmbeddedLeadership:
+    def campaign(
+        self, service: str, candidate: Candidate, at_least_epoch: int, on_lost: Callable[[], None]
+    ) -> EmbeddedLeadership:
         wish = pb.Candidate(id=candidate.id, address=candidate.address, place=candidate.place)
         while not self.closed.is_set():
             try:
                 session = self.name()
-                request = pb.CampaignRequest(session=session, service=service, candidate=wish, at_least_epoch=at_least_epoch)
+                request = pb.CampaignRequest(
+                    session=session, service=service, candidate=wish, at_least_epoch=at_least_epoch
+                )
                 reply = self._stub.Campaign(request, timeout=PARKED_CALL_TIMEOUT_S)
             except ClusterError as error:
                 if not error.retryable:
@@ -89,7 +113,9 @@ class _Session:
                     leadership = EmbeddedLeadership(self, service, candidate, reply.epoch, on_lost)
                     self._led[service] = leadership
                     return leadership
-        raise errors.Cancelled(f"the campaign for {service} ended: this session with the coordinator was closed")
+        raise errors.Cancelled(
+            f"the campaign for {service} ended: this session with the coordinator was closed"
+        )
 
     def resign(self, leadership: EmbeddedLeadership) -> None:
         with self._lock:
@@ -110,7 +136,12 @@ class _Session:
             self._recover(session)
 
     def _announce(self, session: str, member: Member) -> None:
-        row = pb.Member(role=member.role, id=member.id, address=member.address, capabilities=dict(member.capabilities))
+        row = pb.Member(
+            role=member.role,
+            id=member.id,
+            address=member.address,
+            capabilities=dict(member.capabilities),
+        )
         self._stub.Join(pb.JoinRequest(session=session, member=row))
 
     def _keep(self) -> None:
@@ -120,9 +151,15 @@ class _Session:
                 self._restore("")
                 continue
             with self._lock:
-                session, led_before = self._name, dict(self._led)  # what is won while the renewal is under way is not in its reply
+                session, led_before = (
+                    self._name,
+                    dict(self._led),
+                )  # what is won while the renewal is under way is not in its reply
             try:
-                held = {row.service: row.epoch for row in self._stub.Renew(pb.RenewRequest(session=session)).held}
+                held = {
+                    row.service: row.epoch
+                    for row in self._stub.Renew(pb.RenewRequest(session=session)).held
+                }
             except SessionLost:
                 self._recover(session)
             except ClusterError as error:
@@ -130,10 +167,17 @@ class _Session:
                     log.warning("session is not renewed: %s", error)
             else:
                 if session == self._name:
-                    self._drop([led for service, led in led_before.items() if held.get(service) != led.epoch])
+                    self._drop(
+                        [
+                            led
+                            for service, led in led_before.items()
+                            if held.get(service) != led.epoch
+                        ]
+                    )
 
     def _recover(self, ended: str) -> None:
-        """Whoever notices first that the session ended replaces it; a failure leaves it to the renewing thread."""
+        """Whoever notices first that the session ended replaces it; a failure leaves it to the
+        renewing thread."""
         with self._lock:
             if self._name == ended:
                 log.warning("session with the coordinator was lost; opening another")
@@ -160,8 +204,12 @@ class _Session:
         self._drop(lost)
 
     def _claim(self, led: EmbeddedLeadership) -> bool:
-        wish = pb.Candidate(id=led.candidate.id, address=led.candidate.address, place=led.candidate.place)
-        request = pb.CampaignRequest(session=self._name, service=led.service, candidate=wish, held_epoch=led.epoch)
+        wish = pb.Candidate(
+            id=led.candidate.id, address=led.candidate.address, place=led.candidate.place
+        )
+        request = pb.CampaignRequest(
+            session=self._name, service=led.service, candidate=wish, held_epoch=led.epoch
+        )
         reply = self._stub.Campaign(request)
         return bool(reply.elected and reply.epoch == led.epoch)
 
@@ -177,7 +225,9 @@ class _Session:
         self.closed.set()
         if self._name:
             with contextlib.suppress(ClusterError):
-                self._stub.Close(pb.CloseRequest(session=self._name), timeout=1.0, wait_for_ready=False)
+                self._stub.Close(
+                    pb.CloseRequest(session=self._name), timeout=1.0, wait_for_ready=False
+                )
 
 
 class EmbeddedElection:
@@ -218,7 +268,9 @@ class EmbeddedMembership:
         seen: list[list[Member]] = []
 
         def look(version: int) -> int:
-            reply = self._stub.Members(pb.MembersRequest(role=role, seen_version=version), timeout=PARKED_CALL_TIMEOUT_S)
+            reply = self._stub.Members(
+                pb.MembersRequest(role=role, seen_version=version), timeout=PARKED_CALL_TIMEOUT_S
+            )
             members = _members(reply)
             if seen != [members]:
                 seen[:] = [members]
@@ -238,13 +290,21 @@ class EmbeddedConfigStore:
 
     def set(self, key: str, value: bytes, *, version: int | None = None) -> int:
         check_value(check_name("key", key), value)
-        return int(self._stub.Set(pb.SetRequest(key=key, value=value, version=version or 0, any_version=version is None)).version)
+        return int(
+            self._stub.Set(
+                pb.SetRequest(
+                    key=key, value=value, version=version or 0, any_version=version is None
+                )
+            ).version
+        )
 
     def watch(self, key: str, changed: Callable[[Setting | None], None]) -> None:
         seen: list[Setting | None] = []
 
         def look(known: int) -> int:
-            reply = self._stub.Get(pb.GetRequest(key=key, seen=known), timeout=PARKED_CALL_TIMEOUT_S)
+            reply = self._stub.Get(
+                pb.GetRequest(key=key, seen=known), timeout=PARKED_CALL_TIMEOUT_S
+            )
             setting = Setting(reply.value, reply.version) if reply.exists else None
             if seen != [setting]:
                 seen[:] = [setting]
@@ -255,7 +315,9 @@ class EmbeddedConfigStore:
 
 
 class EmbeddedCoordinator:
-    def __init__(self, address: str, member_id: str, session_timeout_s: float, patience_s: float) -> None:
+    def __init__(
+        self, address: str, member_id: str, session_timeout_s: float, patience_s: float
+    ) -> None:
         """Raises Unavailable when nobody answers at the address for `patience_s`."""
         self._channel = make_channel(address, wait_for_ready=patience_s > 0)
         stub = coordinator_pb2_grpc.CoordinatorStub(self._channel)  # type: ignore[no-untyped-call]
@@ -263,7 +325,9 @@ class EmbeddedCoordinator:
             stub.Leader(pb.LeaderRequest(service="namenode"), timeout=patience_s or 5.0)
         except errors.Unavailable as error:
             self._channel.close()
-            raise errors.Unavailable(f"no coordinator answers at {address}", next_command="mrc up") from error
+            raise errors.Unavailable(
+                f"no coordinator answers at {address}", next_command="mrc up"
+            ) from error
         self._session = _Session(stub, member_id, session_timeout_s)
         self.election = EmbeddedElection(stub, self._session)
         self.membership = EmbeddedMembership(stub, self._session)
@@ -279,7 +343,8 @@ def _members(reply: pb.MembersReply) -> list[Member]:
 
 
 def _follow(look: Callable[[int], int], closed: threading.Event, what: str) -> None:
-    """A thread of its own asks again and again, naming what it knows; the coordinator answers when that is no longer true."""
+    """A thread of its own asks again and again, naming what it knows; the coordinator answers when
+    that is no longer true."""
 
     def run() -> None:
         known = 0

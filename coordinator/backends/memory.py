@@ -1,4 +1,5 @@
-"""A coordinator inside the process, for tests: the hub is the shared truth, each MemoryCoordinator one session of it."""
+"""A coordinator inside the process, for tests: the hub is the shared truth, each MemoryCoordinator
+one session of it."""
 
 from __future__ import annotations
 
@@ -24,8 +25,21 @@ class MemoryHub:
 
 
 class MemoryLeadership:
-    def __init__(self, session: MemoryCoordinator, service: str, candidate: Candidate, epoch: int, on_lost: Callable[[], None]) -> None:
-        self.epoch, self.session, self.service, self.candidate, self.on_lost = epoch, session, service, candidate, on_lost
+    def __init__(
+        self,
+        session: MemoryCoordinator,
+        service: str,
+        candidate: Candidate,
+        epoch: int,
+        on_lost: Callable[[], None],
+    ) -> None:
+        self.epoch, self.session, self.service, self.candidate, self.on_lost = (
+            epoch,
+            session,
+            service,
+            candidate,
+            on_lost,
+        )
 
     def deadline_us(self) -> int | None:
         hub = self.session.hub
@@ -58,13 +72,22 @@ class MemoryElection:
         hub = self.session.hub
         with hub.changed:
             hub.changed.wait_for(
-                lambda: self.session.closed or service not in hub.leaders or _same(hub.leaders[service].candidate, candidate)
+                lambda: (
+                    self.session.closed
+                    or service not in hub.leaders
+                    or _same(hub.leaders[service].candidate, candidate)
+                )
             )
             if self.session.closed:
-                raise errors.Cancelled(f"the campaign for {service} ended: this session with the coordinator was closed")
+                raise errors.Cancelled(
+                    f"the campaign for {service} ended: this session with the coordinator was "
+                    "closed"
+                )
             older = hub.leaders.get(service)
             hub.epochs[service] = max(hub.epochs.get(service, 0), at_least_epoch) + 1
-            leadership = MemoryLeadership(self.session, service, candidate, hub.epochs[service], on_lost)
+            leadership = MemoryLeadership(
+                self.session, service, candidate, hub.epochs[service], on_lost
+            )
             hub.leaders[service] = leadership
             hub.changed.notify_all()
         if older is not None:
@@ -74,7 +97,9 @@ class MemoryElection:
     def leader(self, service: str) -> Leader | None:
         with self.session.hub.changed:
             found = self.session.hub.leaders.get(service)
-            return Leader(found.candidate.id, found.candidate.address, found.epoch) if found else None
+            return (
+                Leader(found.candidate.id, found.candidate.address, found.epoch) if found else None
+            )
 
     def highest_epoch(self, service: str) -> int:
         with self.session.hub.changed:
@@ -93,7 +118,10 @@ class MemoryMembership:
         hub = self.session.hub
         check_name("member", member.id)
         with hub.changed:
-            hub.members.setdefault(check_name("role", member.role), {})[member.id] = (self.session, member)
+            hub.members.setdefault(check_name("role", member.role), {})[member.id] = (
+                self.session,
+                member,
+            )
             hub.changed.notify_all()
 
     def members(self, role: str) -> list[Member]:
@@ -132,7 +160,11 @@ class MemoryConfigStore:
 class MemoryCoordinator:
     def __init__(self, hub: MemoryHub) -> None:
         self.hub, self.closed = hub, False
-        self.election, self.membership, self.config = MemoryElection(self), MemoryMembership(self), MemoryConfigStore(self)
+        self.election, self.membership, self.config = (
+            MemoryElection(self),
+            MemoryMembership(self),
+            MemoryConfigStore(self),
+        )
 
     def close(self) -> None:
         self._end()
@@ -145,7 +177,9 @@ class MemoryCoordinator:
     def _end(self) -> list[MemoryLeadership]:
         with self.hub.changed:
             self.closed = True
-            led = [leadership for leadership in self.hub.leaders.values() if leadership.session is self]
+            led = [
+                leadership for leadership in self.hub.leaders.values() if leadership.session is self
+            ]
             for leadership in led:
                 del self.hub.leaders[leadership.service]
             for rows in self.hub.members.values():
@@ -158,7 +192,9 @@ class MemoryCoordinator:
 T = TypeVar("T")
 
 
-def _follow(session: MemoryCoordinator, look: Callable[[], T], changed: Callable[[T], None]) -> None:
+def _follow(
+    session: MemoryCoordinator, look: Callable[[], T], changed: Callable[[T], None]
+) -> None:
     def run() -> None:
         seen: list[T] = []
         while not session.closed:

@@ -1,7 +1,9 @@
-"""The coordinator on a real ZooKeeper: `leaders/SERVICE`, `epochs/SERVICE`, `members/ROLE/ID` and `config/KEY` below the URL's path.
+"""The coordinator on a real ZooKeeper: `leaders/SERVICE`, `epochs/SERVICE`, `members/ROLE/ID` and
+`config/KEY` below the URL's path.
 
-Watches are hints: every reader compares full lists, and reads again after each reconnect and at least every few seconds. Members are
-ephemeral nodes, made again by ourselves when a session was lost. Setting versions are ZooKeeper's plus one.
+Watches are hints: every reader compares full lists, and reads again after each reconnect and at
+least every few seconds. Members are ephemeral nodes, made again by ourselves when a session was
+lost. Setting versions are ZooKeeper's plus one.
 """
 
 from __future__ import annotations
@@ -61,7 +63,13 @@ class ZooKeeperMembership:
         return self._read(role, None)
 
     def watch(self, role: str, changed: Callable[[list[Member]], None]) -> None:
-        _follow(self._session, self._closed, f"members of {role}", lambda wake: self._read(role, wake), changed)
+        _follow(
+            self._session,
+            self._closed,
+            f"members of {role}",
+            lambda wake: self._read(role, wake),
+            changed,
+        )
 
     def _read(self, role: str, wake: Callable[[object], None] | None) -> list[Member]:
         directory = f"{self._root}/members/{_name('role', role)}"
@@ -88,7 +96,9 @@ class ZooKeeperMembership:
                 if self._session.create(path, data, ephemeral=True):
                     return
             elif node.owner != self._session.session_id:
-                self._session.delete(path, node.version)  # an older process of the same id: its data directory's lock proves it dead
+                self._session.delete(
+                    path, node.version
+                )  # an older process of the same id: its data directory's lock proves it dead
             elif node.data == data or self._session.replace(path, data, node.version) is not None:
                 return
         raise TryAgain(f"{path} keeps changing: does another process use this id?")
@@ -136,7 +146,13 @@ class ZooKeeperConfigStore:
         raise TryAgain(f"setting {key} keeps changing")
 
     def watch(self, key: str, changed: Callable[[Setting | None], None]) -> None:
-        _follow(self._session, self._closed, f"setting {key}", lambda wake: self._read(key, wake), changed)
+        _follow(
+            self._session,
+            self._closed,
+            f"setting {key}",
+            lambda wake: self._read(key, wake),
+            changed,
+        )
 
     def _read(self, key: str, wake: Callable[[object], None] | None) -> Setting | None:
         node = self._session.get(self._path(key), wake)
@@ -156,7 +172,8 @@ class ZooKeeperCoordinator:
         credentials: tuple[str, str] | None = None,
         clock: Clock | None = None,
     ) -> None:
-        """`root` is "" or begins with a slash. Raises Unavailable when no ZooKeeper answers within `patience_s`."""
+        """`root` is "" or begins with a slash. Raises Unavailable when no ZooKeeper answers within
+        `patience_s`."""
         self._session = ZooKeeperSession(hosts, session_timeout_s, patience_s, credentials)
         self._closed = threading.Event()
         self.election = ZooKeeperElection(self._session, root, clock or SystemClock())
@@ -182,7 +199,8 @@ def _follow(
     read: Callable[[Callable[[object], None]], T],
     changed: Callable[[T], None],
 ) -> None:
-    """A thread of its own reads when woken, after each change of the connection and every few seconds; it calls `changed` with news."""
+    """A thread of its own reads when woken, after each change of the connection and every few
+    seconds; it calls `changed` with news."""
     look = threading.Event()
     session.on_change(look.set)
 

@@ -1,18 +1,23 @@
-"""Election over ZooKeeper: our own recipe, because its locks are not mutual exclusion and kazoo's trust them.
+"""Election over ZooKeeper: our own recipe, because its locks are not mutual exclusion and kazoo's
+trust them.
 
-To lead is to own the ephemeral node `leaders/SERVICE`. It is made in one transaction with the bump of the counter `epochs/SERVICE`, so an
-epoch belongs to exactly one leader and two candidates cannot both succeed. When the outcome of that transaction is unknown (the
-connection broke), reading the node back tells: it carries the attempt's GUID. A node of the same candidate id *and place* is replaced at
-once: the lock of the data directory proves its process dead. The same id from elsewhere (a copied directory) waits until that session
-ends. Candidates that lost watch the node and look again at least once a second.
+To lead is to own the ephemeral node `leaders/SERVICE`. It is made in one transaction with the bump
+of the counter `epochs/SERVICE`, so an epoch belongs to exactly one leader and two candidates cannot
+both succeed. When the outcome of that transaction is unknown (the connection broke), reading the
+node back tells: it carries the attempt's GUID. A node of the same candidate id *and place* is
+replaced at once: the lock of the data directory proves its process dead. The same id from elsewhere
+(a copied directory) waits until that session ends. Candidates that lost watch the node and look
+again at least once a second.
 
-The lease: a thread commits a transaction that only checks: nobody was elected since (the counter's version), and our node stands. Unlike
-a read, even one after `sync`, it needs a quorum, so a server that was cut off, or deposed and has not noticed, cannot answer it
-(measured: a leading server without followers answered `sync` for 2.5 s); unlike a write it wakes no watch. Each success moves the
-deadline to two thirds of the granted session timeout after the moment *before* it was sent. The last third covers that a follower passes
-on a client's sign of life only every half tick, and a session lasts at least two. The deadline passes by itself, whatever kazoo says or
-does not say. It is not moved while the leader itself does not work (`alive`); once it has passed, the node is taken away, so that
-somebody else can lead.
+The lease: a thread commits a transaction that only checks: nobody was elected since (the counter's
+version), and our node stands. Unlike a read, even one after `sync`, it needs a quorum, so a server
+that was cut off, or deposed and has not noticed, cannot answer it (measured: a leading server
+without followers answered `sync` for 2.5 s); unlike a write it wakes no watch. Each success moves
+the deadline to two thirds of the granted session timeout after the moment *before* it was sent. The
+last third covers that a follower passes on a client's sign of life only every half tick, and a
+session lasts at least two. The deadline passes by itself, whatever kazoo says or does not say. It
+is not moved while the leader itself does not work (`alive`); once it has passed, the node is taken
+away, so that somebody else can lead.
 """
 
 from __future__ import annotations
@@ -29,14 +34,24 @@ from clusterkit import errors
 from clusterkit.clock import Clock
 from clusterkit.errors import ClusterError, CorruptRecord
 from coordinator.api import Candidate, Leader
-from coordinator.backends.zookeeper_session import Check, Create, Delete, Node, Replace, ZooKeeperSession
+from coordinator.backends.zookeeper_session import (
+    Check,
+    Create,
+    Delete,
+    Node,
+    Replace,
+    ZooKeeperSession,
+)
 from coordinator.errors import MAX_EPOCH, check_epoch, check_name
 
 log = logging.getLogger(__name__)
 LOOK_AGAIN_S = 1.0
 RETRY_S = 0.1
 ANY_VERSION = -1
-SILENT, DEAD = "no word from ZooKeeper", "this process does not work: its loop has not turned for too long"
+SILENT, DEAD = (
+    "no word from ZooKeeper",
+    "this process does not work: its loop has not turned for too long",
+)
 MAX_EPOCH_DIGITS = len(str(MAX_EPOCH))
 
 
@@ -103,7 +118,9 @@ class ZooKeeperLeadership:
         timeout_s = self._session.timeout_us / 1e6
         pause_s, last = timeout_s / 8, SILENT
         while not self._ended.is_set():
-            self._look.wait(min(pause_s, max(0.0, (self._deadline_us - self._clock.now().mono_us) / 1e6)))
+            self._look.wait(
+                min(pause_s, max(0.0, (self._deadline_us - self._clock.now().mono_us) / 1e6))
+            )
             self._look.clear()
             sent_us = self._clock.now().mono_us
             left_s = (self._deadline_us - sent_us) / 1e6
@@ -113,7 +130,9 @@ class ZooKeeperLeadership:
                 return
             if not self._hooks.alive():
                 if last != DEAD:
-                    log.warning("lease of %s is not renewed (%.2f s left): %s", self._path, left_s, DEAD)
+                    log.warning(
+                        "lease of %s is not renewed (%.2f s left): %s", self._path, left_s, DEAD
+                    )
                 last, pause_s = DEAD, timeout_s / 20
                 continue
             last = SILENT
@@ -128,8 +147,9 @@ class ZooKeeperLeadership:
                 self._lose("another leads, or the session ended")
 
     def _give_up_node(self) -> None:
-        """The session may be well, and this process, which does not work, keeps its node for ever: nobody else would be elected. Tried
-        for as long as the session can still be ours; then the node has gone with it."""
+        """The session may be well, and this process, which does not work, keeps its node for ever:
+        nobody else would be elected. Tried for as long as the session can still be ours; then the
+        node has gone with it."""
         until_us = self._clock.now().mono_us + self._session.timeout_us
         while self._clock.now().mono_us < until_us:
             try:
@@ -141,7 +161,9 @@ class ZooKeeperLeadership:
                 self._look.clear()
 
     def _renew(self, sent_us: int, timeout_s: float) -> bool:
-        if not self._session.transact([Check(*self._epoch_node), Check(self._path, ANY_VERSION)], timeout_s):
+        if not self._session.transact(
+            [Check(*self._epoch_node), Check(self._path, ANY_VERSION)], timeout_s
+        ):
             return False
         lease_us = sent_us + self._session.timeout_us * 2 // 3
         with self._end_lock:
@@ -204,7 +226,9 @@ class ZooKeeperElection:
                     self._session.create(self._path("leaders"), b"")
                     self._session.create(epochs, b"0")
                     prepared = True
-                leadership = self._attempt(path, epochs, candidate, guid, at_least_epoch, hooks, wake)
+                leadership = self._attempt(
+                    path, epochs, candidate, guid, at_least_epoch, hooks, wake
+                )
                 if leadership is not None:
                     self._led.append(leadership)
                     return leadership
@@ -216,7 +240,9 @@ class ZooKeeperElection:
                 self.closed.wait(RETRY_S)
                 continue
             look.wait(LOOK_AGAIN_S)
-        raise errors.Cancelled(f"the campaign for {service} ended: this session with ZooKeeper was closed")
+        raise errors.Cancelled(
+            f"the campaign for {service} ended: this session with ZooKeeper was closed"
+        )
 
     def _attempt(
         self,
@@ -233,29 +259,49 @@ class ZooKeeperElection:
         if counter is None:
             raise errors.TryAgain(f"{epochs} vanished from ZooKeeper; looking again")
         record = parse(node)
-        if record is not None and node is not None and record.guid == guid and node.owner == self._session.session_id:
+        if (
+            record is not None
+            and node is not None
+            and record.guid == guid
+            and node.owner == self._session.session_id
+        ):
             # An earlier transaction of ours succeeded although its answer was lost.
             if _number(epochs, counter) != record.epoch:
                 raise errors.TryAgain(f"{epochs} changed while it was read; looking again")
-            leadership = ZooKeeperLeadership(self._session, self._clock, path, record, (epochs, counter.version), hooks)
+            leadership = ZooKeeperLeadership(
+                self._session, self._clock, path, record, (epochs, counter.version), hooks
+            )
             return leadership if leadership.begin() else None
         if record is not None and (record.id, record.place) != (candidate.id, candidate.place):
             if record.id == candidate.id:
                 log.warning(
-                    "%s is led by another process called %s, at %s: waiting until its session ends", path, record.id, record.address
+                    "%s is led by another process called %s, at %s: waiting until its session ends",
+                    path,
+                    record.id,
+                    record.address,
                 )
             return None
         if node is not None and record is None:
-            log.warning("%s holds something that is no leader's record (%d bytes): replacing it", path, len(node.data))
+            log.warning(
+                "%s holds something that is no leader's record (%d bytes): replacing it",
+                path,
+                len(node.data),
+            )
         number = check_epoch(max(_number(epochs, counter), at_least) + 1)
         mine = LeaderRecord(candidate.id, candidate.address, number, guid, candidate.place)
         away = [Delete(path, node.version)] if node is not None else []
         won = self._session.transact(
-            [*away, Replace(epochs, b"%d" % number, counter.version), Create(path, msgspec.json.encode(mine), ephemeral=True)]
+            [
+                *away,
+                Replace(epochs, b"%d" % number, counter.version),
+                Create(path, msgspec.json.encode(mine), ephemeral=True),
+            ]
         )
         if not won:
             raise errors.TryAgain("another candidate was faster; looking again")
-        leadership = ZooKeeperLeadership(self._session, self._clock, path, mine, (epochs, counter.version + 1), hooks)
+        leadership = ZooKeeperLeadership(
+            self._session, self._clock, path, mine, (epochs, counter.version + 1), hooks
+        )
         return leadership if leadership.begin() else None
 
     def close(self) -> None:
@@ -280,5 +326,8 @@ def parse(node: Node | None) -> LeaderRecord | None:
 def _number(path: str, node: Node) -> int:
     digits = node.data[: MAX_EPOCH_DIGITS + 1]
     if not digits.isdigit() or int(digits) > MAX_EPOCH:  # of bytes, `isdigit` knows 0 to 9 only
-        raise CorruptRecord(f"{path} in ZooKeeper holds {node.data[:40]!r}, not an epoch", next_command=f"zkCli.sh get {path}")
+        raise CorruptRecord(
+            f"{path} in ZooKeeper holds {node.data[:40]!r}, not an epoch",
+            next_command=f"zkCli.sh get {path}",
+        )
     return int(digits)

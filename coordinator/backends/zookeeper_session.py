@@ -1,9 +1,11 @@
 """A thin typed face of kazoo: the only file that imports it.
 
-What kazoo does by default and this file does not allow: a plain `get` while disconnected blocks for ever (every call here is asynchronous
-with a timeout); a failed transaction returns its errors as list items (they are looked at); a call from a state listener deadlocks (the
-listener only puts a token on a queue, one thread of ours acts on it); the negotiated timeout is thrown away (it is kept: leases count on
-it); `stop` can hang (it gets a deadline). Lock, Election and Lease of kazoo are not used at all.
+What kazoo does by default and this file does not allow: a plain `get` while disconnected blocks for
+ever (every call here is asynchronous with a timeout); a failed transaction returns its errors as
+list items (they are looked at); a call from a state listener deadlocks (the listener only puts a
+token on a queue, one thread of ours acts on it); the negotiated timeout is thrown away (it is kept:
+leases count on it); `stop` can hang (it gets a deadline). Lock, Election and Lease of kazoo are not
+used at all.
 """
 
 from __future__ import annotations
@@ -23,12 +25,20 @@ from kazoo.security import make_digest_acl
 
 from clusterkit import errors
 
-logging.getLogger("kazoo").addHandler(logging.NullHandler())  # a command without logging set up prints none of it
+logging.getLogger("kazoo").addHandler(
+    logging.NullHandler()
+)  # a command without logging set up prints none of it
 log = logging.getLogger(__name__)
 
 CALL_TIMEOUT_S = 5.0
 STOP_DEADLINE_S = 2.0
-_LOST_CONTACT = (zk.ConnectionLoss, zk.SessionExpiredError, zk.ConnectionClosedError, zk.SessionMovedError, zk.OperationTimeoutError)
+_LOST_CONTACT = (
+    zk.ConnectionLoss,
+    zk.SessionExpiredError,
+    zk.ConnectionClosedError,
+    zk.SessionMovedError,
+    zk.OperationTimeoutError,
+)
 
 
 class Node(NamedTuple):
@@ -64,9 +74,16 @@ Operation = Create | Replace | Delete | Check
 
 
 class ZooKeeperSession:
-    """One connection, which outlives its ZooKeeper sessions: `session_id` changes after an expiry, and `on_change` tells."""
+    """One connection, which outlives its ZooKeeper sessions: `session_id` changes after an expiry,
+    and `on_change` tells."""
 
-    def __init__(self, hosts: str, timeout_s: float, patience_s: float, credentials: tuple[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        hosts: str,
+        timeout_s: float,
+        patience_s: float,
+        credentials: tuple[str, str] | None = None,
+    ) -> None:
         """Raises Unavailable naming the hosts when no ZooKeeper answers within `patience_s`."""
         self.hosts = hosts
         self._timeout_us = int(timeout_s * 1e6)
@@ -89,7 +106,8 @@ class ZooKeeperSession:
             self.stop()
             raise errors.Unavailable(
                 f"no ZooKeeper answers at {hosts} ({str(error) or type(error).__name__})",
-                next_command='start ZooKeeper there, or set cluster.coordinator = "embedded" on one machine',
+                next_command='start ZooKeeper there, or set cluster.coordinator = "embedded" on '
+                "one machine",
             ) from error
         threading.Thread(target=self._tell, name="zookeeper-states", daemon=True).start()
 
@@ -115,8 +133,8 @@ class ZooKeeperSession:
         return self._timeout_us
 
     def on_change(self, listener: Callable[[], None]) -> None:
-        """Calls it after every change of the connection's state, in a thread where calls of this session are allowed. Watches set before
-        are gone by then: read again."""
+        """Calls it after every change of the connection's state, in a thread where calls of this
+        session are allowed. Watches set before are gone by then: read again."""
         self._listeners.append(listener)
 
     def _tell(self) -> None:
@@ -125,15 +143,19 @@ class ZooKeeperSession:
             for listener in list(self._listeners):
                 listener()
 
-    # ── calls ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── calls ─────────────────────────────────────────────────────────────────────────────────────
 
     def get(self, path: str, wake: Callable[[Any], None] | None = None) -> Node | None:
-        """`wake` is called once, at the node's next change or birth. A hint only: it is lost with the connection."""
+        """`wake` is called once, at the node's next change or birth. A hint only: it is lost with
+        the connection."""
         while True:
             try:
                 return _node(self._result(self._client.get_async(path, watch=wake)))
             except zk.NoNodeError:
-                if wake is None or self._result(self._client.exists_async(path, watch=wake)) is None:
+                if (
+                    wake is None
+                    or self._result(self._client.exists_async(path, watch=wake)) is None
+                ):
                     return None
 
     def children(self, path: str, wake: Callable[[Any], None] | None = None) -> list[str]:
@@ -165,8 +187,8 @@ class ZooKeeperSession:
         return True
 
     def transact(self, operations: Sequence[Operation], timeout_s: float = CALL_TIMEOUT_S) -> bool:
-        """All or nothing, agreed by a quorum. False = nothing, because the world had changed. Raises Unavailable when the outcome is not
-        known: read again."""
+        """All or nothing, agreed by a quorum. False = nothing, because the world had changed.
+        Raises Unavailable when the outcome is not known: read again."""
         transaction = self._client.transaction()
         for operation in operations:
             match operation:
@@ -189,23 +211,31 @@ class ZooKeeperSession:
         try:
             return pending.get(timeout=timeout_s)
         except KazooTimeoutError:
-            raise errors.TimedOut(f"ZooKeeper at {self.hosts} did not answer within {timeout_s:.3g} s") from None
+            raise errors.TimedOut(
+                f"ZooKeeper at {self.hosts} did not answer within {timeout_s:.3g} s"
+            ) from None
         except _LOST_CONTACT as error:
-            raise errors.Unavailable(f"lost contact with ZooKeeper at {self.hosts}: {type(error).__name__}") from error
+            raise errors.Unavailable(
+                f"lost contact with ZooKeeper at {self.hosts}: {type(error).__name__}"
+            ) from error
         except (zk.NoAuthError, zk.AuthFailedError, zk.InvalidACLError) as error:
             raise self._denied(error) from error
 
     def _denied(self, error: Exception) -> errors.NotPermitted:
         return errors.NotPermitted(
-            f"ZooKeeper at {self.hosts} refused: {type(error).__name__}", next_command="use zk://USER:PASSWORD@HOST:PORT/PATH"
+            f"ZooKeeper at {self.hosts} refused: {type(error).__name__}",
+            next_command="use zk://USER:PASSWORD@HOST:PORT/PATH",
         )
 
     def stop(self) -> None:
-        """Ends the session in an orderly way: its ephemeral nodes go at once. Gives up waiting after a deadline."""
+        """Ends the session in an orderly way: its ephemeral nodes go at once. Gives up waiting
+        after a deadline."""
         self._states.put(None)
 
         def end() -> None:
-            with contextlib.suppress(Exception):  # the process is leaving: whatever kazoo says now, nobody can act on it
+            with contextlib.suppress(
+                Exception
+            ):  # the process is leaving: whatever kazoo says now, nobody can act on it
                 self._client.stop()
                 self._client.close()
 

@@ -1,1 +1,2 @@
-"""The embedded coordinator's decisions: sessions, candidates, epochs, members, settings. A core: no clock, no thread, no disk."""
+"""The embedded coordinator's decisions: sessions, candidates, epochs, members, settings. A core: no
+clock, no thread, no disk."""

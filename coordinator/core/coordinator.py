@@ -1,10 +1,12 @@
 """The embedded coordinator's core.
 
-* A session ends when it is not renewed for its timeout, when it is closed, or when its owner opens the next one; with it go its members
-  and its leaderships. A pause of the coordinator itself is credited to every session: nobody could renew while it slept.
-* Campaigns behind a leader, and watches of an unchanged version, park: they are answered when something changes or after a while.
-* Durable are epochs with who led last, and settings. After a restart everybody is unknown: clients open new sessions, join again and
-  claim what they led (leaders.py says when that is granted).
+* A session ends when it is not renewed for its timeout, when it is closed, or when its owner opens
+  the next one; with it go its members and its leaderships. A pause of the coordinator itself is
+  credited to every session: nobody could renew while it slept.
+* Campaigns behind a leader, and watches of an unchanged version, park: they are answered when
+  something changes or after a while.
+* Durable are epochs with who led last, and settings. After a restart everybody is unknown: clients
+  open new sessions, join again and claim what they led (leaders.py says when that is granted).
 """
 
 from __future__ import annotations
@@ -54,7 +56,8 @@ class Session:
 
 @dataclass(slots=True)
 class Membership:
-    """One role's members: id → (session, row). The version starts above every version of an earlier life."""
+    """One role's members: id → (session, row). The version starts above every version of an earlier
+    life."""
 
     version: int
     rows: dict[str, tuple[str, MemberRow]] = field(default_factory=dict)
@@ -79,13 +82,15 @@ class CoordinatorCore:
         self._promised_us: int | None = None
         self._txid = 0
 
-    # ── the face of a core ───────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── the face of a core ────────────────────────────────────────────────────────────────────────
 
     def step(self, event: Event, now: Instant) -> Effects:
         effects = Effects()
         self._credit_own_pause(now.mono_us)
         if isinstance(event, ev.RenewSession) and event.session in self._sessions:
-            self._extend(event.session, now.mono_us)  # before expiry: a renewal that arrived counts, however late it is looked at
+            self._extend(
+                event.session, now.mono_us
+            )  # before expiry: a renewal that arrived counts, however late it is looked at
         self._expire(effects, now)
         if not isinstance(event, Tick):
             self._handle(event, effects, now)
@@ -113,11 +118,16 @@ class CoordinatorCore:
             assert session in self._sessions, f"{service} is held by a session that ended"
             assert self._leaders.rows[service].leading, f"{service} is held but vacant"
         for membership in self._members.values():
-            assert all(session in self._sessions for session, _ in membership.rows.values()), "a member outlived its session"
+            assert all(session in self._sessions for session, _ in membership.rows.values()), (
+                "a member outlived its session"
+            )
         for parked in self._parked:
-            assert not isinstance(parked.request, ev.Campaign) or parked.request.session in self._sessions, "a parked campaign is orphaned"
+            assert (
+                not isinstance(parked.request, ev.Campaign)
+                or parked.request.session in self._sessions
+            ), "a parked campaign is orphaned"
 
-    # ── requests ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── requests ──────────────────────────────────────────────────────────────────────────────────
 
     def _handle(self, event: Event, effects: Effects, now: Instant) -> None:
         if isinstance(event, ev.OpenSession):
@@ -125,11 +135,18 @@ class CoordinatorCore:
         elif isinstance(event, ev.AskLeader):
             effects.sends.append(Send(event.to, self._leader(event.service)))
         elif isinstance(event, ev.AskMembers | ev.AskSetting):
-            self._parked.append(Parked(event, now.mono_us + self._options.park_us))  # `_wake` answers what need not wait
+            self._parked.append(
+                Parked(event, now.mono_us + self._options.park_us)
+            )  # `_wake` answers what need not wait
         elif isinstance(event, ev.StoreSetting):
             self._store(event, effects, now)
         elif event.session not in self._sessions:
-            effects.sends.append(Send(event.to, Refused("SESSION_LOST", "the coordinator does not know this session: it ended")))
+            effects.sends.append(
+                Send(
+                    event.to,
+                    Refused("SESSION_LOST", "the coordinator does not know this session: it ended"),
+                )
+            )
         else:
             self._handle_of_session(event, effects, now)
 
@@ -153,8 +170,13 @@ class CoordinatorCore:
         previous = self._sessions.get(event.previous)
         if previous is not None and previous.member_id == event.member_id:
             self._end_session(event.previous, effects, now)
-        timeout_us = min(max(event.timeout_us, self._options.min_session_timeout_us), self._options.max_session_timeout_us)
-        self._sessions[event.session] = Session(event.member_id, timeout_us, now.mono_us + timeout_us)
+        timeout_us = min(
+            max(event.timeout_us, self._options.min_session_timeout_us),
+            self._options.max_session_timeout_us,
+        )
+        self._sessions[event.session] = Session(
+            event.member_id, timeout_us, now.mono_us + timeout_us
+        )
         effects.sends.append(Send(event.to, SessionOpened(event.session, timeout_us)))
 
     def _join(self, event: ev.Join) -> None:
@@ -176,9 +198,13 @@ class CoordinatorCore:
                 effects.sends.append(Send(parked.request.to, self._not_elected(event.service)))
             self._parked.append(Parked(event, now.mono_us + self._options.park_us))
 
-    def _elect(self, event: ev.Campaign, verdict: LeaderElected, effects: Effects, now: Instant) -> None:
+    def _elect(
+        self, event: ev.Campaign, verdict: LeaderElected, effects: Effects, now: Instant
+    ) -> None:
         row = self._leaders.rows.get(verdict.service)
-        if row != LeaderRow(verdict.epoch, verdict.id, verdict.address, verdict.place, leading=True):
+        if row != LeaderRow(
+            verdict.epoch, verdict.id, verdict.address, verdict.place, leading=True
+        ):
             self._edit(verdict, effects, now)
         self._leaders.holders[event.service] = event.session
         effects.sends.append(Send(event.to, Elected(verdict.epoch)))
@@ -187,12 +213,20 @@ class CoordinatorCore:
         have = self._setting(event.key).version
         if event.version is not None and event.version != have:
             cause = "it does not exist" if have == 0 else f"it is at version {have}"
-            effects.sends.append(Send(event.to, Refused("CONFLICT", f"setting {event.key} is not at version {event.version}: {cause}")))
+            effects.sends.append(
+                Send(
+                    event.to,
+                    Refused(
+                        "CONFLICT",
+                        f"setting {event.key} is not at version {event.version}: {cause}",
+                    ),
+                )
+            )
             return
         self._edit(SettingStored(event.key, event.value, have + 1), effects, now)
         effects.sends.append(Send(event.to, Stored(have + 1)))
 
-    # ── endings ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── endings ───────────────────────────────────────────────────────────────────────────────────
 
     def _extend(self, name: str, now_us: int) -> None:
         session = self._sessions[name]
@@ -206,7 +240,9 @@ class CoordinatorCore:
         self._presume_until_us += now_us - self._promised_us
 
     def _expire(self, effects: Effects, now: Instant) -> None:
-        for name in [name for name, session in self._sessions.items() if session.expires_us <= now.mono_us]:
+        for name in [
+            name for name, session in self._sessions.items() if session.expires_us <= now.mono_us
+        ]:
             self._end_session(name, effects, now)
         if self._presume_until_us <= now.mono_us:
             for service in self._leaders.presumed():
@@ -222,14 +258,19 @@ class CoordinatorCore:
             members.version += bool(gone)
         for parked in [p for p in self._parked if getattr(p.request, "session", None) == name]:
             self._parked.remove(parked)
-            effects.sends.append(Send(parked.request.to, Refused("SESSION_LOST", "the session ended while it campaigned")))
+            effects.sends.append(
+                Send(
+                    parked.request.to,
+                    Refused("SESSION_LOST", "the session ended while it campaigned"),
+                )
+            )
         del self._sessions[name]
 
     def _vacate(self, service: str, effects: Effects, now: Instant) -> None:
         self._edit(LeaderLeft(service, self._leaders.rows[service].epoch), effects, now)
         self._leaders.holders.pop(service, None)
 
-    # ── parked requests ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── parked requests ───────────────────────────────────────────────────────────────────────────
 
     def _wake(self, effects: Effects, now: Instant) -> None:
         still: list[Parked] = []
@@ -251,7 +292,9 @@ class CoordinatorCore:
                 still.append(parked)
         self._parked = still
 
-    def _watched(self, request: ev.AskMembers | ev.AskSetting) -> tuple[MembersAre | SettingIs, bool]:
+    def _watched(
+        self, request: ev.AskMembers | ev.AskSetting
+    ) -> tuple[MembersAre | SettingIs, bool]:
         if isinstance(request, ev.AskSetting):
             setting = self._setting(request.key)
             return setting, request.seen != setting.version + 1
@@ -259,7 +302,7 @@ class CoordinatorCore:
         rows = tuple(members.rows[id_][1] for id_ in sorted(members.rows))
         return MembersAre(members.version, rows), request.seen_version != members.version
 
-    # ── lookups ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── lookups ───────────────────────────────────────────────────────────────────────────────────
 
     def _members_of(self, role: str) -> Membership:
         return self._members.setdefault(role, Membership(self._first_version))
@@ -275,13 +318,22 @@ class CoordinatorCore:
 
     def _not_elected(self, service: str) -> NotElected:
         row = self._leaders.rows.get(service)
-        return NotElected(row.id, row.address) if row is not None and row.leading else NotElected("", "")
+        return (
+            NotElected(row.id, row.address)
+            if row is not None and row.leading
+            else NotElected("", "")
+        )
 
-    def _edit(self, op: LeaderElected | LeaderLeft | SettingStored, effects: Effects, now: Instant) -> None:
+    def _edit(
+        self, op: LeaderElected | LeaderLeft | SettingStored, effects: Effects, now: Instant
+    ) -> None:
         edit = Edit(self._txid + 1, SINGLE_WRITER_EPOCH, now.wall_us, op)
         self.apply(edit)
         effects.journal.append(edit)
 
 
 def _same_campaign(parked: Any, event: ev.Campaign) -> bool:
-    return isinstance(parked, ev.Campaign) and (parked.session, parked.service) == (event.session, event.service)
+    return isinstance(parked, ev.Campaign) and (parked.session, parked.service) == (
+        event.session,
+        event.service,
+    )

@@ -1,4 +1,5 @@
-"""What outlives the embedded coordinator: epochs, who led last, settings. Sessions and members do not: they are announced again."""
+"""What outlives the embedded coordinator: epochs, who led last, settings. Sessions and members do
+not: they are announced again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What the embedded coordinator is asked. `to` is the reply token of the caller; a `session` names who asks.
+"""What the embedded coordinator is asked. `to` is the reply token of the caller; a `session` names
+who asks.
 
 Names of sessions come from the shell, so that the core stays deterministic.
 """
@@ -32,7 +33,8 @@ class CloseSession:
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """`held_epoch` > 0: the asker led with that epoch when it lost its session, and wants to be told whether it still does."""
+    """`held_epoch` > 0: the asker led with that epoch when it lost its session, and wants to be
+    told whether it still does."""
 
     to: Any
     session: str
@@ -69,7 +71,8 @@ class Join:
 
 @dataclass(frozen=True, slots=True)
 class AskMembers:
-    """`seen_version` > 0: answer only once the members differ from that version, or after a while."""
+    """`seen_version` > 0: answer only once the members differ from that version, or after a
+    while."""
 
     to: Any
     role: str
@@ -78,7 +81,8 @@ class AskMembers:
 
 @dataclass(frozen=True, slots=True)
 class AskSetting:
-    """`seen` > 0: the caller knows version `seen - 1` (0 = missing); answer only once it differs, or after a while."""
+    """`seen` > 0: the caller knows version `seen - 1` (0 = missing); answer only once it differs,
+    or after a while."""
 
     to: Any
     key: str

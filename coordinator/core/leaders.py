@@ -1,7 +1,9 @@
-"""Who leads each service, with an epoch that only grows. Rows are durable; which session holds a row is not.
+"""Who leads each service, with an epoch that only grows. Rows are durable; which session holds a
+row is not.
 
-A row that leads but has no holder is a leader from before a restart of the coordinator: it is presumed alive for a grace period, in which
-only its own id, from the same place, can claim it. Outside of that rule the state of a service is: vacant, held by a session, or presumed.
+A row that leads but has no holder is a leader from before a restart of the coordinator: it is
+presumed alive for a grace period, in which only its own id, from the same place, can claim it.
+Outside of that rule the state of a service is: vacant, held by a session, or presumed.
 """
 
 from __future__ import annotations
@@ -42,22 +44,49 @@ class Leaders:
         if (row.id, row.place) != (wish.id, wish.place):
             return None
         if self.holders.get(wish.service) == wish.session and wish.at_least_epoch < row.epoch:
-            return LeaderElected(wish.service, row.epoch, wish.id, wish.address, wish.place)  # its first reply was lost
-        return self._next(wish, row)  # a newer process of the same id at the same place: the data directory's lock proves the old one dead
+            return LeaderElected(
+                wish.service, row.epoch, wish.id, wish.address, wish.place
+            )  # its first reply was lost
+        # a newer process of the same id at the same place: the data directory's lock proves the old
+        # one dead
+        return self._next(wish, row)
 
     def _reinstated(self, wish: Campaign, row: LeaderRow | None) -> LeaderElected | None:
-        """A leader whose session was lost keeps its epoch unless somebody else was handed one since."""
+        """A leader whose session was lost keeps its epoch unless somebody else was handed one
+        since."""
         same = LeaderElected(wish.service, wish.held_epoch, wish.id, wish.address, wish.place)
-        if row is None or (row.id == wish.id and row.place == wish.place and row.epoch == wish.held_epoch):
-            return same if wish.service not in self.holders or self.holders[wish.service] == wish.session else None
+        if row is None or (
+            row.id == wish.id and row.place == wish.place and row.epoch == wish.held_epoch
+        ):
+            return (
+                same
+                if wish.service not in self.holders or self.holders[wish.service] == wish.session
+                else None
+            )
         return same if not row.leading and row.epoch < wish.held_epoch else None
 
     @staticmethod
     def _next(wish: Campaign, row: LeaderRow | None) -> LeaderElected:
-        return LeaderElected(wish.service, max(row.epoch if row else 0, wish.at_least_epoch) + 1, wish.id, wish.address, wish.place)
+        return LeaderElected(
+            wish.service,
+            max(row.epoch if row else 0, wish.at_least_epoch) + 1,
+            wish.id,
+            wish.address,
+            wish.place,
+        )
 
     def held_by(self, session: str) -> tuple[tuple[str, int], ...]:
-        return tuple(sorted((service, self.rows[service].epoch) for service, holder in self.holders.items() if holder == session))
+        return tuple(
+            sorted(
+                (service, self.rows[service].epoch)
+                for service, holder in self.holders.items()
+                if holder == session
+            )
+        )
 
     def presumed(self) -> list[str]:
-        return sorted(service for service, row in self.rows.items() if row.leading and service not in self.holders)
+        return sorted(
+            service
+            for service, row in self.rows.items()
+            if row.leading and service not in self.holders
+        )

@@ -1,1 +1,2 @@
-"""What a job's author sees: the Job class, counters and the task's context. Knows no engine, no runner and no file system."""
+"""What a job's author sees: the Job class, counters and the task's context. Knows no engine, no
+runner and no file system."""

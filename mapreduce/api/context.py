@@ -1,4 +1,5 @@
-"""`self.context`: where a running task is and how it speaks to its surroundings. The engine fills it in; a job only reads it."""
+"""`self.context`: where a running task is and how it speaks to its surroundings. The engine fills
+it in; a job only reads it."""
 
 from __future__ import annotations
 
@@ -11,8 +12,8 @@ MAX_STATUS_CHARACTERS = 500
 class Context:
     """Facts of one task attempt.
 
-    `input_path` and `offset` (byte offset of the current record in that file) hold in a map; in a reduce they are "" and -1.
-    `partition` is the task's index: the number in its part file's name.
+    `input_path` and `offset` (byte offset of the current record in that file) hold in a map; in a
+    reduce they are "" and -1. `partition` is the task's index: the number in its part file's name.
     """
 
     def __init__(self, *, attempt_id: str, partition: int, input_path: str = "") -> None:
@@ -26,7 +27,8 @@ class Context:
 
     @property
     def offset(self) -> int:
-        """Byte offset of the current record's first byte; found when asked for, so asking for it in every record costs time."""
+        """Byte offset of the current record's first byte; found when asked for, so asking for it in
+        every record costs time."""
         return self._offset()
 
     def status(self, text: str) -> None:

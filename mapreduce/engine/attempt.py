@@ -30,7 +30,8 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class MapOutput:
-    """A finished map: files `data_path` and `index_path` (read them with map_output.read_index), one segment per partition."""
+    """A finished map: files `data_path` and `index_path` (read them with map_output.read_index),
+    one segment per partition."""
 
     data_path: Path
     index_path: Path
@@ -41,7 +42,8 @@ class MapOutput:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One map's part of one partition, as fetched: bytes in a local file, or in memory when `data` is given."""
+    """One map's part of one partition, as fetched: bytes in a local file, or in memory when `data`
+    is given."""
 
     map_index: int
     length: int

@@ -1,8 +1,10 @@
-"""What a process that a task makes with `multiprocessing` (spawn, forkserver; a concurrent.futures pool too) loads before it is given work:
-the task's job. Without it, the functions and classes of the job's file would not be found there, and the pool would wait for ever.
+"""What a process that a task makes with `multiprocessing` (spawn, forkserver; a concurrent.futures
+pool too) loads before it is given work: the task's job. Without it, the functions and classes of
+the job's file would not be found there, and the pool would wait for ever.
 
-Such a process runs its maker's main module first, under the name `__mp_main__`; a task says that this is it. It talks with its maker
-through a socket in the temporary directory, whose path must not be long: where a task's is, its descriptor stands for it.
+Such a process runs its maker's main module first, under the name `__mp_main__`; a task says that
+this is it. It talks with its maker through a socket in the temporary directory, whose path must not
+be long: where a task's is, its descriptor stands for it.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ from mapreduce.plan.spec import CodeRef
 
 VARIABLE = "MRC_TASK_CODE"
 _LONGEST_DIRECTORY = 70
-"""A unix socket's path has 107 bytes, and `/pymp-xxxxxxxx/listener-xxxxxxxx` goes behind the directory."""
+"""A unix socket's path has 107 bytes, and `/pymp-xxxxxxxx/listener-xxxxxxxx` goes behind the
+directory."""
 _NAME = "mapreduce.engine.child_main"
 
 
@@ -30,13 +33,18 @@ class _Loaded(msgspec.Struct, frozen=True):
 
 
 def prepare_children(code: CodeRef, directory: Path) -> None:
-    """In a task's process, once its job is loaded from `directory`: processes it makes from now on load the same."""
+    """In a task's process, once its job is loaded from `directory`: processes it makes from now on
+    load the same."""
     os.environ[VARIABLE] = msgspec.json.encode(_Loaded(code, os.fsencode(directory).hex())).decode()
     sys.modules["__main__"].__spec__ = ModuleSpec(_NAME, None)
     temporary = os.environ.get("TMPDIR", "")
     if len(os.fsencode(temporary)) > _LONGEST_DIRECTORY:
-        process: Any = import_module("multiprocessing.process").current_process()  # for the job's use: we use none of it
-        process._config["tempdir"] = f"/proc/{os.getpid()}/fd/{os.open(temporary, os.O_RDONLY | os.O_DIRECTORY)}"
+        process: Any = import_module(
+            "multiprocessing.process"
+        ).current_process()  # for the job's use: we use none of it
+        process._config["tempdir"] = (
+            f"/proc/{os.getpid()}/fd/{os.open(temporary, os.O_RDONLY | os.O_DIRECTORY)}"
+        )
 
 
 def _load() -> None:

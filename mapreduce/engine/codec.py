@@ -1,16 +1,20 @@
-"""Frames: batches of sorted keys with their values, as bytes. Task processes only: a frame may hold pickles, so no daemon decodes one.
-Values are as values.py freezes them, and stay so: merges and spills run none of the user's code.
+"""Frames: batches of sorted keys with their values, as bytes. Task processes only: a frame may hold
+pickles, so no daemon decodes one. Values are as values.py freezes them, and stay so: merges and
+spills run none of the user's code.
 
-A frame belongs to one `Section`, because keys of one section compare natively: exact ints, strs and bytes as they are, all other kinds as
-their encodings (keys.py). Sections order as the encodings do, so a segment is frames in order of (section, key, position).
+A frame belongs to one `Section`, because keys of one section compare natively: exact ints, strs and
+bytes as they are, all other kinds as their encodings (keys.py). Sections order as the encodings do,
+so a segment is frames in order of (section, key, position).
 
-    header   section u8 · columns u8 (0) · reserved u16 · records u32 · payload length u32 · crc32c of the payload u32
+    header   section u8 · columns u8 (0) · reserved u16 · records u32 · payload length u32
+             · crc32c of the payload u32
     payload  three columns: distinct keys, how many values each has (empty: one each), values
     column   codec u8 · length u32 · bytes
 
-Column codecs: `s` strs joined by newline, `b` likewise bytes, `q` 64-bit ints, `p` pickle protocol 5 of a list of atoms and tuples of them,
-`v` values each with its own pickle behind its length, `e` empty. The first three are several times faster than pickling and hold most of
-what jobs emit; whatever does not fit goes to `p`, and a column in which one value has a pickle of its own to `v`.
+Column codecs: `s` strs joined by newline, `b` likewise bytes, `q` 64-bit ints, `p` pickle protocol
+5 of a list of atoms and tuples of them, `v` values each with its own pickle behind its length, `e`
+empty. The first three are several times faster than pickling and hold most of what jobs emit;
+whatever does not fit goes to `p`, and a column in which one value has a pickle of its own to `v`.
 """
 
 from __future__ import annotations
@@ -31,7 +35,8 @@ from mapreduce.engine.values import Pickled
 
 FRAME_RECORDS = 8192
 FRAME_BYTES = 1 << 20
-"""A frame larger than this is halved until it holds one record: a merge holds one frame of each run."""
+"""A frame larger than this is halved until it holds one record: a merge holds one frame of each
+run."""
 
 HEADER = struct.Struct("<BxHIII")
 _COLUMN = struct.Struct("<cI")
@@ -42,7 +47,8 @@ EncodedFrames = Iterator[tuple[bytes, int]]
 
 
 class Section(IntEnum):
-    """Kinds of keys in the order of their encodings. ENCODED_* hold encodings whose tags lie between the native kinds."""
+    """Kinds of keys in the order of their encodings. ENCODED_* hold encodings whose tags lie
+    between the native kinds."""
 
     ENCODED_LOW = 0  # None, bool
     INT = 1
@@ -78,24 +84,34 @@ class Frame(NamedTuple):
         """(key, value) for each record."""
         if self.counts is None:
             return list(zip(self.keys, self.values, strict=True))
-        return list(zip(chain.from_iterable(map(repeat, self.keys, self.counts)), self.values, strict=True))
+        return list(
+            zip(chain.from_iterable(map(repeat, self.keys, self.counts)), self.values, strict=True)
+        )
 
 
-def encode_frames(section: Section, keys: Sequence[Any], counts: Sequence[int] | None, values: Sequence[Any]) -> EncodedFrames:
+def encode_frames(
+    section: Section, keys: Sequence[Any], counts: Sequence[int] | None, values: Sequence[Any]
+) -> EncodedFrames:
     """Frames of (bytes, records) for sorted keys."""
     if counts is None:
         for at in range(0, len(keys), FRAME_RECORDS):
-            yield from _sized(section, keys[at : at + FRAME_RECORDS], None, values[at : at + FRAME_RECORDS])
+            yield from _sized(
+                section, keys[at : at + FRAME_RECORDS], None, values[at : at + FRAME_RECORDS]
+            )
         return
     ends = list(accumulate(counts))
     first = start = 0
     for position, end in enumerate(ends):
         if end - start >= FRAME_RECORDS or position == len(ends) - 1:
-            yield from _sized(section, keys[first : position + 1], counts[first : position + 1], values[start:end])
+            yield from _sized(
+                section, keys[first : position + 1], counts[first : position + 1], values[start:end]
+            )
             first, start = position + 1, end
 
 
-def _sized(section: Section, keys: Sequence[Any], counts: Sequence[int] | None, values: Sequence[Any]) -> EncodedFrames:
+def _sized(
+    section: Section, keys: Sequence[Any], counts: Sequence[int] | None, values: Sequence[Any]
+) -> EncodedFrames:
     """One frame, or several where one would be too large."""
     if counts is not None and len(keys) == 1 and counts[0] > FRAME_RECORDS:
         for at in range(0, counts[0], FRAME_RECORDS):
@@ -109,7 +125,9 @@ def _sized(section: Section, keys: Sequence[Any], counts: Sequence[int] | None, 
     yield HEADER.pack(section, 0, len(values), len(payload), crc32c(payload)) + payload, len(values)
 
 
-def _halved(section: Section, keys: Sequence[Any], counts: Sequence[int] | None, values: Sequence[Any]) -> EncodedFrames:
+def _halved(
+    section: Section, keys: Sequence[Any], counts: Sequence[int] | None, values: Sequence[Any]
+) -> EncodedFrames:
     if len(keys) == 1:
         middle = len(values) // 2
         yield from _sized(section, keys, [middle], values[:middle])
@@ -141,7 +159,9 @@ def decode_frame(section: int, records: int, crc: int, payload: bytes) -> Frame:
     except (struct.error, ValueError, KeyError) as error:
         raise CorruptRecord(f"a map output frame does not decode: {error}") from error
     if len(values) != records:
-        raise CorruptRecord(f"a map output frame holds {len(values)} records, its header says {records}")
+        raise CorruptRecord(
+            f"a map output frame holds {len(values)} records, its header says {records}"
+        )
     return frame
 
 

@@ -1,7 +1,8 @@
 """How a task ends badly: one exception family that carries the FailureReport a user will read.
 
-`run_map`, `run_map_only` and `run_reduce` raise nothing but `TaskFailed` and its subclasses (and KeyboardInterrupt). A report's traceback
-starts at the first frame that is not ours; `engine_traceback` keeps all of them for `-v`.
+`run_map`, `run_map_only` and `run_reduce` raise nothing but `TaskFailed` and its subclasses (and
+KeyboardInterrupt). A report's traceback starts at the first frame that is not ours;
+`engine_traceback` keeps all of them for `-v`.
 """
 
 from __future__ import annotations
@@ -18,13 +19,18 @@ from mapreduce.plan.spec import FailureReport
 RECORD_CHARACTERS = 200
 MESSAGE_CHARACTERS = 1000
 LINE_CHARACTERS, TRACEBACK_CHARACTERS = 4_000, 48_000
-"""Of one frame or exception of a traceback, and of all of it: a message may be as long as the data it complains about."""
+"""Of one frame or exception of a traceback, and of all of it: a message may be as long as the data
+it complains about."""
 _HEADER = "Traceback (most recent call last):\n"
-_OURS = tuple(str(Path(__file__).resolve().parents[2] / package) + "/" for package in ("mapreduce", "mrc", "clusterkit", "minihdfs"))
+_OURS = tuple(
+    str(Path(__file__).resolve().parents[2] / package) + "/"
+    for package in ("mapreduce", "mrc", "clusterkit", "minihdfs")
+)
 
 
 class TaskFailed(Exception):
-    """Ends a task attempt. `report` is complete but for attempt and worker id, which the worker knows."""
+    """Ends a task attempt. `report` is complete but for attempt and worker id, which the worker
+    knows."""
 
     def __init__(self, report: FailureReport) -> None:
         super().__init__(report.message)
@@ -32,11 +38,13 @@ class TaskFailed(Exception):
 
 
 class UserCodeFailed(TaskFailed):
-    """The job's own fault: it raised, exited, or yielded something that cannot be a key; or its input is not what it says."""
+    """The job's own fault: it raised, exited, or yielded something that cannot be a key; or its
+    input is not what it says."""
 
 
 class SegmentCorrupt(TaskFailed):
-    """A map output segment does not match its checksum or does not decode: fetch it again, or make it again."""
+    """A map output segment does not match its checksum or does not decode: fetch it again, or make
+    it again."""
 
     def __init__(self, report: FailureReport, map_index: int) -> None:
         super().__init__(report)
@@ -56,16 +64,20 @@ def _is_standard(filename: str) -> bool:
 
 
 def printable(text: str) -> str:
-    """Lone surrogates (of a user's own making, or of a file name that is no UTF-8) as escapes: reports travel as UTF-8."""
+    """Lone surrogates (of a user's own making, or of a file name that is no UTF-8) as escapes:
+    reports travel as UTF-8."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 def record_text(record: object) -> str:
-    """A record as a message shows it: text as it is, bytes decoded where they can be, cut at 200 characters."""
+    """A record as a message shows it: text as it is, bytes decoded where they can be, cut at 200
+    characters."""
     if isinstance(record, bytes):
         text = record[: 4 * RECORD_CHARACTERS].decode("utf-8", "backslashreplace")
     else:
-        text = printable(record[: RECORD_CHARACTERS + 1] if isinstance(record, str) else repr(record))
+        text = printable(
+            record[: RECORD_CHARACTERS + 1] if isinstance(record, str) else repr(record)
+        )
     return text if len(text) <= RECORD_CHARACTERS else text[: RECORD_CHARACTERS - 1] + "…"
 
 
@@ -74,21 +86,25 @@ def one_line(error: BaseException) -> str:
     try:
         said = str(error)
         text = cut(" ".join(said[: 4 * MESSAGE_CHARACTERS].split()), MESSAGE_CHARACTERS, len(said))
-    except BaseException:  # a user's __str__ may raise anything; the type's name is still worth telling
+    except (
+        BaseException
+    ):  # a user's __str__ may raise anything; the type's name is still worth telling
         text = "(its message cannot be shown)"
     name = type(error).__qualname__
     return printable(f"{name}: {text}" if text else name)
 
 
 def cut(text: str, most: int, length: int = 0) -> str:
-    """The beginning of a text that is too long, and how much was left out; `length` is the whole one's where it was cut before."""
+    """The beginning of a text that is too long, and how much was left out; `length` is the whole
+    one's where it was cut before."""
     if len(text) <= most:
         return text
     return f"{text[:most]} [… {max(len(text), length) - most} characters left out]"
 
 
 def user_traceback(error: BaseException) -> str:
-    """The traceback without frames of ours, causes and contexts included; only the exception lines where no frame is the user's."""
+    """The traceback without frames of ours, causes and contexts included; only the exception lines
+    where no frame is the user's."""
     shown = traceback.TracebackException.from_exception(error, compact=True)
     part: traceback.TracebackException | None = shown
     seen: set[int] = set()
@@ -99,11 +115,17 @@ def user_traceback(error: BaseException) -> str:
             continue
         seen.add(id(part))
         frames = [frame for frame in part.stack if not is_ours(frame.filename)]
-        first = next((i for i, frame in enumerate(frames) if not _is_standard(frame.filename)), len(frames))
+        first = next(
+            (i for i, frame in enumerate(frames) if not _is_standard(frame.filename)), len(frames)
+        )
         part.stack = traceback.StackSummary.from_list(frames[first:])
         parts += [linked for linked in (part.__cause__, part.__context__) if linked is not None]
         parts += getattr(part, "exceptions", None) or []
-    return _joined(shown.format()).removeprefix(_HEADER) if not shown.stack else _joined(shown.format())
+    return (
+        _joined(shown.format()).removeprefix(_HEADER)
+        if not shown.stack
+        else _joined(shown.format())
+    )
 
 
 def user_frames(error: BaseException) -> str:
@@ -116,7 +138,8 @@ def full_traceback(error: BaseException) -> str:
 
 
 def has_user_frame(trace: TracebackType | None) -> bool:
-    """Whether the exception passed through code that is neither ours nor the standard library's, which we call too."""
+    """Whether the exception passed through code that is neither ours nor the standard library's,
+    which we call too."""
     while trace is not None:
         name = trace.tb_frame.f_code.co_filename
         if not is_ours(name) and not _is_standard(name):
@@ -125,8 +148,11 @@ def has_user_frame(trace: TracebackType | None) -> bool:
     return False
 
 
-def raised(error: BaseException, *, path: str = "", offset: int = -1, record: object = "", why: str = "") -> FailureReport:
-    """The report on an exception that came out of the user's code. `why` is what it means, where the exception alone would not say."""
+def raised(
+    error: BaseException, *, path: str = "", offset: int = -1, record: object = "", why: str = ""
+) -> FailureReport:
+    """The report on an exception that came out of the user's code. `why` is what it means, where
+    the exception alone would not say."""
     kind, message = "raised", cut(printable(why), MESSAGE_CHARACTERS) or one_line(error)
     if isinstance(error, OSError) and error.errno == errno.EFBIG:
         message += " (the job's file_limit_bytes)"
@@ -156,7 +182,14 @@ def seed_linecache(filename: str, source: str) -> None:
 
 def _joined(lines: Iterable[str]) -> str:
     """Lines of a traceback as one text. Its beginning and its end tell the story of a recursion."""
-    text = printable("".join([cut(line, LINE_CHARACTERS) + ("\n" if len(line) > LINE_CHARACTERS else "") for line in lines]).rstrip("\n"))
+    text = printable(
+        "".join(
+            [
+                cut(line, LINE_CHARACTERS) + ("\n" if len(line) > LINE_CHARACTERS else "")
+                for line in lines
+            ]
+        ).rstrip("\n")
+    )
     if len(text) <= TRACEBACK_CHARACTERS:
         return text
     half = TRACEBACK_CHARACTERS // 2

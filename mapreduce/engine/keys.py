@@ -1,16 +1,20 @@
 """The encoding of keys: a key's identity, its order and what partitioning hashes.
 
-Bytes compare as the keys do: None < bool < int < float < Decimal < str < bytes < date < datetime (naive, then aware) < UUID < tuple; inside
-a type by value. A key is exactly its type and value: 1, 1.0 and True are three keys. Only the exact types are keys; subclasses (an IntEnum,
-a namedtuple) are refused, because they would come back as their base. What is one key although it looks like several:
+Bytes compare as the keys do: None < bool < int < float < Decimal < str < bytes < date < datetime
+(naive, then aware) < UUID < tuple; inside a type by value. A key is exactly its type and value: 1,
+1.0 and True are three keys. Only the exact types are keys; subclasses (an IntEnum, a namedtuple)
+are refused, because they would come back as their base. What is one key although it looks like
+several:
 
-    -0.0 is 0.0 · all NaNs are one, after infinity · aware datetimes are their moment in UTC · a datetime's `fold` is ignored
-    Decimals order by value, then by exponent: 1.00, 1.0 and 1 are three keys beside each other; -0.0 is 0.0, NaNs are one and last
+    -0.0 is 0.0 · all NaNs are one, after infinity · aware datetimes are their moment in UTC · a
+    datetime's `fold` is ignored Decimals order by value, then by exponent: 1.00, 1.0 and 1 are
+    three keys beside each other; -0.0 is 0.0, NaNs are one and last
 
-Form: one tag byte, then the value. Ints carry their length, so any size orders; floats are their IEEE bits, sign-folded. `str` (UTF-8, lone
-surrogates refused) and `bytes` stand as they are at the top and are escaped (00 -> 00 FF) and ended by 00 inside tuples; a tuple is its
-elements and 00. Element encodings are prefix-free, so tuples compare element by element, and a shorter one first (the scheme of
-FoundationDB's tuple layer).
+Form: one tag byte, then the value. Ints carry their length, so any size orders; floats are their
+IEEE bits, sign-folded. `str` (UTF-8, lone surrogates refused) and `bytes` stand as they are at the
+top and are escaped (00 -> 00 FF) and ended by 00 inside tuples; a tuple is its elements and 00.
+Element encodings are prefix-free, so tuples compare element by element, and a shorter one first
+(the scheme of FoundationDB's tuple layer).
 """
 
 from __future__ import annotations
@@ -24,7 +28,8 @@ from uuid import UUID
 
 NONE, BOOL, INT, FLOAT, DECIMAL, STR, BYTES = 0x08, 0x10, 0x18, 0x20, 0x28, 0x30, 0x38
 DATE, DATETIME_NAIVE, DATETIME_AWARE, UUID_TAG, TUPLE = 0x40, 0x48, 0x49, 0x50, 0x58
-"""Tags rise in the order of the types and leave room between them. None is 00 or FF: those end and escape."""
+"""Tags rise in the order of the types and leave room between them. None is 00 or FF: those end and
+escape."""
 
 _STR, _BYTES = bytes([STR]), bytes([BYTES])
 _ZERO_INT = 0x80
@@ -52,15 +57,20 @@ def encode(key: Any) -> bytes:
             raise BadKey(_refusal(key))
         return encoder(key)
     except UnicodeEncodeError as error:
-        raise BadKey(f"the str {key!a} cannot be a key: it holds a lone surrogate, which UTF-8 cannot write") from error
+        raise BadKey(
+            f"the str {key!a} cannot be a key: it holds a lone surrogate, which UTF-8 cannot write"
+        ) from error
     except OverflowError as error:
-        raise BadKey(f"{key!r} cannot be a key: its moment in UTC lies outside the years 1 to 9999") from error
+        raise BadKey(
+            f"{key!r} cannot be a key: its moment in UTC lies outside the years 1 to 9999"
+        ) from error
     except RecursionError as error:
         raise BadKey("a tuple nested this deeply cannot be a key") from error
 
 
 def decode(data: bytes) -> Any:
-    """The key that `encode` was given, in its canonical form. Raises ValueError for bytes that `encode` never wrote."""
+    """The key that `encode` was given, in its canonical form. Raises ValueError for bytes that
+    `encode` never wrote."""
     if data[:1] == _STR:
         return data[1:].decode()
     if data[:1] == _BYTES:
@@ -78,20 +88,32 @@ def _refusal(key: Any) -> str:
     kind = type(key)
     base = next((t for t in kind.__mro__[1:] if t in _KEY_TYPES), None)
     if base is not None:
-        return f"a {kind.__qualname__} cannot be a key, because it is a subclass of {base.__name__}: yield {base.__name__}(…) of it"
+        return (
+            f"a {kind.__qualname__} cannot be a key, because it is a subclass of "
+            f"{base.__name__}: yield {base.__name__}(…) of it"
+        )
     allowed = "str, bytes, int, float, bool, None, date, datetime, Decimal, UUID and tuples of them"
     return f"a {kind.__qualname__} cannot be a key: keys are {allowed}"
 
 
 def _int(value: int) -> bytes:
-    """Length-tagged big-endian magnitude; negative values inverted, so that longer ones come first."""
+    """Length-tagged big-endian magnitude; negative values inverted, so that longer ones come
+    first."""
     if value >= 0:
         size = (value.bit_length() + 7) >> 3
         body = value.to_bytes(size, "big")
-        return (bytes((_ZERO_INT + size,)) if size <= _MAX_SHORT_INT_BYTES else b"\xff" + struct.pack(">Q", size)) + body
+        return (
+            bytes((_ZERO_INT + size,))
+            if size <= _MAX_SHORT_INT_BYTES
+            else b"\xff" + struct.pack(">Q", size)
+        ) + body
     size = ((-value).bit_length() + 7) >> 3
     body = (-value).to_bytes(size, "big").translate(_INVERT)
-    return (bytes((_ZERO_INT - size,)) if size <= _MAX_SHORT_INT_BYTES else b"\x00" + struct.pack(">Q", size).translate(_INVERT)) + body
+    return (
+        bytes((_ZERO_INT - size,))
+        if size <= _MAX_SHORT_INT_BYTES
+        else b"\x00" + struct.pack(">Q", size).translate(_INVERT)
+    ) + body
 
 
 def _int_at(data: bytes, at: int) -> tuple[int, int]:
@@ -107,7 +129,9 @@ def _int_at(data: bytes, at: int) -> tuple[int, int]:
     body = data[at : at + size]
     if len(body) != size:
         raise IndexError
-    return (-int.from_bytes(body.translate(_INVERT), "big") if negative else int.from_bytes(body, "big")), at + size
+    return (
+        -int.from_bytes(body.translate(_INVERT), "big") if negative else int.from_bytes(body, "big")
+    ), at + size
 
 
 def _float(value: float) -> bytes:
@@ -161,8 +185,12 @@ def _decimal_at(data: bytes, at: int) -> tuple[Decimal, int]:
 def _datetime(value: datetime) -> bytes:
     offset = value.utcoffset()
     if offset is None:
-        return bytes((DATETIME_NAIVE,)) + struct.pack(">Q", (value.replace(tzinfo=None) - _EPOCH) // _MICROSECOND)
-    return bytes((DATETIME_AWARE,)) + struct.pack(">Q", (value.astimezone(UTC) - _EPOCH_UTC) // _MICROSECOND)
+        return bytes((DATETIME_NAIVE,)) + struct.pack(
+            ">Q", (value.replace(tzinfo=None) - _EPOCH) // _MICROSECOND
+        )
+    return bytes((DATETIME_AWARE,)) + struct.pack(
+        ">Q", (value.astimezone(UTC) - _EPOCH_UTC) // _MICROSECOND
+    )
 
 
 def _nested(key: Any) -> bytes:

@@ -10,7 +10,8 @@ from mapreduce.plan.spec import JobSpec
 
 
 def limit_files(spec: JobSpec) -> None:
-    """No file that this process or one of its children writes grows beyond the job's `file_limit_bytes`: the write fails, in its line."""
+    """No file that this process or one of its children writes grows beyond the job's
+    `file_limit_bytes`: the write fails, in its line."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (_least(spec.file_limit_bytes, soft, hard), hard))
 
@@ -27,4 +28,7 @@ def limited_files(spec: JobSpec) -> Iterator[None]:
 
 
 def _least(*limits: int) -> int:
-    return min((limit for limit in limits if limit != resource.RLIM_INFINITY), default=resource.RLIM_INFINITY)
+    return min(
+        (limit for limit in limits if limit != resource.RLIM_INFINITY),
+        default=resource.RLIM_INFINITY,
+    )

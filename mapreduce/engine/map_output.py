@@ -1,10 +1,13 @@
-"""A finished map's two files: `data`, one segment per partition one after the other, and `index`, where each one is.
+"""A finished map's two files: `data`, one segment per partition one after the other, and `index`,
+where each one is.
 
-The index is written last and renamed into place, so a map output with an index is whole. Neither file is fsynced: what a power cut takes
-is made again. Knows bytes and checksums only, so daemons may import it; what a segment says is codec.py's.
+The index is written last and renamed into place, so a map output with an index is whole. Neither
+file is fsynced: what a power cut takes is made again. Knows bytes and checksums only, so daemons
+may import it; what a segment says is codec.py's.
 
     data    magic `MRMO` · version u16 · reserved u16 · segments
-    index   magic `MRIX` · version u16 · reserved u16 · partitions u32 · per partition: offset u64, length u64, records u64, crc32c u32
+    index   magic `MRIX` · version u16 · reserved u16 · partitions u32
+            · per partition: offset u64, length u64, records u64, crc32c u32
             · crc32c u32 of everything before
 """
 
@@ -55,7 +58,8 @@ HOLDS = "which takes what a task sets aside on its way"
 
 
 class MapOutputWriter:
-    """Writes partitions in their order: `begin` each, `write` its bytes, `finish` at the end. `abort` removes everything."""
+    """Writes partitions in their order: `begin` each, `write` its bytes, `finish` at the end.
+    `abort` removes everything."""
 
     def __init__(self, directory: Path, partitions: int, *, stem: str = "map") -> None:
         self.data_path, self.index_path = directory / f"{stem}.data", directory / f"{stem}.index"
@@ -97,7 +101,11 @@ class MapOutputWriter:
 
     def _finish(self) -> None:
         self._file.close()
-        body = _HEAD.pack(b"MRIX", VERSION, 0) + _COUNT.pack(self._partitions) + b"".join(_ENTRY.pack(*entry) for entry in self._entries)
+        body = (
+            _HEAD.pack(b"MRIX", VERSION, 0)
+            + _COUNT.pack(self._partitions)
+            + b"".join(_ENTRY.pack(*entry) for entry in self._entries)
+        )
         hidden = self.index_path.with_suffix(".index.tmp")
         hidden.write_bytes(body + crc32c(body).to_bytes(4, "little"))
         hidden.rename(self.index_path)
@@ -110,5 +118,7 @@ class MapOutputWriter:
 
     def _end_segment(self) -> None:
         if self._open:
-            self._entries.append(SegmentEntry(self._start, self._at - self._start, self._records, self._crc))
+            self._entries.append(
+                SegmentEntry(self._start, self._at - self._start, self._records, self._crc)
+            )
         self._open = False

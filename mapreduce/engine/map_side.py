@@ -1,12 +1,14 @@
 """Takes what a map yields and holds it by key until it is written out, sorted and partitioned.
 
-Fresh pairs go into one dict per exact type for str, bytes and int keys, and by their encoding for all others, each key with the list of
-its values in the order they came. As long as every value is the very same object and every key of one type (counting: `yield word, 1`), a
-dict of numbers stands in for the lists: it says the same, in about half the time, and turns into lists at the first pair that differs.
-Values are frozen as they come (values.py), and thawed for a combine.
+Fresh pairs go into one dict per exact type for str, bytes and int keys, and by their encoding for
+all others, each key with the list of its values in the order they came. As long as every value is
+the very same object and every key of one type (counting: `yield word, 1`), a dict of numbers stands
+in for the lists: it says the same, in about half the time, and turns into lists at the first pair
+that differs. Values are frozen as they come (values.py), and thawed for a combine.
 
-With a combine, `fold` puts each fresh key's values, behind what an earlier fold left of it, through the job's combine and keeps what that
-yields. Every value that reaches a reducer has then been through combine at least once.
+With a combine, `fold` puts each fresh key's values, behind what an earlier fold left of it, through
+the job's combine and keeps what that yields. Every value that reaches a reducer has then been
+through combine at least once.
 """
 
 from __future__ import annotations
@@ -84,7 +86,8 @@ class Collector:
         self.records_fresh = 0  # taken since the last fold or write, to the nearest batch
 
     def take(self, pairs: Iterator[Pair], limit: int) -> bool:
-        """Takes about `limit` pairs; False when there are no more. Raises BadKey, BadPair, CannotPickle."""
+        """Takes about `limit` pairs; False when there are no more. Raises BadKey, BadPair,
+        CannotPickle."""
         self._take(islice(pairs, limit))
         self.records_held += limit
         self.records_fresh += limit
@@ -102,7 +105,9 @@ class Collector:
             if type(pair) is not tuple:
                 pair = as_pair(pair)
             key, value = pair
-            if type(value) not in ATOMS and (type(value) is not tuple or not are_atoms(map(type, value))):
+            if type(value) not in ATOMS and (
+                type(value) is not tuple or not are_atoms(map(type, value))
+            ):
                 value = self._frozen(value)
             if type(key) is kind:
                 values = get(key)
@@ -167,8 +172,13 @@ class Collector:
 
     @property
     def wants_fold(self) -> bool:
-        """Whether the fresh lists have become so long that combining them now is cheaper than later. Counting needs no lists."""
-        return self._combine is not None and not self._is_counting and self.records_fresh >= FOLD_RECORDS
+        """Whether the fresh lists have become so long that combining them now is cheaper than
+        later. Counting needs no lists."""
+        return (
+            self._combine is not None
+            and not self._is_counting
+            and self.records_fresh >= FOLD_RECORDS
+        )
 
     def fold(self) -> None:
         """Puts everything fresh through combine."""
@@ -181,7 +191,9 @@ class Collector:
                 self._fold_native(_KIND[section], kept, items)
         self._clear_fresh()
 
-    def _fold_native(self, kind: type, kept: dict[Any, list[Any]], items: Iterable[tuple[Any, Iterable[Any]]]) -> None:
+    def _fold_native(
+        self, kind: type, kept: dict[Any, list[Any]], items: Iterable[tuple[Any, Iterable[Any]]]
+    ) -> None:
         """combine_one for every key, in one loop: it runs once for each distinct word of a text."""
         combine, is_first_fold, count = self._combine, not kept, 0
         through, given = self._moves.through, self._given
@@ -196,7 +208,9 @@ class Collector:
                     if type(pair) is not tuple:
                         pair = as_pair(pair)
                     result_key, result = pair
-                    if result_key is not key and (type(result_key) is not kind or result_key != key):
+                    if result_key is not key and (
+                        type(result_key) is not kind or result_key != key
+                    ):
                         raise BadPair(_changed_key(key, result_key), "bad_record")
                     results.append(result if type(result) in ATOMS else self._frozen(result))
                 kept[key] = results
@@ -225,10 +239,18 @@ class Collector:
         return results
 
     def _fresh(self) -> Iterator[tuple[Section, Iterable[tuple[Any, Iterable[Any]]]]]:
-        """Every section that has fresh pairs, as (section, (key, values) …), in no order. Counts them as map output."""
+        """Every section that has fresh pairs, as (section, (key, values) …), in no order. Counts
+        them as map output."""
         if self._counts:
             self.map_output_records += sum(self._counts.values())
-            yield _NATIVE[self._counted_kind], zip(self._counts, map(repeat, repeat(self._constant), self._counts.values()), strict=True)
+            yield (
+                _NATIVE[self._counted_kind],
+                zip(
+                    self._counts,
+                    map(repeat, repeat(self._constant), self._counts.values()),
+                    strict=True,
+                ),
+            )
         for kind, section in _NATIVE.items():
             if self._tables[kind]:
                 self.map_output_records += sum(map(len, self._tables[kind].values()))
@@ -240,14 +262,21 @@ class Collector:
         yield from by_section.items()
 
     def write(self, writer: MapOutputWriter, partitions: int) -> None:
-        """Writes everything as sorted frames, partition by partition, and is empty afterwards. Folds first where there is a combine."""
+        """Writes everything as sorted frames, partition by partition, and is empty afterwards.
+        Folds first where there is a combine."""
         if self._combine is not None:
             self.fold()
             held = self._combined
         else:
-            held = {section: {key: _listed(values) for key, values in items} for section, items in self._fresh()}
+            held = {
+                section: {key: _listed(values) for key, values in items}
+                for section, items in self._fresh()
+            }
         self._clear_fresh()
-        parts = [(section, held[section], _partitioned(section, held[section], partitions)) for section in sorted(held)]
+        parts = [
+            (section, held[section], _partitioned(section, held[section], partitions))
+            for section in sorted(held)
+        ]
         for number in range(partitions):
             writer.begin(number)
             for section, table, buckets in parts:
@@ -258,7 +287,8 @@ class Collector:
 
 
 def _writable(key: Any) -> Any:
-    """The key, when it is met for the first time. Raises BadKey for a text that cannot be written."""
+    """The key, when it is met for the first time. Raises BadKey for a text that cannot be
+    written."""
     if type(key) is str and not key.isascii():
         encode(key)
     return key
@@ -269,7 +299,10 @@ def _listed(values: Iterable[Any]) -> list[Any]:
 
 
 def _changed_key(key: Any, result_key: Any) -> str:
-    return f"combine was given the key {key!r:.80} and yielded {result_key!r:.80}: a combine yields the key it was given"
+    return (
+        f"combine was given the key {key!r:.80} and yielded {result_key!r:.80}: a combine "
+        "yields the key it was given"
+    )
 
 
 def _partitioned(section: Section, table: dict[Any, list[Any]], partitions: int) -> list[list[Any]]:
@@ -286,10 +319,16 @@ def _hashes(section: Section, keys: list[Any]) -> Iterator[int]:
         return partition.hashes_of_str(keys)
     if section is Section.BYTES:
         return partition.hashes_of_bytes(keys)
-    return partition.hashes_of_int(keys) if section is Section.INT else partition.hashes_of_encodings(keys)
+    return (
+        partition.hashes_of_int(keys)
+        if section is Section.INT
+        else partition.hashes_of_encodings(keys)
+    )
 
 
-def _frames(section: Section, table: dict[Any, list[Any]], keys: list[Any]) -> Iterator[tuple[bytes, int]]:
+def _frames(
+    section: Section, table: dict[Any, list[Any]], keys: list[Any]
+) -> Iterator[tuple[bytes, int]]:
     lists = [table[key] for key in keys]
     counts: list[int] | None = list(map(len, lists))
     if all(map(int.__eq__, counts or (), repeat(1))):

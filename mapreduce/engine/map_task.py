@@ -1,8 +1,9 @@
 """The two kinds of map task: into a partitioned map output, or straight into a part file.
 
-The user's generators are consumed from C (`chain.from_iterable(map(job.map, lines))`), a bounded number of pairs at a time; between two
-such batches the task looks at its memory (spill). Batches adapt to the job's speed. Whether the task moves is seen from beside it
-(pulse.py). Which record is being mapped is read off the line iterator when a failure asks.
+The user's generators are consumed from C (`chain.from_iterable(map(job.map, lines))`), a bounded
+number of pairs at a time; between two such batches the task looks at its memory (spill). Batches
+adapt to the job's speed. Whether the task moves is seen from beside it (pulse.py). Which record is
+being mapped is read off the line iterator when a failure asks.
 """
 
 from __future__ import annotations
@@ -37,7 +38,13 @@ class _Input:
     def __init__(self, run: TaskRun, spec: JobSpec, split: Split, storage: Storage) -> None:
         self._run, self._split = run, split
         self._reader = open_planned(storage, split)
-        self._text = TextInput(self._reader, split.offset, split.length, record_type=spec.record_type, encoding_errors=spec.encoding_errors)
+        self._text = TextInput(
+            self._reader,
+            split.offset,
+            split.length,
+            record_type=spec.record_type,
+            encoding_errors=spec.encoding_errors,
+        )
         self._batch: Batch | None = None
         self._slice: Any = iter(())  # a list iterator: it knows how many it has left
         self._slice_end = 0
@@ -67,9 +74,14 @@ class _Input:
         check_unchanged(self._reader, self._split)
         self._run.counter("map_input_bytes").inc(self._text.bytes_done)
 
-    def consume(self, take: Callable[[Iterator[Pair], int], bool], between: Callable[[], None]) -> None:
-        """Feeds every pair to `take(pairs, limit)`, which says whether there may be more; calls `between` in between."""
-        mapped = chain.from_iterable(map(self._run.calls.pairs_of("map"), self._run.moves.through(self._records())))
+    def consume(
+        self, take: Callable[[Iterator[Pair], int], bool], between: Callable[[], None]
+    ) -> None:
+        """Feeds every pair to `take(pairs, limit)`, which says whether there may be more; calls
+        `between` in between."""
+        mapped = chain.from_iterable(
+            map(self._run.calls.pairs_of("map"), self._run.moves.through(self._records()))
+        )
         pairs, limit = self._run.moves.through(mapped), 1
         before = self._run.tick()
         while take(pairs, limit):
@@ -104,9 +116,19 @@ def run_map(
         run.begin()
         combine = run.calls.pairs_of("combine") if defines(job, "combine") else None
         collector = Collector(combine, run.moves)
-        spills = Spills(collector, directory, spec.reducers, gauge or ResidentGauge(spec.spill_bytes), can_fold=combine is not None)
+        spills = Spills(
+            collector,
+            directory,
+            spec.reducers,
+            gauge or ResidentGauge(spec.spill_bytes),
+            can_fold=combine is not None,
+        )
         source = _Input(run, spec, split, storage)
-        run.position = lambda: source.position() if collector.failed_key is NO_KEY else _combining(collector.failed_key)
+        run.position = lambda: (
+            source.position()
+            if collector.failed_key is NO_KEY
+            else _combining(collector.failed_key)
+        )
         try:
             source.consume(collector.take, spills.check)
             run.calls.once("teardown")
@@ -136,7 +158,14 @@ def _combining(key: Any) -> Position:
 
 
 def run_map_only(
-    job: type[Job], spec: JobSpec, split: Split, storage: Storage, writer: Writer, *, task: Task, progress: ProgressSink
+    job: type[Job],
+    spec: JobSpec,
+    split: Split,
+    storage: Storage,
+    writer: Writer,
+    *,
+    task: Task,
+    progress: ProgressSink,
 ) -> PartOutput:
     """See tasks.run_map_only."""
     run = TaskRun(job, spec, task, progress, phase="map", input_path=split.path)

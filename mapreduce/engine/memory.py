@@ -15,7 +15,8 @@ def resident_bytes() -> int:
 
 
 class SpillGauge(Protocol):
-    """Decides when to spill. Told of every spill, because what Python frees the kernel does not always get back."""
+    """Decides when to spill. Told of every spill, because what Python frees the kernel does not
+    always get back."""
 
     def is_full(self, records: int) -> bool:
         """`records`: taken since the last spill."""
@@ -25,8 +26,9 @@ class SpillGauge(Protocol):
 
 
 class ResidentGauge:
-    """Full when the resident size has grown by the budget. After a spill the allocator may keep what was freed, so from then on a spill
-    also waits for half as many records as the last one took, unless the resident size climbs by another quarter of the budget."""
+    """Full when the resident size has grown by the budget. After a spill the allocator may keep
+    what was freed, so from then on a spill also waits for half as many records as the last one
+    took, unless the resident size climbs by another quarter of the budget."""
 
     def __init__(self, budget_bytes: int) -> None:
         self._budget = budget_bytes

@@ -1,8 +1,11 @@
-"""Merges sorted runs into one, holding one frame of each. Equal keys come in the order of the runs, then in the order within a run.
+"""Merges sorted runs into one, holding one frame of each. Equal keys come in the order of the runs,
+then in the order within a run.
 
-A round takes from every run what lies below a bound, concatenates it and sorts: the pieces are sorted already, and timsort finds the runs
-and gallops (several times faster than a heap of Python objects). The bound is the lowest last key among the held frames that have
-successors in their section. What equals the bound is then streamed run by run, so that one heavy key never has to fit in memory.
+A round takes from every run what lies below a bound, concatenates it and sorts: the pieces are
+sorted already, and timsort finds the runs and gallops (several times faster than a heap of Python
+objects). The bound is the lowest last key among the held frames that have successors in their
+section. What equals the bound is then streamed run by run, so that one heavy key never has to fit
+in memory.
 """
 
 from __future__ import annotations
@@ -28,9 +31,11 @@ class Run(Protocol):
     def next_frame(self) -> Frame: ...
 
 
-def merge(runs: Sequence[Run], on_round: Callable[[], object] = lambda: None) -> Iterator[tuple[Section, Iterator[list[Pair]]]]:
-    """(section, its pairs in order, in pieces) for each section. The pieces must be read to their end before the next section is asked
-    for."""
+def merge(
+    runs: Sequence[Run], on_round: Callable[[], object] = lambda: None
+) -> Iterator[tuple[Section, Iterator[list[Pair]]]]:
+    """(section, its pairs in order, in pieces) for each section. The pieces must be read to their
+    end before the next section is asked for."""
     while True:
         section = min((run.section for run in runs if run.section is not None), default=None)
         if section is None:

@@ -1,4 +1,5 @@
-"""Which reducer gets a key: CRC-32 of its encoding, modulo the number of reducers. The same in every process, version and machine."""
+"""Which reducer gets a key: CRC-32 of its encoding, modulo the number of reducers. The same in
+every process, version and machine."""
 
 from __future__ import annotations
 

@@ -1,8 +1,11 @@
-"""Whether a task moves, seen from beside it: a thread looks a few times a second, so no loop of the engine need look at the clock for every
-record, pair or value, and the user's code counts as progress wherever it is: in the tail of a map after a hundred thousand cheap records,
-in a combine, in the values of one heavy key. Only what takes longer than the limit for one record or value is silent.
+"""Whether a task moves, seen from beside it: a thread looks a few times a second, so no loop of the
+engine need look at the clock for every record, pair or value, and the user's code counts as
+progress wherever it is: in the tail of a map after a hundred thousand cheap records, in a combine,
+in the values of one heavy key. Only what takes longer than the limit for one record or value is
+silent.
 
-`Moves.through` counts in C: `compress` takes a True for each item it passes on from a `repeat` that says how many it has left.
+`Moves.through` counts in C: `compress` takes a True for each item it passes on from a `repeat` that
+says how many it has left.
 """
 
 from __future__ import annotations
@@ -33,8 +36,8 @@ class Moves:
 
 
 class Pulse:
-    """While it is entered, calls `report` from a thread of its own whenever `sample` gives something else than at the last report. It says
-    whether it has reported."""
+    """While it is entered, calls `report` from a thread of its own whenever `sample` gives
+    something else than at the last report. It says whether it has reported."""
 
     def __init__(self, sample: Callable[[], object], report: Callable[[], bool]) -> None:
         self._sample, self._report = sample, report
@@ -44,16 +47,25 @@ class Pulse:
     def _watch(self) -> None:
         last = None
         while not self._ended.wait(LOOK_EVERY_S):
-            with contextlib.suppress(Exception):  # whoever listened is gone: the task's own thread finds out
+            with contextlib.suppress(
+                Exception
+            ):  # whoever listened is gone: the task's own thread finds out
                 now = self._sample()
                 if now != last and self._report():
                     last = now
 
     def __enter__(self) -> None:
-        with contextlib.suppress(RuntimeError):  # no threads to be had: the task still reports between batches
+        with contextlib.suppress(
+            RuntimeError
+        ):  # no threads to be had: the task still reports between batches
             self._thread.start()
 
-    def __exit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
         self._ended.set()
         if self._thread.ident is not None:
             self._thread.join()

@@ -1,8 +1,9 @@
 """The reduce task: merge the segments, group equal keys, write what the job's reduce yields.
 
-What goes wrong in reading a segment is raised inside the user's generator (it pulls the values), where a broad `except` could swallow it
-and end the job with values missing. So it is kept, and raised again after every key. The same holds for a value that does not come back
-from its pickle: it is thawed when reduce reads it, and is reduce's own.
+What goes wrong in reading a segment is raised inside the user's generator (it pulls the values),
+where a broad `except` could swallow it and end the job with values missing. So it is kept, and
+raised again after every key. The same holds for a value that does not come back from its pickle: it
+is thawed when reduce reads it, and is reduce's own.
 """
 
 from __future__ import annotations
@@ -29,18 +30,29 @@ from mapreduce.plan.spec import JobSpec
 from mapreduce.storage.api import Writer
 
 FAN_IN = 256
-"""Most segments merged at once when they do not all fit in memory; more go through intermediate files, neighbours first."""
+"""Most segments merged at once when they do not all fit in memory; more go through intermediate
+files, neighbours first."""
 IN_MEMORY_BYTES = 32 << 20
 _KEY, _VALUE = itemgetter(0), itemgetter(1)
 
 
 def run_reduce(
-    job: type[Job], spec: JobSpec, segments: Iterable[Segment], writer: Writer, directory: Path, *, task: Task, progress: ProgressSink
+    job: type[Job],
+    spec: JobSpec,
+    segments: Iterable[Segment],
+    writer: Writer,
+    directory: Path,
+    *,
+    task: Task,
+    progress: ProgressSink,
 ) -> PartOutput:
     """See tasks.run_reduce."""
     run = TaskRun(job, spec, task, progress, phase="sort")
     with run.boundary(), GentleGarbageCollection():
-        ordered = sorted((segment for segment in segments if segment.length), key=lambda segment: segment.map_index)
+        ordered = sorted(
+            (segment for segment in segments if segment.length),
+            key=lambda segment: segment.map_index,
+        )
         run.begin()
         readers = [SegmentReader(segment) for segment in _narrowed(ordered, directory, run.tick)]
         total = max(sum(reader.bytes_left for reader in readers), 1)
@@ -51,7 +63,9 @@ def run_reduce(
 
         run.phase = "reduce"
         output = TextOutput(writer)
-        _Reduction(run, output, lambda: any(reader.is_frozen for reader in readers)).consume(merge(readers, on_round))
+        _Reduction(run, output, lambda: any(reader.is_frozen for reader in readers)).consume(
+            merge(readers, on_round)
+        )
         run.calls.once("teardown")
         output.flush()
         run.counter("reduce_output_records").inc(output.records)
@@ -61,8 +75,8 @@ def run_reduce(
 
 
 class _EndOf:
-    """Stands behind the values of a key: whoever comes here when reduce has gone on to another key has kept the iterator, and would find it
-    empty without a word."""
+    """Stands behind the values of a key: whoever comes here when reduce has gone on to another key
+    has kept the iterator, and would find it empty without a word."""
 
     __slots__ = ("_key", "_reduction")
 
@@ -71,19 +85,29 @@ class _EndOf:
 
     def __iter__(self) -> Iterator[Any]:
         if self._reduction.key is not self._key:
-            raise RuntimeError(f"the values of the key {self._key!r:.80} are read after their reduce: keep a list of them")
+            raise RuntimeError(
+                f"the values of the key {self._key!r:.80} are read after their reduce: keep a "
+                "list of them"
+            )
         return iter(())
 
 
 class _Reduction:
     def __init__(self, run: TaskRun, output: TextOutput, is_frozen: Callable[[], bool]) -> None:
         self._run, self._output, self._is_frozen = run, output, is_frozen
-        self._records, self._groups = run.counter("reduce_input_records"), run.counter("reduce_input_groups")
+        self._records, self._groups = (
+            run.counter("reduce_input_records"),
+            run.counter("reduce_input_groups"),
+        )
         self.key: Any = None
         self._failure: BaseException | None = None
 
     def consume(self, sections: Iterator[tuple[Section, Iterator[list[Pair]]]]) -> None:
-        reduce_function, write, through = self._run.calls.pairs_of("reduce"), self._output.write, self._run.moves.through
+        reduce_function, write, through = (
+            self._run.calls.pairs_of("reduce"),
+            self._output.write,
+            self._run.moves.through,
+        )
         self._run.position = lambda: Position(record=f"key {self.key!r}", method="reduce")
         for section, pieces in sections:
             for key, group in groupby(through(self._pairs(pieces)), _KEY):
@@ -117,8 +141,11 @@ class _Reduction:
             raise
 
 
-def _narrowed(segments: list[Segment], directory: Path, tick: Callable[[], object]) -> list[Segment]:
-    """At most FAN_IN segments, or all of them where they fit in memory. Neighbours are merged, so equal keys keep the order of the maps."""
+def _narrowed(
+    segments: list[Segment], directory: Path, tick: Callable[[], object]
+) -> list[Segment]:
+    """At most FAN_IN segments, or all of them where they fit in memory. Neighbours are merged, so
+    equal keys keep the order of the maps."""
     passes = 0
     while len(segments) > FAN_IN and sum(segment.length for segment in segments) > IN_MEMORY_BYTES:
         merged: list[Segment] = []
@@ -130,6 +157,14 @@ def _narrowed(segments: list[Segment], directory: Path, tick: Callable[[], objec
             for section, pieces in merge([SegmentReader(segment) for segment in group], tick):
                 write_merged(writer, section, chain.from_iterable(pieces))
             (entry,) = writer.finish()
-            merged.append(Segment(group[0].map_index, entry.length, entry.crc32c, str(writer.data_path), entry.offset))
+            merged.append(
+                Segment(
+                    group[0].map_index,
+                    entry.length,
+                    entry.crc32c,
+                    str(writer.data_path),
+                    entry.offset,
+                )
+            )
         segments = merged
     return segments

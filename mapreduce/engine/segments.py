@@ -1,4 +1,5 @@
-"""Reads a segment frame by frame, verifying every byte. Opens a file only while it reads, so thousands of segments need no descriptors."""
+"""Reads a segment frame by frame, verifying every byte. Opens a file only while it reads, so
+thousands of segments need no descriptors."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ WINDOW_BYTES = 1 << 18
 
 
 class SegmentReader:
-    """A cursor on a segment. `section` is the section of the next frame, None at the end. Raises SegmentCorrupt, also when constructed."""
+    """A cursor on a segment. `section` is the section of the next frame, None at the end. Raises
+    SegmentCorrupt, also when constructed."""
 
     def __init__(self, segment: Segment) -> None:
         self.segment = segment
@@ -82,4 +84,9 @@ class SegmentReader:
 
     def _corrupt(self, reason: str) -> SegmentCorrupt:
         index = self.segment.map_index
-        return SegmentCorrupt(FailureReport(kind="shuffle", message=f"map {index}'s output {reason}", path=self.segment.path), index)
+        return SegmentCorrupt(
+            FailureReport(
+                kind="shuffle", message=f"map {index}'s output {reason}", path=self.segment.path
+            ),
+            index,
+        )

@@ -1,8 +1,10 @@
-"""What a map does when it holds too much: combine it, and if that is not enough, write it out sorted; merge such spills at the end.
+"""What a map does when it holds too much: combine it, and if that is not enough, write it out
+sorted; merge such spills at the end.
 
-A spill is a map output of its own (map_output.py), `spill-N` in the attempt's directory. The last one holds what was in memory at the end.
-They are merged partition by partition in their order, so that a key's values keep the order in which the map yielded them; where there is
-a combine, a key that stands in several spills goes through it once more.
+A spill is a map output of its own (map_output.py), `spill-N` in the attempt's directory. The last
+one holds what was in memory at the end. They are merged partition by partition in their order, so
+that a key's values keep the order in which the map yielded them; where there is a combine, a key
+that stands in several spills goes through it once more.
 """
 
 from __future__ import annotations
@@ -28,8 +30,21 @@ _KEY, _VALUE = itemgetter(0), itemgetter(1)
 class Spills:
     """The spills of one map attempt."""
 
-    def __init__(self, collector: Collector, directory: Path, partitions: int, gauge: SpillGauge, *, can_fold: bool) -> None:
-        self._collector, self._directory, self._partitions, self._gauge = collector, directory, partitions, gauge
+    def __init__(
+        self,
+        collector: Collector,
+        directory: Path,
+        partitions: int,
+        gauge: SpillGauge,
+        *,
+        can_fold: bool,
+    ) -> None:
+        self._collector, self._directory, self._partitions, self._gauge = (
+            collector,
+            directory,
+            partitions,
+            gauge,
+        )
         self._can_fold = can_fold
         self._files: list[tuple[Path, list[SegmentEntry]]] = []
         self.spilled_records = 0
@@ -45,7 +60,9 @@ class Spills:
             self._gauge.spilled(held)
 
     def _spill(self) -> None:
-        writer = MapOutputWriter(self._directory, self._partitions, stem=f"spill-{len(self._files)}")
+        writer = MapOutputWriter(
+            self._directory, self._partitions, stem=f"spill-{len(self._files)}"
+        )
         self._collector.write(writer, self._partitions)
         entries = writer.finish()
         writer.index_path.unlink()  # the entries are here
@@ -68,12 +85,21 @@ class Spills:
             path.unlink()
         return entries
 
-    def _merge_partition(self, number: int, writer: MapOutputWriter, tick: Callable[[], object]) -> None:
-        segments = [(path, entries[number]) for path, entries in self._files if entries[number].length]
-        readers = [SegmentReader(Segment(-1, entry.length, entry.crc32c, str(path), entry.offset)) for path, entry in segments]
+    def _merge_partition(
+        self, number: int, writer: MapOutputWriter, tick: Callable[[], object]
+    ) -> None:
+        segments = [
+            (path, entries[number]) for path, entries in self._files if entries[number].length
+        ]
+        readers = [
+            SegmentReader(Segment(-1, entry.length, entry.crc32c, str(path), entry.offset))
+            for path, entry in segments
+        ]
         for section, pieces in merge(readers, tick):
             pairs = chain.from_iterable(pieces)
-            write_merged(writer, section, self._combined(section, pairs) if self._can_fold else pairs)
+            write_merged(
+                writer, section, self._combined(section, pairs) if self._can_fold else pairs
+            )
 
     def _combined(self, section: Section, pairs: Iterator[Pair]) -> Iterator[Pair]:
         """Each key that stands in several spills is combined once more."""
@@ -98,5 +124,7 @@ def write_merged(writer: MapOutputWriter, section: Section, pairs: Iterable[Pair
             keys.append(key)
             counts.append(sum(1 for _ in group))
         values = list(map(_VALUE, piece))
-        for frame, records in encode_frames(section, keys, counts if len(keys) < len(values) else None, values):
+        for frame, records in encode_frames(
+            section, keys, counts if len(keys) < len(values) else None, values
+        ):
             writer.write(frame, records)

@@ -1,5 +1,6 @@
-"""What every task attempt has around its records: the job's instance, its counters, its progress, and the boundary where failures become
-reports. Nothing but TaskFailed (and KeyboardInterrupt) leaves `boundary`.
+"""What every task attempt has around its records: the job's instance, its counters, its progress,
+and the boundary where failures become reports. Nothing but TaskFailed (and KeyboardInterrupt)
+leaves `boundary`.
 """
 
 from __future__ import annotations
@@ -60,7 +61,8 @@ class Position(NamedTuple):
 
 
 class GentleGarbageCollection:
-    """Millions of live tuples and lists make full collections dear, and they hold no cycles of ours: collect less often meanwhile."""
+    """Millions of live tuples and lists make full collections dear, and they hold no cycles of
+    ours: collect less often meanwhile."""
 
     def __enter__(self) -> None:
         self._before = gc.get_threshold()
@@ -73,14 +75,27 @@ class GentleGarbageCollection:
 class TaskRun:
     """One attempt of one task. `job` is the instance whose methods run."""
 
-    def __init__(self, job: type[Job], spec: JobSpec, task: Task, sink: ProgressSink, *, phase: str, input_path: str = "") -> None:
+    def __init__(
+        self,
+        job: type[Job],
+        spec: JobSpec,
+        task: Task,
+        sink: ProgressSink,
+        *,
+        phase: str,
+        input_path: str = "",
+    ) -> None:
         self.phase, self.fraction = phase, 0.0
         self.position: Callable[[], Position] = Position
         self._task, self._sink = task, sink
         self._last_report = time.monotonic()
         self._counters = Counters()
-        self._context = Context(attempt_id=task.attempt_id, partition=task.index, input_path=input_path)
-        self._context.attach(offset=lambda: self.position().offset, on_status=lambda _text: self.report())
+        self._context = Context(
+            attempt_id=task.attempt_id, partition=task.index, input_path=input_path
+        )
+        self._context.attach(
+            offset=lambda: self.position().offset, on_status=lambda _text: self.report()
+        )
         self._class, self._spec = job, spec
         self.moves = Moves()
         self._ticks = 0
@@ -93,7 +108,9 @@ class TaskRun:
         self.calls = UserCalls(self._class.__new__(self._class))
         for name in ("__init__", "setup", "teardown"):
             self.calls.refuse_yields(name)
-        self.calls = UserCalls(start(self._class, parameters, self._context, self._counters, given=self._spec.given))
+        self.calls = UserCalls(
+            start(self._class, parameters, self._context, self._counters, given=self._spec.given)
+        )
         self.calls.once("setup")
         self.tick()
 
@@ -106,16 +123,20 @@ class TaskRun:
 
     def report(self) -> None:
         self._last_report = time.monotonic()
-        self._sink(Progress(min(self.fraction, 1.0), self.phase, self._context.status_text, self.totals()))
+        self._sink(
+            Progress(min(self.fraction, 1.0), self.phase, self._context.status_text, self.totals())
+        )
 
     def _end_a_forked_process(self, error: BaseException | None = None) -> None:
-        """A process that the job has forked, and that came back here instead of ending, would do this task's work a second time, into the
-        same files, and speak for it. `sys.exit` in it means what it says."""
+        """A process that the job has forked, and that came back here instead of ending, would do
+        this task's work a second time, into the same files, and speak for it. `sys.exit` in it
+        means what it says."""
         if os.getpid() == self._pid:
             return
         if not isinstance(error, SystemExit):
             what = one_line(error) if error is not None else "a child ends with os._exit"
-            os.write(2, f"a process that the job forked came back into the engine and is ended: {what}\n".encode())
+            told = f"a process that the job forked came back into the engine and is ended: {what}\n"
+            os.write(2, told.encode())
         os._exit(exit_status(error) if isinstance(error, SystemExit) else 70)
 
     def tick(self) -> float:
@@ -151,17 +172,26 @@ class TaskRun:
                 self._end_a_forked_process()
         except TaskFailed:
             raise
-        except BaseException as error:  # user code may raise anything, SystemExit and its kin included
+        except (
+            BaseException
+        ) as error:  # user code may raise anything, SystemExit and its kin included
             if isinstance(error, Interrupted):
                 raise
-            if isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-                raise  # somebody pressed Ctrl-C; where that is handled or ignored, it can only be the job's own
+            if (
+                isinstance(error, KeyboardInterrupt)
+                and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+            ):
+                # somebody pressed Ctrl-C; where that is handled or ignored, it can only be the
+                # job's own
+                raise
             raise self._failure(error) from error
 
     def _failure(self, error: BaseException) -> TaskFailed:
         where, frames, line = self._position(), full_traceback(error), self.calls.yield_line()
 
-        def report(kind: str, message: str, offset: int = where.offset, record: object = where.record) -> FailureReport:
+        def report(
+            kind: str, message: str, offset: int = where.offset, record: object = where.record
+        ) -> FailureReport:
             return FailureReport(
                 kind=kind,
                 message=cut(printable(message), MESSAGE_CHARACTERS),
@@ -176,20 +206,39 @@ class TaskRun:
             return TaskFailed(report("input", f"input {self._context.input_path} {error}", -1, ""))
         if isinstance(error, BadRecord):
             return UserCodeFailed(report("bad_record", str(error), error.offset, error.record))
-        cause = error.__cause__ if isinstance(error, CannotWrite | CannotPickle | CannotUnpickle) else None
+        cause = (
+            error.__cause__
+            if isinstance(error, CannotWrite | CannotPickle | CannotUnpickle)
+            else None
+        )
         if cause is not None and has_user_frame(cause.__traceback__):
-            return UserCodeFailed(raised(cause, path=where.path, offset=where.offset, record=where.record, why=str(error)))
+            return UserCodeFailed(
+                raised(
+                    cause, path=where.path, offset=where.offset, record=where.record, why=str(error)
+                )
+            )
         if isinstance(error, TooManyCounters):
-            return UserCodeFailed(msgspec.structs.replace(report("raised", str(error)), traceback=user_frames(error)))
+            return UserCodeFailed(
+                msgspec.structs.replace(report("raised", str(error)), traceback=user_frames(error))
+            )
         if said := self._users_fault(error):
             return UserCodeFailed(report(*said))
         if has_user_frame(error.__traceback__) or isinstance(error, SystemExit):
-            return UserCodeFailed(raised(error, path=where.path, offset=where.offset, record=where.record))
-        kind = "disk" if isinstance(error, DiskFailed) else "storage" if isinstance(error, OSError | ClusterError) else "engine"
+            return UserCodeFailed(
+                raised(error, path=where.path, offset=where.offset, record=where.record)
+            )
+        kind = (
+            "disk"
+            if isinstance(error, DiskFailed)
+            else "storage"
+            if isinstance(error, OSError | ClusterError)
+            else "engine"
+        )
         return TaskFailed(report(kind, one_line(error), -1, ""))
 
     def _users_fault(self, error: BaseException) -> tuple[str, str] | None:
-        """Kind and message, where the fault is the user's and their code was not running any more when it was found."""
+        """Kind and message, where the fault is the user's and their code was not running any more
+        when it was found."""
         called = self.calls
         if isinstance(error, BadPair) and error.kind == "raised":
             return "raised", f"{called.method} {error}{called.place()}"
@@ -198,8 +247,15 @@ class TaskRun:
         if _innermost_file(error) not in _READ_THE_USERS:
             return None
         if isinstance(error, ValueError) and "values to unpack" in str(error):
-            return "raised", f"{called.method} yielded something that is not a (key, value) pair: yield key, value{called.place()}"
-        return "raised", f"{one_line(error)}{called.place()}"  # C code of theirs, which leaves no frame: `return map(int, fields)`
+            return (
+                "raised",
+                f"{called.method} yielded something that is not a (key, value) pair: yield key, "
+                f"value{called.place()}",
+            )
+        return (
+            "raised",
+            f"{one_line(error)}{called.place()}",
+        )  # C code of theirs, which leaves no frame: `return map(int, fields)`
 
     def _position(self) -> Position:
         try:
@@ -209,7 +265,8 @@ class TaskRun:
 
 
 _READ_THE_USERS = frozenset(module.__file__ for module in (map_side, text_output, user_calls))
-"""Files whose loops raise nothing themselves that is not told above: what surfaces there came out of an iterator of the user's."""
+"""Files whose loops raise nothing themselves that is not told above: what surfaces there came out
+of an iterator of the user's."""
 
 
 def _innermost_file(error: BaseException) -> str:

@@ -1,13 +1,16 @@
 """What a task is, whoever runs it: three functions, the same under every runner.
 
-    run_map       one split -> one partitioned, sorted, checksummed map output (data file and index) in a local directory
+    run_map       one split -> one partitioned, sorted, checksummed map output (data file and index)
+                  in a local directory
     run_map_only  one split -> one part file (jobs with reducers = 0)
     run_reduce    one partition's segments of every map -> one part file
 
-All run in a process where user code may run (a task process, or the inline runner's own), load nothing that talks to a cluster, and raise
-only TaskFailed (UserCodeFailed, SegmentCorrupt; see failures.py). Part files go to a Writer the caller has created; the caller closes it
-after success (its FileInfo is what a commit names) and aborts it after a failure. A caller reads `progress` as often as the engine gives
-it, about five times a second while records move; silence means that the user's code is busy with one record.
+All run in a process where user code may run (a task process, or the inline runner's own), load
+nothing that talks to a cluster, and raise only TaskFailed (UserCodeFailed, SegmentCorrupt; see
+failures.py). Part files go to a Writer the caller has created; the caller closes it after success
+(its FileInfo is what a commit names) and aborts it after a failure. A caller reads `progress` as
+often as the engine gives it, about five times a second while records move; silence means that the
+user's code is busy with one record.
 """
 
 from __future__ import annotations
@@ -17,22 +20,55 @@ from pathlib import Path
 
 from mapreduce.api.job import Job
 from mapreduce.engine import map_task, reduce_task
-from mapreduce.engine.attempt import MapOutput, PartOutput, Progress, ProgressSink, Segment, Task, no_progress
+from mapreduce.engine.attempt import (
+    MapOutput,
+    PartOutput,
+    Progress,
+    ProgressSink,
+    Segment,
+    Task,
+    no_progress,
+)
 from mapreduce.plan.spec import JobSpec, Split
 from mapreduce.storage.api import Storage, Writer
 
-__all__ = ["MapOutput", "PartOutput", "Progress", "ProgressSink", "Segment", "Task", "run_map", "run_map_only", "run_reduce"]
+__all__ = [
+    "MapOutput",
+    "PartOutput",
+    "Progress",
+    "ProgressSink",
+    "Segment",
+    "Task",
+    "run_map",
+    "run_map_only",
+    "run_reduce",
+]
 
 
 def run_map(
-    job: type[Job], spec: JobSpec, split: Split, storage: Storage, directory: Path, *, task: Task, progress: ProgressSink = no_progress
+    job: type[Job],
+    spec: JobSpec,
+    split: Split,
+    storage: Storage,
+    directory: Path,
+    *,
+    task: Task,
+    progress: ProgressSink = no_progress,
 ) -> MapOutput:
-    """Maps, combines, partitions, sorts. `directory` exists and is this attempt's own; it holds only the two files afterwards."""
+    """Maps, combines, partitions, sorts. `directory` exists and is this attempt's own; it holds
+    only the two files afterwards."""
     return map_task.run_map(job, spec, split, storage, directory, task=task, progress=progress)
 
 
 def run_map_only(
-    job: type[Job], spec: JobSpec, split: Split, storage: Storage, writer: Writer, *, task: Task, progress: ProgressSink = no_progress
+    job: type[Job],
+    spec: JobSpec,
+    split: Split,
+    storage: Storage,
+    writer: Writer,
+    *,
+    task: Task,
+    progress: ProgressSink = no_progress,
 ) -> PartOutput:
     """Writes what `map` yields as text, in the order it yields it."""
     return map_task.run_map_only(job, spec, split, storage, writer, task=task, progress=progress)
@@ -48,8 +84,12 @@ def run_reduce(
     task: Task,
     progress: ProgressSink = no_progress,
 ) -> PartOutput:
-    """Merges the segments of partition `task.index`, groups equal keys and writes what `reduce` yields as text.
+    """Merges the segments of partition `task.index`, groups equal keys and writes what `reduce`
+    yields as text.
 
-    Segments may come in any order; every map with a non-empty segment must be there exactly once. `directory` exists and is this
-    attempt's own: merges of very many segments pass through it. SegmentCorrupt names the map whose bytes are bad."""
-    return reduce_task.run_reduce(job, spec, segments, writer, directory, task=task, progress=progress)
+    Segments may come in any order; every map with a non-empty segment must be there exactly once.
+    `directory` exists and is this attempt's own: merges of very many segments pass through it.
+    SegmentCorrupt names the map whose bytes are bad."""
+    return reduce_task.run_reduce(
+        job, spec, segments, writer, directory, task=task, progress=progress
+    )

@@ -1,8 +1,9 @@
 """The job's methods as the engine calls them.
 
-A StopIteration that leaves a method is an error, as it is in any generator: where it reached a loop of ours it would end the loop and lose
-every record that follows. What a method returns is looked at before it is read, and what it yielded last is remembered, so that a failure
-which shows only in the engine (a key of the wrong kind, a value that cannot be written) names the line that yielded it.
+A StopIteration that leaves a method is an error, as it is in any generator: where it reached a loop
+of ours it would end the loop and lose every record that follows. What a method returns is looked at
+before it is read, and what it yielded last is remembered, so that a failure which shows only in the
+engine (a key of the wrong kind, a value that cannot be written) names the line that yielded it.
 """
 
 from __future__ import annotations
@@ -47,10 +48,16 @@ class UserCalls:
     def refuse_yields(self, name: str) -> None:
         """Before anything runs: a setup or teardown written as a generator would never run."""
         function = inspect.unwrap(getattr(self._job, name))
-        kinds = (inspect.isgeneratorfunction, inspect.iscoroutinefunction, inspect.isasyncgenfunction)
+        kinds = (
+            inspect.isgeneratorfunction,
+            inspect.iscoroutinefunction,
+            inspect.isasyncgenfunction,
+        )
         if any(kind(function) for kind in kinds):
             self.method, self._last = name, None
-            raise BadPair("yields, and nobody reads what it yields: only map, combine and reduce yield pairs")
+            raise BadPair(
+                "yields, and nobody reads what it yields: only map, combine and reduce yield pairs"
+            )
 
     def once(self, name: str) -> None:
         """Calls setup or teardown."""
@@ -61,18 +68,37 @@ class UserCalls:
         except StopIteration as error:
             raise _as_error(name, error) from None
         if result is not None and isinstance(result, _NEVER_READ):
-            raise BadPair(f"returned a {type(result).__qualname__}, and nobody reads it: only map, combine and reduce give pairs")
+            raise BadPair(
+                f"returned a {type(result).__qualname__}, and nobody reads it: only map, combine "
+                "and reduce give pairs"
+            )
 
     def place(self) -> str:
-        """Where the method called last is defined, for the end of a message; "" where `yield_line` says it better."""
-        code = getattr(inspect.unwrap(getattr(self._job, self.method)), "__code__", None) if self.method else None
-        return f" ({self.method} is in {code.co_filename}, line {code.co_firstlineno})" if code and not self.yield_line() else ""
+        """Where the method called last is defined, for the end of a message; "" where `yield_line`
+        says it better."""
+        code = (
+            getattr(inspect.unwrap(getattr(self._job, self.method)), "__code__", None)
+            if self.method
+            else None
+        )
+        return (
+            f" ({self.method} is in {code.co_filename}, line {code.co_firstlineno})"
+            if code and not self.yield_line()
+            else ""
+        )
 
     def yield_line(self) -> str:
-        """The line that yielded last as a traceback shows it; "" where no generator stands at one."""
+        """The line that yielded last as a traceback shows it; "" where no generator stands at
+        one."""
         generator, frames = self._last, []
         while isinstance(generator, GeneratorType) and generator.gi_frame is not None:
-            frames.append(traceback.FrameSummary(generator.gi_code.co_filename, generator.gi_frame.f_lineno, generator.gi_code.co_name))
+            frames.append(
+                traceback.FrameSummary(
+                    generator.gi_code.co_filename,
+                    generator.gi_frame.f_lineno,
+                    generator.gi_code.co_name,
+                )
+            )
             generator = generator.gi_yieldfrom
         return "".join(traceback.format_list(frames)).rstrip("\n")
 
@@ -82,7 +108,9 @@ def _iterated(name: str, result: Any) -> Iterator[Pair]:
     kind = type(result).__qualname__
     if isinstance(result, Mapping):
         raise BadPair(f"gave a {kind} object {_WANTED}, or return its items()")
-    if isinstance(result, str | bytes | bytearray) or (not isinstance(result, Iterable) and not hasattr(type(result), "__getitem__")):
+    if isinstance(result, str | bytes | bytearray) or (
+        not isinstance(result, Iterable) and not hasattr(type(result), "__getitem__")
+    ):
         raise BadPair(f"gave a {kind} object {_WANTED}")
     if isinstance(result, tuple) and not all(isinstance(item, tuple | list) for item in result):
         raise BadPair(f"returned a tuple {_WANTED}, or return a list of them")

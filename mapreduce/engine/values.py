@@ -1,8 +1,9 @@
-"""What becomes of a value between the method that yields it and the method that is given it: it is taken as it is at that moment, and comes
-back as the receiver's own object.
+"""What becomes of a value between the method that yields it and the method that is given it: it is
+taken as it is at that moment, and comes back as the receiver's own object.
 
-Plain immutable values travel as they are. Everything else is pickled alone, when it is yielded: what the job does to the object afterwards,
-what else holds it, and where a split or a spill ends, change nothing. A value that does not pickle fails at the record that yielded it.
+Plain immutable values travel as they are. Everything else is pickled alone, when it is yielded:
+what the job does to the object afterwards, what else holds it, and where a split or a spill ends,
+change nothing. A value that does not pickle fails at the record that yielded it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-ATOMS = frozenset({int, str, bytes, float, bool, type(None), complex, date, timedelta, Decimal, UUID})
+ATOMS = frozenset(
+    {int, str, bytes, float, bool, type(None), complex, date, timedelta, Decimal, UUID}
+)
 """Exact types whose objects nobody can change."""
 
 
@@ -35,15 +38,21 @@ class CannotUnpickle(Exception):
 
 
 def freeze(value: Any) -> Any:
-    """For whatever is not an atom: itself when it is a tuple of atoms, else its pickle. Raises CannotPickle."""
+    """For whatever is not an atom: itself when it is a tuple of atoms, else its pickle. Raises
+    CannotPickle."""
     if type(value) is tuple and ATOMS.issuperset(map(type, value)):
         return value
     try:
         data = pickle.dumps(value, 5)
     except Exception as error:  # whatever __reduce__ raises
-        raise CannotPickle(f"a value of type {type(value).__qualname__} cannot travel to a reducer: {_said(error)}") from error
+        raise CannotPickle(
+            f"a value of type {type(value).__qualname__} cannot travel to a reducer: {_said(error)}"
+        ) from error
     if len(data) > MAX_BYTES:
-        raise CannotPickle(f"a value of type {type(value).__qualname__} cannot travel to a reducer: {len(data) >> 20} MiB are too large")
+        raise CannotPickle(
+            f"a value of type {type(value).__qualname__} cannot travel to a reducer: "
+            f"{len(data) >> 20} MiB are too large"
+        )
     return Pickled(data)
 
 
@@ -53,7 +62,8 @@ def thaw(value: Any) -> Any:
         return value
     try:
         return pickle.loads(value)
-    except Exception as error:  # whatever a class's __setstate__ raises; the bytes are sound, their checksum said so
+    except Exception as error:
+        # whatever a class's __setstate__ raises; the bytes are sound, their checksum said so
         raise CannotUnpickle(f"a value does not come back from pickling: {_said(error)}") from error
 
 

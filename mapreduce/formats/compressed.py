@@ -1,7 +1,8 @@
 """Files that hold their lines compressed, as a Reader of what is in them.
 
-A compressed stream has one beginning, so such a file is one split, and it is read from its first byte to its last, once. Files of several
-streams one behind the other (`cat a.gz b.gz`, pigz, pbzip2) are one text. Damage, and an end in the middle, are errors of the input.
+A compressed stream has one beginning, so such a file is one split, and it is read from its first
+byte to its last, once. Files of several streams one behind the other (`cat a.gz b.gz`, pigz,
+pbzip2) are one text. Damage, and an end in the middle, are errors of the input.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ RAW_BYTES = 1 << 20
 _OPENERS: dict[str, Callable[[Any], Any]] = {
     GZIP: lambda raw: gzip.GzipFile(fileobj=raw, mode="rb"),
     BZIP2: lambda raw: bz2.BZ2File(raw),
-    XZ: lambda raw: lzma.LZMAFile(raw, format=lzma.FORMAT_XZ),  # noqa: SIM115 - it owns nothing that must be closed
+    XZ: lambda raw: lzma.LZMAFile(raw, format=lzma.FORMAT_XZ),  # noqa: SIM115 - owns nothing to close
 }
 
 
@@ -64,7 +65,9 @@ class Decompressed:
         except _Unreadable as error:
             raise error.reason from None
         except (OSError, zlib.error, lzma.LZMAError) as error:
-            raise BadInput(f"is {self._form} data that is damaged behind {self._at} bytes of text: {error}") from None
+            raise BadInput(
+                f"is {self._form} data that is damaged behind {self._at} bytes of text: {error}"
+            ) from None
 
 
 class _Unreadable(Exception):
@@ -99,5 +102,7 @@ class _Raw(io.RawIOBase):
     def _fetch(self, wanted: int) -> bytes:
         try:
             return self._reader.read_at(self.position, wanted)
-        except Exception as error:  # whatever it is, the library above must not mistake it for its own
+        except (
+            Exception
+        ) as error:  # whatever it is, the library above must not mistake it for its own
             raise _Unreadable(error) from error

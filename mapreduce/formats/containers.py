@@ -1,9 +1,10 @@
 """What a file begins with: the formats that are no lines of text, by their magic numbers.
 
-A job reads lines. A file that holds them compressed is decompressed where Python's library can (gzip, bzip2, xz); every other format is
-refused by its name, whatever `encoding_errors` says and whether the records are `str` or `bytes`: the newline bytes inside a Parquet or zip
-file separate nothing, so its "lines" are noise in any decoding. Magic numbers that are letters alone (`ORC`) count only before bytes that
-are no text.
+A job reads lines. A file that holds them compressed is decompressed where Python's library can
+(gzip, bzip2, xz); every other format is refused by its name, whatever `encoding_errors` says and
+whether the records are `str` or `bytes`: the newline bytes inside a Parquet or zip file separate
+nothing, so its "lines" are noise in any decoding. Magic numbers that are letters alone (`ORC`)
+count only before bytes that are no text.
 """
 
 from __future__ import annotations
@@ -95,7 +96,8 @@ def refusal(name: str) -> str:
 
 
 def _reads_as_text(head: bytes) -> bool:
-    """No control characters but those of text, and UTF-8 up to a character that the head's end may have cut."""
+    """No control characters but those of text, and UTF-8 up to a character that the head's end may
+    have cut."""
     if any(byte < 0x20 and byte not in b"\t\n\r\f\v\x1b" for byte in head):
         return False
     try:

@@ -12,5 +12,5 @@ class BadRecord(Exception):
 
 
 class BadInput(Exception):
-    """A file that is not the one that was planned, or in no form that can be read. Trying again does not help: it fails the job at once.
-    The message goes on behind "input PATH"."""
+    """A file that is not the one that was planned, or in no form that can be read. Trying again
+    does not help: it fails the job at once. The message goes on behind "input PATH"."""

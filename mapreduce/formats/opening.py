@@ -1,8 +1,9 @@
 """A split's file: what was planned is what is read.
 
-A split carries the stamp its file had when the job was planned. It is compared when the file is opened, so that most changes cost no work,
-and again when the split has been read, because a file may be replaced or written to in between. Whatever else came under that name since
-then fails the job: half of one file and half of another are nobody's input.
+A split carries the stamp its file had when the job was planned. It is compared when the file is
+opened, so that most changes cost no work, and again when the split has been read, because a file
+may be replaced or written to in between. Whatever else came under that name since then fails the
+job: half of one file and half of another are nobody's input.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from mapreduce.storage.api import Reader, Storage
 
 
 def open_planned(storage: Storage, split: Split) -> Reader:
-    """Raises BadInput when the file is another one, is gone, or may not be read; and what else the storage raises."""
+    """Raises BadInput when the file is another one, is gone, or may not be read; and what else the
+    storage raises."""
     try:
         reader = storage.open(split.path)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
@@ -35,4 +37,6 @@ def check_unchanged(reader: Reader, split: Split) -> None:
     except FileNotFoundError:
         raise BadInput("is gone: it was removed while the job ran") from None
     if not is_planned:
-        raise BadInput("is not what it was when the job was planned: it was replaced or written to meanwhile")
+        raise BadInput(
+            "is not what it was when the job was planned: it was replaced or written to meanwhile"
+        )

@@ -1,12 +1,15 @@
 """Text input: the lines of one byte range of a file.
 
-A record is a line without its end, `\\n` or `\\r\\n`; a `\\r` anywhere else stays. It belongs to the split that holds its first byte, so a
-split skips the line that began before it and reads past its own end to finish its last line: every line is read exactly once however a file
-is cut. The last line needs no newline. Lines come in batches, because decoding and cutting a quarter of a megabyte at a time is an order of
-magnitude faster than line by line; where a record lies is worked out only when somebody asks.
+A record is a line without its end, `\\n` or `\\r\\n`; a `\\r` anywhere else stays. It belongs to
+the split that holds its first byte, so a split skips the line that began before it and reads past
+its own end to finish its last line: every line is read exactly once however a file is cut. The last
+line needs no newline. Lines come in batches, because decoding and cutting a quarter of a megabyte
+at a time is an order of magnitude faster than line by line; where a record lies is worked out only
+when somebody asks.
 
-What begins a file decides how it is read (containers.py): compressed lines are decompressed, and their offsets are those in the text;
-UTF-8's byte order mark is no part of the first record; a format that is no lines is refused.
+What begins a file decides how it is read (containers.py): compressed lines are decompressed, and
+their offsets are those in the text; UTF-8's byte order mark is no part of the first record; a
+format that is no lines is refused.
 """
 
 from __future__ import annotations
@@ -45,9 +48,18 @@ class Batch:
 
 
 class TextInput:
-    """The lines of `length` bytes from `offset`. `record_type` is `str` or `bytes`; `encoding_errors` is `strict` or `replace`."""
+    """The lines of `length` bytes from `offset`. `record_type` is `str` or `bytes`;
+    `encoding_errors` is `strict` or `replace`."""
 
-    def __init__(self, reader: Reader, offset: int, length: int, *, record_type: str = "str", encoding_errors: str = "strict") -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        offset: int,
+        length: int,
+        *,
+        record_type: str = "str",
+        encoding_errors: str = "strict",
+    ) -> None:
         self._reader = reader
         self._offset, self._end = offset, offset + length
         self._decode = record_type == "str"
@@ -62,7 +74,11 @@ class TextInput:
                 start, raw = len(BYTE_ORDER_MARK), raw[len(BYTE_ORDER_MARK) :]
             if raw:
                 yield self._batch(start, raw)
-            self.bytes_done = min(start + len(raw), self._end) - self._offset if self._decompressed is None else self._decompressed.raw_done
+            self.bytes_done = (
+                min(start + len(raw), self._end) - self._offset
+                if self._decompressed is None
+                else self._decompressed.raw_done
+            )
         if self._decompressed is not None:
             self.bytes_done = self._decompressed.raw_done
 
@@ -84,7 +100,9 @@ class TextInput:
 
     def _pieces(self) -> Iterator[tuple[int, bytes]]:
         """(offset, bytes) of whole lines that belong to the split, about BATCH_BYTES each."""
-        start = self._offset if self._offset == 0 else None  # where the current line begins; None: not found yet
+        start = (
+            self._offset if self._offset == 0 else None
+        )  # where the current line begins; None: not found yet
         held: list[bytes] = []  # what has been read of a line that has not ended
         for at, block in self._blocks():
             cut = 0
@@ -109,7 +127,8 @@ class TextInput:
             yield from self._finish(start, held)
 
     def _blocks(self) -> Iterator[tuple[int, bytes]]:
-        """The split's bytes and the one before it (it says whether a line begins at the split's start), in aligned reads."""
+        """The split's bytes and the one before it (it says whether a line begins at the split's
+        start), in aligned reads."""
         at = max(self._offset - 1, 0)
         while at < self._end:
             wanted = min(self._end, (at // READ_BYTES + 1) * READ_BYTES) - at
@@ -121,7 +140,10 @@ class TextInput:
                 yield at, block
             at += len(block)
             if len(block) < wanted:
-                raise BadInput(f"ends after {at} bytes, before the {self._end} that were planned: it has become shorter")
+                raise BadInput(
+                    f"ends after {at} bytes, before the {self._end} that were planned: it has "
+                    "become shorter"
+                )
 
     def _decompress(self, form: str, first: bytes) -> Iterator[tuple[int, bytes]]:
         """The text in a compressed file, which is one split; what follows reads that text, too."""
@@ -152,5 +174,8 @@ class TextInput:
 def _bad_text(raw: bytes, start: int, error: UnicodeDecodeError) -> BadRecord:
     first = raw.rfind(b"\n", 0, error.start) + 1
     line = raw[first : raw.find(b"\n", error.start) if b"\n" in raw[error.start :] else len(raw)]
-    what = f"the record is not valid UTF-8: byte {raw[error.start]:#04x} at {start + error.start}, {error.reason}"
+    what = (
+        f"the record is not valid UTF-8: byte {raw[error.start]:#04x} at "
+        f"{start + error.start}, {error.reason}"
+    )
     return BadRecord(what, start + first, line.removesuffix(b"\r"))

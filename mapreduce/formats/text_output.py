@@ -1,4 +1,5 @@
-"""Text output: `key TAB value NEWLINE`, bytes as they are, all else through `str` in UTF-8; a None leaves out itself and the tab."""
+"""Text output: `key TAB value NEWLINE`, bytes as they are, all else through `str` in UTF-8; a None
+leaves out itself and the tab."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ class TextOutput:
         self.length = self.crc32c = self.records = 0
 
     def write(self, pairs: Iterable[tuple[Any, Any]]) -> None:
-        """Takes pairs to their end. An exception leaves those before it written, which does not matter: the attempt has failed."""
+        """Takes pairs to their end. An exception leaves those before it written, which does not
+        matter: the attempt has failed."""
         for pair in pairs:
             if type(pair) is not tuple:
                 pair = as_pair(pair)
@@ -56,7 +58,12 @@ class TextOutput:
 
 def line(key: Any, value: Any) -> bytes:
     """One record as text. Raises UnicodeEncodeError for a str with lone surrogates."""
-    if type(key) is not bytes and type(value) is not bytes and key is not None and value is not None:
+    if (
+        type(key) is not bytes
+        and type(value) is not bytes
+        and key is not None
+        and value is not None
+    ):
         return f"{key!s}\t{value!s}\n".encode()
     return b"\t".join([_field(item) for item in (key, value) if item is not None]) + b"\n"
 
@@ -68,7 +75,11 @@ def _refusal(key: Any, value: Any) -> str:
             if item is not None:
                 _field(item)
         except Exception as error:  # as above
-            why = f"{type(error).__qualname__}: {error!s:.500}" if type(error).__module__ == "builtins" else type(error).__qualname__
+            why = (
+                f"{type(error).__qualname__}: {error!s:.500}"
+                if type(error).__module__ == "builtins"
+                else type(error).__qualname__
+            )
             return f"a {name} of type {type(item).__qualname__} cannot be written as text: {why}"
     return "a pair cannot be written as text"
 

@@ -1,4 +1,5 @@
-"""Where the core's answers go: a `Reply` for one caller that waits, a `Stream` for one that listens. Both are `to`s of sends."""
+"""Where the core's answers go: a `Reply` for one caller that waits, a `Stream` for one that
+listens. Both are `to`s of sends."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ from typing import Any
 from clusterkit.errors import TryAgain
 
 STREAM_LIMIT = 10_000
-"""Orders a worker may lag behind before its stream is closed; it then attends anew and its inventory settles what it missed."""
+"""Orders a worker may lag behind before its stream is closed; it then attends anew and its
+inventory settles what it missed."""
 
 
 class Reply:
@@ -27,7 +29,9 @@ class Reply:
     def wait(self, timeout_s: float) -> Any:
         """Raises TryAgain when the core says nothing in time: it is stopping, or overloaded."""
         if not self._there.wait(timeout_s):
-            raise TryAgain(f"the tracker did not answer within {timeout_s:g} s", next_command="mrc status")
+            raise TryAgain(
+                f"the tracker did not answer within {timeout_s:g} s", next_command="mrc status"
+            )
         return self._message
 
 

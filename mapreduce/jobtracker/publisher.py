@@ -1,10 +1,12 @@
-"""Puts a finished job's output in place, and removes its work. Every step can be repeated after a crash; the core orders again what it
-has no result of.
+"""Puts a finished job's output in place, and removes its work. Every step can be repeated after a
+crash; the core orders again what it has no result of.
 
-    verify that each granted file is the one that was granted → move them to STAGING/publish (≤ 1,000 renames a call) → `_SUCCESS`,
-    `.manifest.json` → one publish call that makes the directory appear, fenced by the tracker's epoch
+    verify that each granted file is the one that was granted → move them to STAGING/publish (≤
+    1,000 renames a call) → `_SUCCESS`, `.manifest.json` → one publish call that makes the directory
+    appear, fenced by the tracker's epoch
 
-A publish that took effect before the crash is recognised by the job's id in the manifest under the output's name.
+A publish that took effect before the crash is recognised by the job's id in the manifest under the
+output's name.
 """
 
 from __future__ import annotations
@@ -22,7 +24,13 @@ from mapreduce.errors import OutputExists, PublishRefused
 from mapreduce.jobtracker.core import events, orders
 from mapreduce.jobtracker.status_json import grouped
 from mapreduce.plan.earlier import check_replaceable
-from mapreduce.plan.manifest import MANIFEST_NAME, SUCCESS_NAME, Manifest, published_by, staging_directory
+from mapreduce.plan.manifest import (
+    MANIFEST_NAME,
+    SUCCESS_NAME,
+    Manifest,
+    published_by,
+    staging_directory,
+)
 from mapreduce.plan.manifest import Part as ManifestPart
 from mapreduce.storage.api import FileInfo, Storage
 
@@ -39,11 +47,20 @@ _log = logging.getLogger(__name__)
 
 class Publisher:
     def __init__(
-        self, storage_factory: Callable[[str], Storage], epoch: int, post: Callable[[Any], None], step_down: Callable[[BaseException], None]
+        self,
+        storage_factory: Callable[[str], Storage],
+        epoch: int,
+        post: Callable[[Any], None],
+        step_down: Callable[[BaseException], None],
     ) -> None:
-        """`storage_factory` opens the storage for a user, "" = this process's own. `post` hears what became of an order; `step_down` that
-        the storage knows a newer tracker."""
-        self._storage_factory, self._epoch, self._post, self._step_down = storage_factory, epoch, post, step_down
+        """`storage_factory` opens the storage for a user, "" = this process's own. `post` hears
+        what became of an order; `step_down` that the storage knows a newer tracker."""
+        self._storage_factory, self._epoch, self._post, self._step_down = (
+            storage_factory,
+            epoch,
+            post,
+            step_down,
+        )
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="publisher")
         self._stopping = threading.Event()
         self._opening = threading.Lock()
@@ -63,18 +80,24 @@ class Publisher:
             storage.close()
 
     def storage(self, user: str = "") -> Storage:
-        """What a job writes belongs to who submitted it, and may be written only where they may write: the file system is asked as they.
-        Of many users, those who were idle longest are let go of; what they still do asks again."""
+        """What a job writes belongs to who submitted it, and may be written only where they may
+        write: the file system is asked as they. Of many users, those who were idle longest are let
+        go of; what they still do asks again."""
         with self._opening:
             found = self._storages.pop(user, None) or self._storage_factory(user)
             self._storages[user] = found
-            idle = [self._storages.pop(next(iter(self._storages)))] if len(self._storages) > MAX_USERS else []
+            idle = (
+                [self._storages.pop(next(iter(self._storages)))]
+                if len(self._storages) > MAX_USERS
+                else []
+            )
         for storage in idle:
             storage.close()
         return found
 
     def _give_back(self, storage: Storage | None) -> None:
-        """Whatever it was that failed: whoever leads now may have another address (nobody answers, it stands by, it hangs)."""
+        """Whatever it was that failed: whoever leads now may have another address (nobody answers,
+        it stands by, it hangs)."""
         with self._opening:
             users = [user for user, other in self._storages.items() if other is storage]
             for user in users:
@@ -82,16 +105,26 @@ class Publisher:
         if users and storage is not None:
             storage.close()
 
-    # ── trying ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── trying ────────────────────────────────────────────────────────────────────────────────────
 
     def _publish_until_done(self, order: orders.PublishOutput) -> None:
-        failure = self._try(order.user, lambda storage: publish(storage, order, self._epoch), f"publishing {order.job_id}")
+        failure = self._try(
+            order.user,
+            lambda storage: publish(storage, order, self._epoch),
+            f"publishing {order.job_id}",
+        )
         if not self._stopping.is_set():
-            self._post(events.PublishFailed(order.job_id, failure) if failure else events.OutputPublished(order.job_id))
+            self._post(
+                events.PublishFailed(order.job_id, failure)
+                if failure
+                else events.OutputPublished(order.job_id)
+            )
 
     def _remove_until_done(self, order: orders.RemoveStaging) -> None:
         staging = staging_directory(order.output, order.job_id)
-        failure = self._try(order.user, lambda storage: _remove(storage, staging, order.code), f"removing {staging}")
+        failure = self._try(
+            order.user, lambda storage: _remove(storage, staging, order.code), f"removing {staging}"
+        )
         if not failure and not self._stopping.is_set():
             self._post(events.StagingRemoved(order.job_id))
 
@@ -104,18 +137,31 @@ class Publisher:
                 storage = self.storage(user)
                 action(storage)
                 return ""
-            except (FileExistsError, PermissionError, PublishRefused, OutputExists, NotPermitted) as error:
+            except (
+                FileExistsError,
+                PermissionError,
+                PublishRefused,
+                OutputExists,
+                NotPermitted,
+            ) as error:
                 _log.error("%s: %s", what, error)
                 return str(error)
             except Exception as error:  # whatever a storage raises, the job must end in some way
                 if isinstance(error, ClusterError) and error.code == Fenced.code:
-                    self._stopping.set()  # nothing that becomes of this order is ours to say any more
+                    # nothing that becomes of this order is ours to say any more
+                    self._stopping.set()
                     self._step_down(error)
                     return str(error)
                 self._give_back(storage)
                 retryable = isinstance(error, ClusterError) and error.retryable
                 tries += not retryable
-                _log.warning("%s, again in %.2f s: %s", what, wait_s, error, exc_info=None if isinstance(error, ClusterError) else error)
+                _log.warning(
+                    "%s, again in %.2f s: %s",
+                    what,
+                    wait_s,
+                    error,
+                    exc_info=None if isinstance(error, ClusterError) else error,
+                )
                 if tries >= HOPELESS_AFTER:
                     return f"{what}: {error}"
                 self._stopping.wait(wait_s)
@@ -133,7 +179,9 @@ def publish(storage: Storage, order: orders.PublishOutput, epoch: int) -> None:
     staging = publish_directory(order)
     there = storage.stat(order.output) if order.replaced_file_id else None
     still_old = there is not None and there.file_id == order.replaced_file_id
-    if not still_old and published_by(storage, order.output, staging):  # what is to be replaced may be a job's of the same id elsewhere
+    if not still_old and published_by(
+        storage, order.output, staging
+    ):  # what is to be replaced may be a job's of the same id elsewhere
         return
     storage.mkdirs(staging)
     for pairs in _in_batches(_moves(storage, order, staging), RENAMES_PER_CALL):
@@ -150,16 +198,24 @@ def publish_directory(order: orders.PublishOutput) -> str:
 
 
 def _moves(storage: Storage, order: orders.PublishOutput, staging: str) -> list[tuple[str, str]]:
-    """Renames that are still to do. Raises PublishRefused when a granted file is neither where it was nor where it goes."""
+    """Renames that are still to do. Raises PublishRefused when a granted file is neither where it
+    was nor where it goes."""
     moved = _listing(storage, staging)
-    waiting = _listing(storage, staging_directory(order.output, order.job_id) + "/attempts") if order.parts else {}
+    waiting = (
+        _listing(storage, staging_directory(order.output, order.job_id) + "/attempts")
+        if order.parts
+        else {}
+    )
     pairs = []
     for part in order.parts:
         source = part.file.path.rpartition("/")[2]
         if _is_granted(moved.get(part.name), part):
             continue
         if not _is_granted(waiting.get(source), part):
-            raise PublishRefused(f"{part.file.path} is not the file that {part.attempt_id} was granted", next_command="mrc jobs")
+            raise PublishRefused(
+                f"{part.file.path} is not the file that {part.attempt_id} was granted",
+                next_command="mrc jobs",
+            )
         pairs.append((part.file.path, f"{staging}/{part.name}"))
     return pairs
 
@@ -178,7 +234,10 @@ def _is_granted(info: FileInfo | None, part: orders.Part) -> bool:
 
 
 def manifest(order: orders.PublishOutput) -> Manifest:
-    parts = [ManifestPart(part.name, part.file.length, part.file.crc32c, part.attempt_id, part.records) for part in order.parts]
+    parts = [
+        ManifestPart(part.name, part.file.length, part.file.crc32c, part.attempt_id, part.records)
+        for part in order.parts
+    ]
     return Manifest(
         job_id=order.job_id,
         name=order.name,

@@ -1,4 +1,5 @@
-"""The tracker's face to clients (protos/mapreduce/pb/tracker.proto, service Tracker). Each call is one event and its answer."""
+"""The tracker's face to clients (protos/mapreduce/pb/tracker.proto, service Tracker). Each call is
+one event and its answer."""
 
 from __future__ import annotations
 
@@ -17,12 +18,15 @@ ANSWER_LIMIT_S = 20.0
 
 class ClientCalls(pb_grpc.TrackerServicer):
     def __init__(self, post: Callable[[Any], None], output_uri: Callable[[str], str]) -> None:
-        """`post` gives an event to the core, or raises TryAgain while this tracker does not lead."""
+        """`post` gives an event to the core, or raises TryAgain while this tracker does not
+        lead."""
         self._post, self._output_uri = post, output_uri
 
     def Submit(self, request: pb.SubmitRequest, context: Any) -> pb.SubmitReply:
         plan = wire.plan(request)
-        accepted: orders.JobAccepted = self._ask(lambda to: events.SubmitJob(to, request.token, plan))
+        accepted: orders.JobAccepted = self._ask(
+            lambda to: events.SubmitJob(to, request.token, plan)
+        )
         return pb.SubmitReply(job_id=accepted.job_id)
 
     def Job(self, request: pb.JobRequest, context: Any) -> pb.JobReply:
@@ -31,7 +35,9 @@ class ClientCalls(pb_grpc.TrackerServicer):
 
     def Kill(self, request: pb.KillRequest, context: Any) -> pb.JobReply:
         wire.check_words(job_id=request.job_id, reason=request.reason)
-        return self._status(self._ask(lambda to: events.KillJob(to, request.job_id, request.reason or "killed")))
+        return self._status(
+            self._ask(lambda to: events.KillJob(to, request.job_id, request.reason or "killed"))
+        )
 
     def List(self, request: pb.ListRequest, context: Any) -> pb.ListReply:
         found: orders.JobList = self._ask(lambda to: events.ListJobs(to, request.finished_too))
@@ -39,16 +45,30 @@ class ClientCalls(pb_grpc.TrackerServicer):
 
     def Logs(self, request: pb.LogsRequest, context: Any) -> pb.LogsReply:
         wire.check_words(job_id=request.job_id, task=request.task)
-        found: orders.AttemptList = self._ask(lambda to: events.FindLogs(to, request.job_id, request.task))
+        found: orders.AttemptList = self._ask(
+            lambda to: events.FindLogs(to, request.job_id, request.task)
+        )
         rows = [
-            pb.AttemptLog(attempt_id=a.attempt.attempt_id, worker_address=a.worker_address, state=a.attempt.state) for a in found.attempts
+            pb.AttemptLog(
+                attempt_id=a.attempt.attempt_id,
+                worker_address=a.worker_address,
+                state=a.attempt.state,
+            )
+            for a in found.attempts
         ]
         return pb.LogsReply(logs=rows)
 
     def Cluster(self, request: pb.ClusterRequest, context: Any) -> pb.ClusterReply:
         seen: orders.ClusterStatus = self._ask(events.GetCluster)
-        rows = [pb.WorkerRow(worker_id=w.worker_id, address=w.address, state=w.state, slots=w.slots, busy=w.busy) for w in seen.workers]
-        return pb.ClusterReply(workers=rows, running=seen.running, waiting=seen.waiting, epoch=seen.epoch)
+        rows = [
+            pb.WorkerRow(
+                worker_id=w.worker_id, address=w.address, state=w.state, slots=w.slots, busy=w.busy
+            )
+            for w in seen.workers
+        ]
+        return pb.ClusterReply(
+            workers=rows, running=seen.running, waiting=seen.waiting, epoch=seen.epoch
+        )
 
     def Watch(self, request: pb.WatchRequest, context: Any) -> Iterator[pb.JobReply]:
         wire.check_words(job_id=request.job_id)

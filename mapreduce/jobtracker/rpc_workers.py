@@ -1,4 +1,5 @@
-"""The tracker's face to workers (service TrackerForWorkers): a stream of orders to each, reports and commits from them."""
+"""The tracker's face to workers (service TrackerForWorkers): a stream of orders to each, reports
+and commits from them."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ from mapreduce.pb import tracker_pb2_grpc as pb_grpc
 
 ANSWER_LIMIT_S = 20.0
 STREAMS_OF_A_HOST = 256
-"""Attending workers at one address: half of all that can attend, so that one machine does not keep all others out."""
+"""Attending workers at one address: half of all that can attend, so that one machine does not keep
+all others out."""
 
 
 class StreamsByHost:
@@ -30,7 +32,10 @@ class StreamsByHost:
         """Raises Overloaded where the host has its share."""
         with self._lock:
             if self._open[host] >= self._most:
-                raise Overloaded(f"{self._open[host]} workers attend from {host} already, which is the most", next_command="mrc status")
+                raise Overloaded(
+                    f"{self._open[host]} workers attend from {host} already, which is the most",
+                    next_command="mrc status",
+                )
             self._open[host] += 1
         try:
             yield
@@ -42,7 +47,12 @@ class StreamsByHost:
 
 
 class WorkerCalls(pb_grpc.TrackerForWorkersServicer):
-    def __init__(self, post: Callable[[Any], None], epoch: Callable[[], int], highest_epoch: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        post: Callable[[Any], None],
+        epoch: Callable[[], int],
+        highest_epoch: Callable[[], int],
+    ) -> None:
         """`highest_epoch` asks the coordinator which epoch it has handed out last."""
         self._post, self._epoch, self._highest_epoch = post, epoch, highest_epoch
         self._streams = StreamsByHost(STREAMS_OF_A_HOST)
@@ -50,7 +60,9 @@ class WorkerCalls(pb_grpc.TrackerForWorkersServicer):
     def Attend(self, request: pb.WorkerHello, context: Any) -> Iterator[pb.WorkerOrder]:
         if not request.host:
             request.host = peer_host(context)
-        if request.highest_epoch > self._epoch() > 0:  # a newer tracker's, or nobody's: the core must know before it hears it
+        if (
+            request.highest_epoch > self._epoch() > 0
+        ):  # a newer tracker's, or nobody's: the core must know before it hears it
             self._post(events.EpochCeiling("tracker", self._highest_epoch()))
         with self._streams.one_more(peer_host(context)):
             yield from self._orders(request, context)
@@ -60,7 +72,8 @@ class WorkerCalls(pb_grpc.TrackerForWorkersServicer):
         context.add_callback(stream.close)
         self._post(wire.hello(request, stream))
         try:
-            # The first message tells the worker the epoch and that it is seated, before there is anything to do.
+            # The first message tells the worker the epoch and that it is seated, before there is
+            # anything to do.
             yield pb.WorkerOrder(epoch=self._epoch(), ping=pb.Ping())
             for message in stream:
                 if isinstance(message, orders.EndStream):
@@ -81,7 +94,9 @@ class WorkerCalls(pb_grpc.TrackerForWorkersServicer):
         reply = Reply()
         self._post(wire.commit(request, reply))
         answer = self._await(reply)
-        return pb.CommitReply(epoch=self._epoch(), granted=answer.granted, winner=answer.winner, reason=answer.reason)
+        return pb.CommitReply(
+            epoch=self._epoch(), granted=answer.granted, winner=answer.winner, reason=answer.reason
+        )
 
     def _await(self, reply: Reply) -> Any:
         message = reply.wait(ANSWER_LIMIT_S)

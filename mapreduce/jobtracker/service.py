@@ -1,7 +1,9 @@
-"""The job tracker as a process: its core in a driver of its own thread, the journal, gRPC on one port, the publisher, one campaign.
+"""The job tracker as a process: its core in a driver of its own thread, the journal, gRPC on one
+port, the publisher, one campaign.
 
-Until it leads it listens (its address must be known to be elected) and answers "try again". It leads for as long as the leadership lasts:
-a failed append, a lost leadership or a worker that has seen a newer tracker ends the process; `wait` raises why.
+Until it leads it listens (its address must be known to be elected) and answers "try again". It
+leads for as long as the leadership lasts: a failed append, a lost leadership or a worker that has
+seen a newer tracker ends the process; `wait` raises why.
 """
 
 from __future__ import annotations
@@ -41,14 +43,16 @@ ADOPTING = "mrc tracker adopt {directory} --accept-lost-jobs"
 SEGMENT_BYTES = 4 << 20
 THREADS = 32
 LANES = {
-    "Attend": Lane(512, 16),  # each attending worker and each watching client holds one for as long as it is there
+    "Attend": Lane(
+        512, 16
+    ),  # each attending worker and each watching client holds one for as long as it is there
     "Watch": Lane(128, 16),
     "Report": Lane(64, 1_024),
     "Commit": Lane(16, 1_024),
     "Submit": Lane(2, 64),  # the dear ones
 }
-"""Calls that park or that workers make have threads of their own: no number of workers keeps clients from being served, nor the other way
-round. Threads are made when they are needed."""
+"""Calls that park or that workers make have threads of their own: no number of workers keeps
+clients from being served, nor the other way round. Threads are made when they are needed."""
 
 STANDBY_AFTER_S = 2.0
 """How long `start` waits to be elected before it returns as a standby."""
@@ -67,7 +71,12 @@ class TrackerOptions:
 
 
 class TrackerService:
-    def __init__(self, options: TrackerOptions, coordinator: Coordinator, storage_factory: Callable[[str], Storage]) -> None:
+    def __init__(
+        self,
+        options: TrackerOptions,
+        coordinator: Coordinator,
+        storage_factory: Callable[[str], Storage],
+    ) -> None:
         self.options = options
         self.epoch = 0
         self._coordinator, self._storage_factory = coordinator, storage_factory
@@ -79,7 +88,7 @@ class TrackerService:
         self._publisher: Publisher | None = None
         self._thread: threading.Thread | None = None
 
-    # ── the face of every service ───────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── the face of every service ─────────────────────────────────────────────────────────────────
 
     @property
     def address(self) -> str:
@@ -96,9 +105,13 @@ class TrackerService:
     def start(self) -> None:
         options = self.options
         self._data = DataDirectory.open(options.data_directory, ROLE, options.node_id)
-        self._home = ServiceHome(SERVICE, self._data, self._coordinator.config, what="list of jobs", adopting=ADOPTING)
+        self._home = ServiceHome(
+            SERVICE, self._data, self._coordinator.config, what="list of jobs", adopting=ADOPTING
+        )
         self._settle()
-        self._journal = LocalJournal(options.data_directory / "journal", segment_bytes=SEGMENT_BYTES)
+        self._journal = LocalJournal(
+            options.data_directory / "journal", segment_bytes=SEGMENT_BYTES
+        )
         self._core = JobTracker(options.core, random.Random())
         self._driver = Driver(
             self._core,
@@ -110,8 +123,12 @@ class TrackerService:
             lease_deadline_us=self._lease_deadline_us,
         )
         self._serve()
-        self._coordinator.membership.join(Member(ROLE, options.node_id, self.address, {"state": "standby"}))
-        self._thread = threading.Thread(target=self._lead_until_the_end, name="tracker-core", daemon=True)
+        self._coordinator.membership.join(
+            Member(ROLE, options.node_id, self.address, {"state": "standby"})
+        )
+        self._thread = threading.Thread(
+            target=self._lead_until_the_end, name="tracker-core", daemon=True
+        )
         self._thread.start()
         self._leading.wait(STANDBY_AFTER_S)
         if self._failure is not None:
@@ -136,8 +153,14 @@ class TrackerService:
             for stream in list(self._streams):
                 stream.close()
             self._server.stop(0.2)
-            if self.epoch and self._thread is not None and self._thread is not threading.current_thread():
-                self._thread.join(5.0)  # one that never led is still campaigning, and ends with the process
+            if (
+                self.epoch
+                and self._thread is not None
+                and self._thread is not threading.current_thread()
+            ):
+                self._thread.join(
+                    5.0
+                )  # one that never led is still campaigning, and ends with the process
             if self._publisher is not None:
                 self._publisher.stop()
             if self._leadership is not None:
@@ -146,10 +169,11 @@ class TrackerService:
             self._journal.close()
             self._data.close()
 
-    # ── beginning ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── beginning ─────────────────────────────────────────────────────────────────────────────────
 
     def _settle(self) -> None:
-        """The journal lies in this directory alone, so there is one tracker: the first one that ever started. Raises NotTheHome."""
+        """The journal lies in this directory alone, so there is one tracker: the first one that
+        ever started. Raises NotTheHome."""
         try:
             if self._home.known() is None:
                 self._home.take(self._data.highest_epoch(SERVICE))
@@ -171,14 +195,26 @@ class TrackerService:
         self._data.remember_ports(self.ports)
 
     def _listen(self, port: int) -> None:
-        self._server = make_server(self.options.host, port, threads=THREADS, name="tracker-rpc", lanes=LANES)
-        self._server.add(pb_grpc.add_TrackerServicer_to_server, ClientCalls(self._post, self._output_uri))
-        self._server.add(pb_grpc.add_TrackerForWorkersServicer_to_server, WorkerCalls(self._post, lambda: self.epoch, self._highest_epoch))
+        self._server = make_server(
+            self.options.host, port, threads=THREADS, name="tracker-rpc", lanes=LANES
+        )
+        self._server.add(
+            pb_grpc.add_TrackerServicer_to_server, ClientCalls(self._post, self._output_uri)
+        )
+        self._server.add(
+            pb_grpc.add_TrackerForWorkersServicer_to_server,
+            WorkerCalls(self._post, lambda: self.epoch, self._highest_epoch),
+        )
         self._server.start()
 
     def _lead_until_the_end(self) -> None:
         try:
-            last_epoch = max([self._data.highest_epoch(SERVICE), *(record.epoch for record in self._journal.read())])
+            last_epoch = max(
+                [
+                    self._data.highest_epoch(SERVICE),
+                    *(record.epoch for record in self._journal.read()),
+                ]
+            )
             candidate = Candidate(self.options.node_id, self.address, self._data.place)
             self._leadership = self._coordinator.election.campaign(
                 SERVICE,
@@ -202,10 +238,13 @@ class TrackerService:
             self._fail(error)
 
     def _replay_from(self) -> int:
-        """Edits before the last checkpoint may refer to what was forgotten; the checkpoint replaces them."""
+        """Edits before the last checkpoint may refer to what was forgotten; the checkpoint replaces
+        them."""
         codec, start = edit_codec(), 0
         for record in self._journal.read():
-            if edits.Checkpoint.__name__.encode() in record.payload and isinstance(codec.decode(record.payload).op, edits.Checkpoint):
+            if edits.Checkpoint.__name__.encode() in record.payload and isinstance(
+                codec.decode(record.payload).op, edits.Checkpoint
+            ):
                 start = record.txid - 1
         return start
 
@@ -216,13 +255,17 @@ class TrackerService:
             self._driver.stop()
             self._ended.set()
 
-    # ── in and out of the core ──────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── in and out of the core ────────────────────────────────────────────────────────────────────
 
     def _post(self, event: Any) -> None:
         if isinstance(event, events.StreamEnded | events.WatchEnded):
-            self._streams.discard(event.stream if isinstance(event, events.StreamEnded) else event.reply_to)
+            self._streams.discard(
+                event.stream if isinstance(event, events.StreamEnded) else event.reply_to
+            )
         elif not self._leading.is_set() or self._ended.is_set():
-            raise TryAgain(f"tracker {self.options.node_id} does not lead (yet)", next_command="mrc status")
+            raise TryAgain(
+                f"tracker {self.options.node_id} does not lead (yet)", next_command="mrc status"
+            )
         elif isinstance(event, events.WorkerAttended):
             self._streams.add(event.stream)
         elif isinstance(event, events.WatchJob):

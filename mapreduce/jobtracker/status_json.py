@@ -1,4 +1,5 @@
-"""A job's status as users and scripts read it: the object of `mrc job status -o json`. Names and shapes are the user contract's."""
+"""A job's status as users and scripts read it: the object of `mrc job status -o json`. Names and
+shapes are the user contract's."""
 
 from __future__ import annotations
 
@@ -52,4 +53,8 @@ def grouped(counters: Counters) -> dict[str, dict[str, int]]:
 
 
 def rfc3339(wall_us: int) -> str:
-    return datetime.fromtimestamp(wall_us / 1e6, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return (
+        datetime.fromtimestamp(wall_us / 1e6, UTC)
+        .isoformat(timespec="milliseconds")
+        .replace("+00:00", "Z")
+    )

@@ -1,4 +1,5 @@
-"""Between the tracker's protocol messages and its core's nouns. Both directions are here; nothing decides."""
+"""Between the tracker's protocol messages and its core's nouns. Both directions are here; nothing
+decides."""
 
 from __future__ import annotations
 
@@ -14,27 +15,34 @@ from mapreduce.jobtracker.core.model import Counters, Failure, FileResult, JobPl
 from mapreduce.pb import tracker_pb2 as pb
 from mapreduce.plan.spec import FailureReport, JobSpec
 
-# ── what comes in ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── what comes in ─────────────────────────────────────────────────────────────────────────────────
 
 
 MAX_REDUCES, MAX_ATTEMPTS, MAX_FILE_ID = 10_000, 100, (1 << 64) - 1
 MAX_MAPS = 10_000
-"""Splits are doubled until a job has no more (mapreduce.plan.splits); a step of the core touches no more records."""
+"""Splits are doubled until a job has no more (mapreduce.plan.splits); a step of the core touches no
+more records."""
 MAX_SPEC_BYTES, MAX_REST, MAX_OBJECTS, MAX_VALUES = 8 << 20, 1 << 20, 4 * MAX_MAPS, 40 * MAX_MAPS
 MAX_WORDS, MAX_PATH = 1_000, 8_000
 MAX_NAME, MAX_SLOTS, MAX_INVENTORY = 200, 10_000, 100_000
 MAX_COUNTERS = 10_000  # of one attempt; its worker keeps to fewer
-MAX_NEWS, MAX_NUMBERS = 10_000, 2_000_000  # of one report or hello: attempts; counters and partitions of all of them together
+MAX_NEWS, MAX_NUMBERS = (
+    10_000,
+    2_000_000,
+)  # of one report or hello: attempts; counters and partitions of all of them together
 MAX_FAILURE = 4 << 20
 FEWER = "fewer or larger inputs, or a larger --split-bytes"
 
 
 def plan(request: pb.SubmitRequest) -> JobPlan:
-    """Raises UsageError for a spec that does not decode, or that is more than the journal, a worker or this process should hold."""
+    """Raises UsageError for a spec that does not decode, or that is more than the journal, a worker
+    or this process should hold."""
     _check_size(request)
     spec = JobSpec.from_json(request.spec_json)
     if len(spec.splits) > MAX_MAPS:
-        raise UsageError(f"the job has {len(spec.splits)} maps; {MAX_MAPS} is the most", next_command=FEWER)
+        raise UsageError(
+            f"the job has {len(spec.splits)} maps; {MAX_MAPS} is the most", next_command=FEWER
+        )
     if not request.user:  # nobody's tasks would run as the tracker's own user, who may do anything
         raise UsageError("a job belongs to a user; this one names none")
     _check_range("reducers", spec.reducers, 0, MAX_REDUCES)
@@ -63,15 +71,24 @@ def plan(request: pb.SubmitRequest) -> JobPlan:
 
 
 def _check_size(request: pb.SubmitRequest) -> None:
-    """Before anything is made of the bytes: decoding costs time and memory by the number of values, and others wait meanwhile."""
+    """Before anything is made of the bytes: decoding costs time and memory by the number of values,
+    and others wait meanwhile."""
     text, words = request.spec_json, max(len(request.token), len(request.user))
     if words > MAX_WORDS:
-        raise UsageError(f"the submission's token or user has {words} characters; {MAX_WORDS} is the most")
+        raise UsageError(
+            f"the submission's token or user has {words} characters; {MAX_WORDS} is the most"
+        )
     if len(text) > MAX_SPEC_BYTES:
-        raise UsageError(f"the job's description has {len(text)} bytes; {MAX_SPEC_BYTES} is the most", next_command=FEWER)
+        raise UsageError(
+            f"the job's description has {len(text)} bytes; {MAX_SPEC_BYTES} is the most",
+            next_command=FEWER,
+        )
     for mark, most in ((b"{", MAX_OBJECTS), (b",", MAX_VALUES)):
         if (count := text.count(mark)) > most:
-            raise UsageError(f"the job's description has {count} parts; {most} is the most ({MAX_MAPS} maps)", next_command=FEWER)
+            raise UsageError(
+                f"the job's description has {count} parts; {most} is the most ({MAX_MAPS} maps)",
+                next_command=FEWER,
+            )
 
 
 def _check_range(name: str, value: int, least: int, most: int) -> None:
@@ -92,7 +109,11 @@ def counters(message: pb.Counters) -> Counters:
 
 
 def _check_hello(message: pb.WorkerHello) -> None:
-    for what, name in (("worker_id", message.worker_id), ("incarnation", message.incarnation), ("host", message.host)):
+    for what, name in (
+        ("worker_id", message.worker_id),
+        ("incarnation", message.incarnation),
+        ("host", message.host),
+    ):
         if not 0 < len(name) <= MAX_NAME or not name.isprintable():
             raise UsageError(f"{what} {name[:40]!r} is not 1 to {MAX_NAME} printable characters")
     _check_range("rpc_port", message.rpc_port, 0, 65_535)
@@ -104,7 +125,10 @@ def _check_hello(message: pb.WorkerHello) -> None:
 
 def _check_numbers(made: Iterable[tuple[pb.MapOutput, pb.Counters]]) -> None:
     """Before a tuple is made of any: counting them costs nothing."""
-    every = sum(len(output.segment_bytes) + len(output.segment_records) + len(totals.counters) for output, totals in made)
+    every = sum(
+        len(output.segment_bytes) + len(output.segment_records) + len(totals.counters)
+        for output, totals in made
+    )
     _check_range("number of partitions and counters", every, 0, MAX_NUMBERS)
 
 
@@ -135,9 +159,14 @@ def hello(message: pb.WorkerHello, stream: Any) -> events.WorkerAttended:
 
 def report(message: pb.WorkerReport, reply_to: Any) -> events.WorkerReported:
     _check_range("attempts in a report", len(message.attempts), 0, MAX_NEWS)
-    _check_numbers((attempt.map_succeeded.output, attempt.map_succeeded.counters) for attempt in message.attempts)
+    _check_numbers(
+        (attempt.map_succeeded.output, attempt.map_succeeded.counters)
+        for attempt in message.attempts
+    )
     news = tuple(item for attempt in message.attempts if (item := _news(attempt)) is not None)
-    return events.WorkerReported(reply_to, message.worker_id, message.incarnation, message.sequence, news)
+    return events.WorkerReported(
+        reply_to, message.worker_id, message.incarnation, message.sequence, news
+    )
 
 
 def _segments(output: pb.MapOutput) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -151,16 +180,24 @@ def _news(attempt: pb.AttemptReport) -> events.AttemptNews | None:
     match attempt.WhichOneof("what"):
         case "progress":
             told = attempt.progress
-            return events.AttemptProgressed(attempt.attempt_id, told.fraction, told.phase[:MAX_WORDS], told.status[:MAX_WORDS])
+            return events.AttemptProgressed(
+                attempt.attempt_id, told.fraction, told.phase[:MAX_WORDS], told.status[:MAX_WORDS]
+            )
         case "map_succeeded":
             made = attempt.map_succeeded
-            return events.MapSucceeded(attempt.attempt_id, *_segments(made.output), counters(made.counters))
+            return events.MapSucceeded(
+                attempt.attempt_id, *_segments(made.output), counters(made.counters)
+            )
         case "failed":
-            return events.AttemptFailed(attempt.attempt_id, _failure(attempt.failed.failure_json), attempt.failed.killed)
+            return events.AttemptFailed(
+                attempt.attempt_id, _failure(attempt.failed.failure_json), attempt.failed.killed
+            )
         case "fetch_failed":
             missed = attempt.fetch_failed
             _check_range("map outputs in a report", len(missed.map_attempt_ids), 0, MAX_MAPS)
-            return events.FetchFailed(attempt.attempt_id, tuple(missed.map_attempt_ids), missed.reason[:MAX_WORDS])
+            return events.FetchFailed(
+                attempt.attempt_id, tuple(missed.map_attempt_ids), missed.reason[:MAX_WORDS]
+            )
         case _:
             return None
 
@@ -176,11 +213,15 @@ def _failure(report_json: bytes) -> Failure:
 
 def commit(message: pb.CommitRequest, reply_to: Any) -> events.CommitRequested:
     _check_range("length of the path", len(message.file.path), 0, MAX_PATH)
-    file = FileResult(message.file.path, message.file.file_id, message.file.length, message.file.crc32c)
-    return events.CommitRequested(reply_to, message.attempt_id, message.worker_id, file, counters(message.counters))
+    file = FileResult(
+        message.file.path, message.file.file_id, message.file.length, message.file.crc32c
+    )
+    return events.CommitRequested(
+        reply_to, message.attempt_id, message.worker_id, file, counters(message.counters)
+    )
 
 
-# ── what goes out ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── what goes out ─────────────────────────────────────────────────────────────────────────────────
 
 
 def order(message: Any, epoch: int) -> pb.WorkerOrder:
@@ -198,10 +239,15 @@ def order(message: Any, epoch: int) -> pb.WorkerOrder:
             )
             return pb.WorkerOrder(epoch=epoch, launch=launch)
         case orders.TellMapOutputs():
-            told = pb.MapOutputs(job_id=message.job_id, locations=[_location(where) for where in message.locations])
+            told = pb.MapOutputs(
+                job_id=message.job_id, locations=[_location(where) for where in message.locations]
+            )
             return pb.WorkerOrder(epoch=epoch, map_outputs=told)
         case orders.KillAttempt():
-            return pb.WorkerOrder(epoch=epoch, kill=pb.KillAttempt(attempt_id=message.attempt_id, reason=message.reason))
+            return pb.WorkerOrder(
+                epoch=epoch,
+                kill=pb.KillAttempt(attempt_id=message.attempt_id, reason=message.reason),
+            )
         case orders.ForgetJob():
             return pb.WorkerOrder(epoch=epoch, forget=pb.ForgetJob(job_id=message.job_id))
     raise TypeError(f"{type(message).__name__} is no order for a worker")

@@ -1,4 +1,5 @@
-"""What the command line and the planner need to know of a job class: plain data, taken from the class once."""
+"""What the command line and the planner need to know of a job class: plain data, taken from the
+class once."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ SETTINGS: dict[str, type] = {
     "no_progress_limit_s": float,
     "output_replication": int,
 }
-"""Settings of a job by attribute name, with their types. Each is a class attribute and an option (`reducers` and `--reducers`)."""
+"""Settings of a job by attribute name, with their types. Each is a class attribute and an option
+(`reducers` and `--reducers`)."""
 
 _RESERVED = frozenset({*SETTINGS, "context"})
 
@@ -67,8 +69,17 @@ class JobClassFacts:
         return Path(self.origin) / self.module_file
 
     def code(self, sha256: str, archive: str = "") -> CodeRef:
-        """How the job's code travels. The directory is for showing only, where its name may be no text."""
-        return CodeRef(archive, sha256, self.module_file, self.class_name, printable(self.origin), self.module, list(self.private))
+        """How the job's code travels. The directory is for showing only, where its name may be no
+        text."""
+        return CodeRef(
+            archive,
+            sha256,
+            self.module_file,
+            self.class_name,
+            printable(self.origin),
+            self.module,
+            list(self.private),
+        )
 
 
 def split_target(target: str) -> tuple[Path, str]:
@@ -82,13 +93,15 @@ def split_target(target: str) -> tuple[Path, str]:
 def describe(target: str) -> JobClassFacts:
     """Loads `FILE[:Job]` from this machine's disk and says what it is.
 
-    UsageError: no such file, no Job, two Jobs, a Job without map, a setting or parameter that makes no sense.
-    UserCodeFailed: the file has a syntax error or raises when imported; the report carries the user's own traceback."""
+    UsageError: no such file, no Job, two Jobs, a Job without map, a setting or parameter that makes
+    no sense. UserCodeFailed: the file has a syntax error or raises when imported; the report
+    carries the user's own traceback."""
     file, class_name = split_target(target)
     if not file.is_file():
         reason = "is a directory" if file.is_dir() else "does not exist"
         raise UsageError(
-            f"job file {printable(str(file))} {reason}", next_command=f"ls {shlex.quote(str(file if file.is_dir() else file.parent))}"
+            f"job file {printable(str(file))} {reason}",
+            next_command=f"ls {shlex.quote(str(file if file.is_dir() else file.parent))}",
         )
     path = file.resolve()  # as Python: beside a link's file are the modules beside what it leads to
     source = CodeSource(str(path.parent), path.parent)
@@ -97,11 +110,21 @@ def describe(target: str) -> JobClassFacts:
         with contextlib.redirect_stdout(sys.stderr):  # standard output is for data
             module = load_module(source, path.name, private=private)
     except OSError as error:
-        raise UsageError(f"job file {printable(str(file))} cannot be read: {error.strerror}") from error
-    return class_facts(choose_job(module, class_name, printable(str(file))), path.name, str(path.parent), module.__name__, private)
+        raise UsageError(
+            f"job file {printable(str(file))} cannot be read: {error.strerror}"
+        ) from error
+    return class_facts(
+        choose_job(module, class_name, printable(str(file))),
+        path.name,
+        str(path.parent),
+        module.__name__,
+        private,
+    )
 
 
-def class_facts(job: type[Job], module_file: str, origin: str, module: str = "", private: tuple[str, ...] = ()) -> JobClassFacts:
+def class_facts(
+    job: type[Job], module_file: str, origin: str, module: str = "", private: tuple[str, ...] = ()
+) -> JobClassFacts:
     _check_methods(job)
     hints = _hints(job)
     settings = {name: _setting(job, name, kind) for name, kind in SETTINGS.items()}
@@ -112,9 +135,15 @@ def class_facts(job: type[Job], module_file: str, origin: str, module: str = "",
         origin=origin,
         module=module,
         private=private,
-        parameters=tuple(_parameter(job, name, hint) for name, hint in hints.items() if not name.startswith("_") and name not in _RESERVED),
+        parameters=tuple(
+            _parameter(job, name, hint)
+            for name, hint in hints.items()
+            if not name.startswith("_") and name not in _RESERVED
+        ),
         settings=settings,
-        explicit_settings=frozenset(name for name in SETTINGS if getattr(job, name) is not getattr(Job, name)),
+        explicit_settings=frozenset(
+            name for name in SETTINGS if getattr(job, name) is not getattr(Job, name)
+        ),
         record_type=_record_type(job),
         has_reduce=defines(job, "reduce"),
         has_combine=defines(job, "combine"),
@@ -137,7 +166,13 @@ def _hints(job: type[Job]) -> dict[str, Any]:
             hints = get_type_hints(base)
         except Exception as error:  # resolving an annotation runs the user's text
             raise UsageError(f"{job.__name__}: its annotations cannot be read: {error}") from error
-        found.update({name: hints[name] for name in own if name in hints and "ClassVar" not in str(own[name])})
+        found.update(
+            {
+                name: hints[name]
+                for name in own
+                if name in hints and "ClassVar" not in str(own[name])
+            }
+        )
     return found
 
 
@@ -149,14 +184,18 @@ def _check_methods(job: type[Job]) -> None:
     for name in _METHODS:
         value = getattr(job, name, None)
         if value is not None and not callable(value):
-            raise UsageError(f"{job.__name__}.{name} is {shown(repr(value))}, where every job has a method of that name")
+            raise UsageError(
+                f"{job.__name__}.{name} is {shown(repr(value))}, where every job has a method of "
+                "that name"
+            )
 
 
 _NOTHING = object()
 
 
 def _default(job: type[Job], name: str) -> Any:
-    """A parameter's default, wherever the class or the decorator that made it keeps it; _NOTHING when there is none."""
+    """A parameter's default, wherever the class or the decorator that made it keeps it; _NOTHING
+    when there is none."""
     found = inspect.getattr_static(job, name, _NOTHING)
     if found is not _NOTHING and not inspect.ismemberdescriptor(found):
         return found
@@ -170,21 +209,30 @@ def _default(job: type[Job], name: str) -> Any:
             factory = getattr(attribute.default, "factory", None)
             if factory is not None and not attribute.default.takes_self:
                 return factory()
-            return _NOTHING if type(attribute.default).__name__ in ("_Nothing", "NothingType") else attribute.default
+            return (
+                _NOTHING
+                if type(attribute.default).__name__ in ("_Nothing", "NothingType")
+                else attribute.default
+            )
     return _NOTHING
 
 
 def _parameter(job: type[Job], name: str, hint: Any) -> Parameter:
     if hint not in PARAMETER_TYPES:
         said = getattr(hint, "__name__", str(hint))
-        raise UsageError(f"{job.__name__}.{name}: a parameter is str, int, float or bool, not {said}")
+        raise UsageError(
+            f"{job.__name__}.{name}: a parameter is str, int, float or bool, not {said}"
+        )
     default = _default(job, name)
     if default is _NOTHING:
         return Parameter(name, hint, None, True)
     if hint is float and type(default) is int:
         default = float(default)
     if type(default) is not hint:
-        raise UsageError(f"{job.__name__}.{name} is annotated {hint.__name__}, but its default is {shown(repr(default))}")
+        raise UsageError(
+            f"{job.__name__}.{name} is annotated {hint.__name__}, but its default is "
+            f"{shown(repr(default))}"
+        )
     return Parameter(name, hint, default, False)
 
 
@@ -200,7 +248,11 @@ def _setting(job: type[Job], name: str, kind: type) -> Any:
 def _record_type(job: type[Job]) -> str:
     """`bytes` when map's first argument says so, `str` when it says str or nothing."""
     function = inspect.unwrap(job.map)
-    names = [p for p in inspect.signature(function).parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    names = [
+        p
+        for p in inspect.signature(function).parameters.values()
+        if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+    ]
     is_bound = isinstance(inspect.getattr_static(job, "map"), classmethod)
     wanted = 1 if is_bound or isinstance(inspect.getattr_static(job, "map"), staticmethod) else 2
     if len(names) != wanted:
@@ -213,4 +265,6 @@ def _record_type(job: type[Job]) -> str:
         return "bytes"
     if hint in (str, "str", Any, object) or hint is inspect.Parameter.empty:
         return "str"
-    raise UsageError(f"{job.__name__}.map: a record is str or bytes, not {getattr(hint, '__name__', hint)}")
+    raise UsageError(
+        f"{job.__name__}.map: a record is str or bytes, not {getattr(hint, '__name__', hint)}"
+    )

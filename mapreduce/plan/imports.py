@@ -1,9 +1,11 @@
 """Imports of a job's own modules, and the two ways in which names must not meet.
 
-A job may have a module of the same name as an installed one (`rich.py` beside the job). Python would let it shadow the installed one for
-everybody in the process, which breaks what the engine imports late. Here it is *private*: loaded as `_beside_rich`, which is what
-`import rich` means in the job's own modules and nowhere else. Which names are private is settled when the job is planned and travels with
-it, so that a class has one name in all its tasks. The standard library's names and this project's are never anybody's else.
+A job may have a module of the same name as an installed one (`rich.py` beside the job). Python
+would let it shadow the installed one for everybody in the process, which breaks what the engine
+imports late. Here it is *private*: loaded as `_beside_rich`, which is what `import rich` means in
+the job's own modules and nowhere else. Which names are private is settled when the job is planned
+and travels with it, so that a class has one name in all its tasks. The standard library's names and
+this project's are never anybody's else.
 """
 
 from __future__ import annotations
@@ -17,17 +19,25 @@ import sys
 import types
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from mapreduce.engine.failures import seed_linecache
 
-PROTECTED = sys.stdlib_module_names | {"mapreduce", "minihdfs", "clusterkit", "coordinator", "mrc", "__main__"}
+PROTECTED = sys.stdlib_module_names | {
+    "mapreduce",
+    "minihdfs",
+    "clusterkit",
+    "coordinator",
+    "mrc",
+    "__main__",
+}
 _PRIVATE = "_beside_"
 _Spec = importlib.machinery.ModuleSpec
 
 
 class CodeSource:
-    """The files of a job by relative name: where they are, and the directory that their paths are shown under."""
+    """The files of a job by relative name: where they are, and the directory that their paths are
+    shown under."""
 
     def __init__(self, origin: str, directory: Path) -> None:
         self.origin, self.directory = origin, directory
@@ -49,7 +59,9 @@ class CodeSource:
         return self.has(f"{name}.py") or self.has_modules_in(name)
 
     def top_modules(self) -> list[str]:
-        found = (path.stem if path.suffix == ".py" else path.name for path in self.directory.iterdir())
+        found = (
+            path.stem if path.suffix == ".py" else path.name for path in self.directory.iterdir()
+        )
         return sorted(name for name in set(found) if name.isidentifier() and self.has_module(name))
 
     def read(self, name: str) -> bytes:
@@ -58,13 +70,19 @@ class CodeSource:
 
 
 class CodeFinder(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
-    """Imports the modules beside a job's file. It stands first, as a script's own directory does."""
+    """Imports the modules beside a job's file. It stands first, as a script's own directory
+    does."""
 
     def __init__(self, source: CodeSource, private: Collection[str] = ()) -> None:
         self.source, self.private = source, frozenset(private)
         self.loaded: set[str] = set()
 
-    def find_spec(self, fullname: str, path: Sequence[str] | None = None, target: types.ModuleType | None = None) -> _Spec | None:
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None = None,
+        target: types.ModuleType | None = None,
+    ) -> _Spec | None:
         top = fullname.partition(".")[0]
         if top in PROTECTED or top in self.private or ("." in fullname and top not in self.loaded):
             return None
@@ -102,20 +120,31 @@ class CodeFinder(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
 
     def get_resource_reader(self, fullname: str) -> Any:
         """For importlib.resources."""
-        return importlib.readers.FileReader(types.SimpleNamespace(path=str(self.source.file(self._file_name(fullname)))))  # type: ignore[arg-type]
+        return importlib.readers.FileReader(
+            cast(Any, types.SimpleNamespace(path=str(self.source.file(self._file_name(fullname)))))
+        )
 
     def exec_module(self, module: types.ModuleType) -> None:
-        shown, text = self.source.shown(self._file_name(module.__name__)), self.get_source(module.__name__)
+        shown, text = (
+            self.source.shown(self._file_name(module.__name__)),
+            self.get_source(module.__name__),
+        )
         seed_linecache(shown, text)
         exec(compile(text, shown, "exec", dont_inherit=True), module.__dict__)
 
     def _file_name(self, fullname: str) -> str:
         base = _base(fullname)
-        return f"{base}.py" if self.source.has(f"{base}.py") and not self.is_package(fullname) else f"{base}/__init__.py"
+        return (
+            f"{base}.py"
+            if self.source.has(f"{base}.py") and not self.is_package(fullname)
+            else f"{base}/__init__.py"
+        )
 
     def is_own(self, importer: Mapping[str, Any] | None) -> bool:
         """Whether the module with these globals is the job's."""
-        return importer is not None and str(importer.get("__name__")).partition(".")[0] in self.loaded
+        return (
+            importer is not None and str(importer.get("__name__")).partition(".")[0] in self.loaded
+        )
 
 
 _current: CodeFinder | None = None
@@ -149,7 +178,8 @@ def _import(
 
 
 def is_installed(name: str, source: CodeSource) -> bool:
-    """Whether a module of that name can be imported that is not the job's own, which PYTHONPATH may lead to as well."""
+    """Whether a module of that name can be imported that is not the job's own, which PYTHONPATH may
+    lead to as well."""
     try:
         spec = importlib.machinery.PathFinder.find_spec(name)
     except (ImportError, ValueError):
@@ -157,7 +187,9 @@ def is_installed(name: str, source: CodeSource) -> bool:
     if spec is None:
         return name in sys.modules and (_current is None or name not in _current.loaded)
     places = [spec.origin] if spec.origin else list(spec.submodule_search_locations or ())
-    return not any(Path(place).resolve().is_relative_to(source.directory.resolve()) for place in places)
+    return not any(
+        Path(place).resolve().is_relative_to(source.directory.resolve()) for place in places
+    )
 
 
 def decoded_source(data: bytes, path: str) -> str:
@@ -165,9 +197,14 @@ def decoded_source(data: bytes, path: str) -> str:
     try:
         return importlib.util.decode_source(data)
     except UnicodeDecodeError as error:
-        raise SyntaxError(f"not valid {error.encoding} text at byte {error.start}", (path, None, None, None)) from None
+        raise SyntaxError(
+            f"not valid {error.encoding} text at byte {error.start}", (path, None, None, None)
+        ) from None
     except SyntaxError as error:  # of the coding cookie; it does not say which file
-        raise SyntaxError(f"not a text of its declared or default encoding, UTF-8 ({error})", (path, None, None, None)) from None
+        raise SyntaxError(
+            f"not a text of its declared or default encoding, UTF-8 ({error})",
+            (path, None, None, None),
+        ) from None
 
 
 def _base(fullname: str) -> str:

@@ -1,13 +1,16 @@
 """Which files a job reads: what the IN arguments name, opened up once, in a fixed order.
 
     a file                 itself, whatever its name
-    a directory            its files by name in byte order, not those that begin with `_` or `.`; directories in it only if `recursive`
-    a pattern              what matches `*`, `?`, `[…]` within a path component, `{a,b}` anywhere, and `**/` for any number of directories;
-                           a path that exists literally is never a pattern
+    a directory            its files by name in byte order, not those that begin with `_` or `.`;
+                           directories in it only if `recursive`
+    a pattern              what matches `*`, `?`, `[…]` within a path component, `{a,b}` anywhere,
+                           and `**/` for any number of directories; a path that exists literally
+                           is never a pattern
 
-Nothing is read twice: a file that two arguments name is refused, because counting it once and counting it twice both surprise somebody.
-Files of 0 bytes are input like any other (they hold no records). What has records and says that it has no bytes (a pipe, a file of /proc)
-cannot be cut, nor read by another process, nor read again: it is refused.
+Nothing is read twice: a file that two arguments name is refused, because counting it once and
+counting it twice both surprise somebody. Files of 0 bytes are input like any other (they hold no
+records). What has records and says that it has no bytes (a pipe, a file of /proc) cannot be cut,
+nor read by another process, nor read again: it is refused.
 """
 
 from __future__ import annotations
@@ -20,7 +23,9 @@ from mapreduce.errors import InputRefused
 from mapreduce.storage.api import FileInfo, Storage
 
 
-def input_files(storage: Storage, inputs: Sequence[str], *, recursive: bool = False) -> list[FileInfo]:
+def input_files(
+    storage: Storage, inputs: Sequence[str], *, recursive: bool = False
+) -> list[FileInfo]:
     """The files behind absolute input paths. Raises InputRefused."""
     found: dict[str, tuple[FileInfo, str]] = {}
     for argument in inputs:
@@ -39,7 +44,8 @@ def input_files(storage: Storage, inputs: Sequence[str], *, recursive: bool = Fa
 def _refuse_special(storage: Storage, info: FileInfo) -> None:
     if info.is_special or (not info.length and _has_bytes(storage, info.path)):
         raise InputRefused(
-            f"input {storage.uri(info.path)} is a pipe or a device, which other processes cannot read in pieces: write it to a file first",
+            f"input {storage.uri(info.path)} is a pipe or a device, which other processes cannot "
+            "read in pieces: write it to a file first",
             next_command=f"cat {quote(info.path)} > FILE",
         )
 
@@ -58,10 +64,16 @@ def _files_of(storage: Storage, argument: str, recursive: bool) -> Iterator[File
         yield from _opened(storage, info, recursive)
         return
     if not is_pattern(argument):
-        raise InputRefused(f"input {storage.uri(argument)} does not exist", next_command=_listing(storage, _nearest(storage, argument)))
+        raise InputRefused(
+            f"input {storage.uri(argument)} does not exist",
+            next_command=_listing(storage, _nearest(storage, argument)),
+        )
     matched = list(_matches(storage, argument))
     if not matched:
-        raise InputRefused(f"no file matches input {storage.uri(argument)}", next_command=_listing(storage, _nearest(storage, argument)))
+        raise InputRefused(
+            f"no file matches input {storage.uri(argument)}",
+            next_command=_listing(storage, _nearest(storage, argument)),
+        )
     for match in matched:
         yield from _opened(storage, match, recursive)
 
@@ -75,19 +87,30 @@ def _opened(storage: Storage, info: FileInfo, recursive: bool) -> list[FileInfo]
         return files
     shown = storage.uri(info.path)
     if directories and not recursive:
-        names = ", ".join(_name(path) for path in directories[:3]) + (", …" if len(directories) > 3 else "")
+        names = ", ".join(_name(path) for path in directories[:3]) + (
+            ", …" if len(directories) > 3 else ""
+        )
         raise InputRefused(
             f"input {shown} holds only directories: {names}; --recursive reads what is in them",
             next_command=_listing(storage, directories[0]),
         )
-    raise InputRefused(f"input directory {shown} holds no files to read", next_command=_listing(storage, info.path))
+    raise InputRefused(
+        f"input directory {shown} holds no files to read", next_command=_listing(storage, info.path)
+    )
 
 
-def _contents(storage: Storage, directory: str, recursive: bool) -> tuple[list[FileInfo], list[str]]:
-    """Its files, and its directories; hidden names are neither. With `recursive`, the files below as well, in the order of their names."""
+def _contents(
+    storage: Storage, directory: str, recursive: bool
+) -> tuple[list[FileInfo], list[str]]:
+    """Its files, and its directories; hidden names are neither. With `recursive`, the files below
+    as well, in the order of their names."""
     files: list[FileInfo] = []
     directories: list[str] = []
-    for entry in _below(storage, directory, {storage.real(directory)}) if recursive else _visible(storage, directory):
+    for entry in (
+        _below(storage, directory, {storage.real(directory)})
+        if recursive
+        else _visible(storage, directory)
+    ):
         if entry.is_directory:
             directories.append(entry.path)
         else:
@@ -100,7 +123,8 @@ def _visible(storage: Storage, directory: str) -> list[FileInfo]:
 
 
 def _below(storage: Storage, directory: str, above: set[str]) -> Iterator[FileInfo]:
-    """Everything below that is not hidden, each directory before what it holds. A link back to a directory `above` is not followed."""
+    """Everything below that is not hidden, each directory before what it holds. A link back to a
+    directory `above` is not followed."""
     for entry in _visible(storage, directory):
         if not entry.is_directory:
             yield entry
@@ -110,14 +134,20 @@ def _below(storage: Storage, directory: str, above: set[str]) -> Iterator[FileIn
 
 
 def _matches(storage: Storage, pattern: str) -> Iterator[FileInfo]:
-    """What a pattern matches, component by component, in byte order; each once, whichever of its alternatives match it."""
+    """What a pattern matches, component by component, in byte order; each once, whichever of its
+    alternatives match it."""
     found: dict[str, FileInfo] = {}
     for one in expanded(pattern):
         here = [info for info in [storage.stat("/")] if info is not None]
         components = [part for part in one.split("/") if part]
         for position, component in enumerate(components):
             is_last = position == len(components) - 1
-            step = (info for base in here if base.is_directory for info in _step(storage, base, component, is_last))
+            step = (
+                info
+                for base in here
+                if base.is_directory
+                for info in _step(storage, base, component, is_last)
+            )
             here = list({info.path: info for info in step}.values())
         found.update({info.path: info for info in here if info.path not in found})
     yield from found.values()

@@ -1,7 +1,9 @@
-"""`.manifest.json`: what a finished output consists of. Written into the staging directory as its last file, so it arrives with the output.
-Its name begins with a dot so that `cat OUT/*` gives the results and nothing else, in every shell.
+"""`.manifest.json`: what a finished output consists of. Written into the staging directory as its
+last file, so it arrives with the output. Its name begins with a dot so that `cat OUT/*` gives the
+results and nothing else, in every shell.
 
-It is also how a publish that is said twice is recognised: the staging directory's path carries the job's id, and so does the manifest.
+It is also how a publish that is said twice is recognised: the staging directory's path carries the
+job's id, and so does the manifest.
 """
 
 from __future__ import annotations
@@ -39,7 +41,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def staging_directory(output: str, job_id: str) -> str:
-    """The hidden sibling of the output in which a job works: `.OUT.JOBID`, with `attempts/` and `publish/` in it."""
+    """The hidden sibling of the output in which a job works: `.OUT.JOBID`, with `attempts/` and
+    `publish/` in it."""
     parent, _slash, name = output.rstrip("/").rpartition("/")
     return f"{parent}/.{name}.{job_id}"
 
@@ -64,6 +67,7 @@ def read_manifest(storage: Storage, output: str) -> Manifest | None:
 
 
 def published_by(storage: Storage, output: str, staging: str) -> bool:
-    """Whether `output` is what once was `staging`: its manifest names the job whose staging directory that is."""
+    """Whether `output` is what once was `staging`: its manifest names the job whose staging
+    directory that is."""
     manifest = read_manifest(storage, output)
     return manifest is not None and f".{manifest.job_id}/" in staging + "/"

@@ -15,7 +15,10 @@ class _NoInput(io.TextIOBase):
         return True
 
     def _refuse(self, *_: Any) -> NoReturn:
-        raise OSError("standard input is closed while a job's file is loaded: every process that runs the job loads it")
+        raise OSError(
+            "standard input is closed while a job's file is loaded: every process that runs the "
+            "job loads it"
+        )
 
     read = readline = readlines = fileno = __next__ = _refuse
 
@@ -26,7 +29,8 @@ class _NoInput(io.TextIOBase):
 
 @contextlib.contextmanager
 def no_input() -> Iterator[None]:
-    """Whoever reads sys.stdin inside is told; what reads the descriptor (a subprocess, too) finds its end at once."""
+    """Whoever reads sys.stdin inside is told; what reads the descriptor (a subprocess, too) finds
+    its end at once."""
     stream, sys.stdin = sys.stdin, _NoInput()
     try:
         kept = os.dup(0)

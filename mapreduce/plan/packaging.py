@@ -1,9 +1,12 @@
-"""Makes the code archive: the job's file and the modules beside it, as a zip whose bytes depend on nothing but names and contents.
+"""Makes the code archive: the job's file and the modules beside it, as a zip whose bytes depend on
+nothing but names and contents.
 
-What goes in: every `*.py` beside the job's file, and the packages there (directories that hold `*.py`), with their data files. What stays
-out without a word: hidden names, caches, virtual environments, and other files beside the job (inputs and outputs often lie there). What
-stays out and is told: a package's file that does not fit, cannot be read or has a name that is no UTF-8, and a file beside the job that
-its code names. Everything is bounded, because a job's file may lie in anybody's home directory.
+What goes in: every `*.py` beside the job's file, and the packages there (directories that hold
+`*.py`), with their data files. What stays out without a word: hidden names, caches, virtual
+environments, and other files beside the job (inputs and outputs often lie there). What stays out
+and is told: a package's file that does not fit, cannot be read or has a name that is no UTF-8, and
+a file beside the job that its code names. Everything is bounded, because a job's file may lie in
+anybody's home directory.
 """
 
 from __future__ import annotations
@@ -28,8 +31,8 @@ _SKIPPED_DIRECTORIES = frozenset({"__pycache__", "node_modules"})
 
 
 def package_code(file: Path, left_out: list[str] | None = None) -> tuple[bytes, str]:
-    """The archive and its SHA-256 in hexadecimal. Adds to `left_out` what its author may miss, each with the reason. Raises UsageError
-    when the code alone would grow beyond bounds."""
+    """The archive and its SHA-256 in hexadecimal. Adds to `left_out` what its author may miss, each
+    with the reason. Raises UsageError when the code alone would grow beyond bounds."""
     gathering = _Gathering(file)
     content = gathering.archive()
     if left_out is not None:
@@ -38,14 +41,20 @@ def package_code(file: Path, left_out: list[str] | None = None) -> tuple[bytes, 
 
 
 def unpack_code(archive: bytes, code: CodeRef, directory: Path) -> None:
-    """The archive's files in a directory of their own. Raises CorruptRecord unless these are the bytes that the job was submitted with."""
+    """The archive's files in a directory of their own. Raises CorruptRecord unless these are the
+    bytes that the job was submitted with."""
     found = hashlib.sha256(archive).hexdigest()
     if found != code.sha256:
-        raise CorruptRecord(f"code archive {code.archive} is not the one submitted: SHA-256 {found[:12]}…, wanted {code.sha256[:12]}…")
+        raise CorruptRecord(
+            f"code archive {code.archive} is not the one submitted: SHA-256 {found[:12]}…, "
+            f"wanted {code.sha256[:12]}…"
+        )
     try:
         with zipfile.ZipFile(io.BytesIO(archive)) as opened:
             if sum(info.file_size for info in opened.infolist()) > MAX_ARCHIVE_BYTES:
-                raise CorruptRecord(f"code archive {code.archive} holds more than {MAX_ARCHIVE_BYTES >> 20} MiB")
+                raise CorruptRecord(
+                    f"code archive {code.archive} holds more than {MAX_ARCHIVE_BYTES >> 20} MiB"
+                )
             opened.extractall(directory)
     except zipfile.BadZipFile as error:
         raise CorruptRecord(f"code archive {code.archive}: {error}") from error
@@ -76,7 +85,10 @@ class _Gathering:
     def _names(self) -> tuple[list[tuple[str, Path]], list[tuple[str, Path]]]:
         """(code, data): name in the archive and path of each."""
         if printable(self._file.name) != self._file.name:
-            raise UsageError(f"job file {printable(str(self._file))}: its name must be UTF-8 text to travel", next_command="mv")
+            raise UsageError(
+                f"job file {printable(str(self._file))}: its name must be UTF-8 text to travel",
+                next_command="mv",
+            )
         code, data = [(self._file.name, self._file)], list[tuple[str, Path]]()
         for name, path in self._beside():
             if printable(name) != name:
@@ -92,7 +104,9 @@ class _Gathering:
             )
         if len(code) + len(data) > MAX_FILES:
             kept = MAX_FILES - len(code)
-            self.left_out.append(f"{data[kept][0]} and {len(data) - kept - 1} more (more than {MAX_FILES} files)")
+            self.left_out.append(
+                f"{data[kept][0]} and {len(data) - kept - 1} more (more than {MAX_FILES} files)"
+            )
             data = data[:kept]
         return code, data
 
@@ -110,31 +124,51 @@ class _Gathering:
         self._total += len(self._read[name])
         if self._total > MAX_ARCHIVE_BYTES:
             raise UsageError(
-                f"the code beside {self._file} is more than {MAX_ARCHIVE_BYTES >> 20} MiB (at {name})",
+                f"the code beside {self._file} is more than {MAX_ARCHIVE_BYTES >> 20} MiB (at "
+                f"{name})",
                 next_command="move the job's file to a directory of its own",
             )
 
     def _add_if_it_fits(self, name: str, path: Path) -> None:
         size = path.stat().st_size
         if self._total + size > MAX_ARCHIVE_BYTES:
-            self.left_out.append(f"{name} ({size >> 20} MiB; all together may be {MAX_ARCHIVE_BYTES >> 20})")
+            self.left_out.append(
+                f"{name} ({size >> 20} MiB; all together may be {MAX_ARCHIVE_BYTES >> 20})"
+            )
         else:
             self._add(name, path)
 
     def _look_beside(self) -> None:
-        """A file beside the job's that its code seems to read: it is found here, and would not be on the cluster."""
+        """A file beside the job's that its code seems to read: it is found here, and would not be
+        on the cluster."""
         texts = [data for name, data in self._read.items() if name.endswith(".py")]
-        entries = (entry for entry in sorted(os.scandir(self._root), key=lambda entry: entry.name) if entry.is_file())
-        loose = [entry.name for entry in entries if not entry.name.startswith(".") and entry.name not in self._read]
+        entries = (
+            entry
+            for entry in sorted(os.scandir(self._root), key=lambda entry: entry.name)
+            if entry.is_file()
+        )
+        loose = [
+            entry.name
+            for entry in entries
+            if not entry.name.startswith(".") and entry.name not in self._read
+        ]
         for name in loose[:MAX_BESIDE]:
             wanted = os.fsencode(name)
             if not name.endswith(".py") and any(wanted in text for text in texts):
-                self.left_out.append(f"{printable(name)} (its code names it, but only modules and packages go with a job)")
+                self.left_out.append(
+                    f"{printable(name)} (its code names it, but only modules and packages go "
+                    "with a job)"
+                )
 
 
 def _is_package(path: Path) -> bool:
-    """An importable directory that holds Python files and is neither hidden nor a virtual environment."""
-    if path.name in _SKIPPED_DIRECTORIES or not path.name.isidentifier() or (path / "pyvenv.cfg").exists():
+    """An importable directory that holds Python files and is neither hidden nor a virtual
+    environment."""
+    if (
+        path.name in _SKIPPED_DIRECTORIES
+        or not path.name.isidentifier()
+        or (path / "pyvenv.cfg").exists()
+    ):
         return False
     try:
         return any(child.suffix == ".py" for child in path.iterdir())
@@ -148,7 +182,9 @@ def _package_files(root: Path, directory: Path, above: set[Path]) -> Iterator[tu
             continue
         if path.is_dir():
             real = path.resolve()
-            if real not in above and not (path / "pyvenv.cfg").exists():  # a link that leads back up
+            if (
+                real not in above and not (path / "pyvenv.cfg").exists()
+            ):  # a link that leads back up
                 yield from _package_files(root, path, above | {real})
         elif path.is_file():  # asked first: opening a FIFO would wait for a writer
             yield str(path.relative_to(root)), path

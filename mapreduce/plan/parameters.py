@@ -1,7 +1,8 @@
 """A job's parameters as they travel: JSON that gives back the very value, of whatever it is.
 
-JSON has no infinity, its readers no integers beyond 64 bits, and UTF-8 no lone surrogates (an argument that is no UTF-8 has them). Such a
-value travels as an object that names its type; all others as they are, since no parameter is an object.
+JSON has no infinity, its readers no integers beyond 64 bits, and UTF-8 no lone surrogates (an
+argument that is no UTF-8 has them). Such a value travels as an object that names its type; all
+others as they are, since no parameter is an object.
 """
 
 from __future__ import annotations
@@ -56,8 +57,13 @@ def all_decoded(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def shown(value: Any) -> str:
-    """For a message or a help text; a number may have more digits than anybody reads, or than Python writes."""
+    """For a message or a help text; a number may have more digits than anybody reads, or than
+    Python writes."""
     if isinstance(value, int) and not _LEAST_INT <= value <= _MOST_INT:
-        return f"{hex(value)[:20]}… ({value.bit_length()} bits)" if value.bit_length() > 256 else str(value)
+        return (
+            f"{hex(value)[:20]}… ({value.bit_length()} bits)"
+            if value.bit_length() > 256
+            else str(value)
+        )
     text = str(value).encode("utf-8", "backslashreplace").decode()
     return text if len(text) <= 100 else text[:99] + "…"

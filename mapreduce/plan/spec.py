@@ -1,6 +1,8 @@
-"""What a job is once it is planned: plain data that travels as JSON. No user code in it, and none is needed to read it.
+"""What a job is once it is planned: plain data that travels as JSON. No user code in it, and none
+is needed to read it.
 
-`JobSpec.to_json` / `JobSpec.from_json` are the only wire form; `from_json` validates (msgspec) and raises UsageError naming the field.
+`JobSpec.to_json` / `JobSpec.from_json` are the only wire form; `from_json` validates (msgspec) and
+raises UsageError naming the field.
 """
 
 from __future__ import annotations
@@ -15,10 +17,12 @@ SPEC_VERSION = 1
 DEFAULT_REDUCERS = 2
 MAX_JOB_COUNTERS = 20_000
 COUNTERS_LEFT_OUT = "counters_left_out"
-"""A job's counters have at most so many names; how often a task counted under one more is told by the engine's own counter of this name."""
+"""A job's counters have at most so many names; how often a task counted under one more is told by
+the engine's own counter of this name."""
 HASH_SEED = 0
-"""PYTHONHASHSEED of every process that runs a job's code, in every runner: `hash` of a text, and with it the order of a set, is then the
-same in all tasks of a job, on all workers, and when the job is run again. One number for all jobs, because a process cannot change it."""
+"""PYTHONHASHSEED of every process that runs a job's code, in every runner: `hash` of a text, and
+with it the order of a set, is then the same in all tasks of a job, on all workers, and when the job
+is run again. One number for all jobs, because a process cannot change it."""
 DEFAULT_SPLIT_BYTES = 16 << 20
 MAX_MAPS_BEFORE_DOUBLING = 10_000
 
@@ -31,11 +35,14 @@ class Split(msgspec.Struct, frozen=True):
     offset: int
     length: int
     hosts: list[str] = []
-    stamp: str = ""  # of the file as it was planned (storage.api.FileInfo): a task that finds another one fails the job; "" = not checked
+    # of the file as it was planned (storage.api.FileInfo): a task that finds another one fails the
+    # job; "" = not checked
+    stamp: str = ""
 
 
 class CodeRef(msgspec.Struct, frozen=True):
-    """The job's file and the modules beside it, zipped. `origin` is the directory it came from: tracebacks show that path."""
+    """The job's file and the modules beside it, zipped. `origin` is the directory it came from:
+    tracebacks show that path."""
 
     archive: str  # path of the zip in the cluster's file system, or a local path (local runner)
     sha256: str
@@ -43,16 +50,24 @@ class CodeRef(msgspec.Struct, frozen=True):
     class_name: str
     origin: str
     module: str = ""  # the name it is imported under; its classes travel by it
-    private: list[str] = []  # modules beside it that are called like installed ones (plan/imports.py)
+    private: list[
+        str
+    ] = []  # modules beside it that are called like installed ones (plan/imports.py)
 
 
 class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     version: int = SPEC_VERSION
     name: str
     code: CodeRef
-    user: str = ""  # who submitted it: the tracker says so, and its tasks read and write as that user
-    parameters: dict[str, Any] = {}  # the class's own parameters, every one; as plan.parameters encodes them
-    given: list[str] = []  # those that the command line gave, which go before what the class does in __init__
+    user: str = (
+        ""  # who submitted it: the tracker says so, and its tasks read and write as that user
+    )
+    parameters: dict[
+        str, Any
+    ] = {}  # the class's own parameters, every one; as plan.parameters encodes them
+    given: list[
+        str
+    ] = []  # those that the command line gave, which go before what the class does in __init__
     inputs: list[str]  # as given
     output: str
     overwrite: bool = False
@@ -87,8 +102,11 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
 class FailureReport(msgspec.Struct, frozen=True, kw_only=True):
     """Why an attempt ended, as the user should read it."""
 
-    kind: str  # raised | exited | signalled | no_progress | memory | bad_key | bad_record | input | storage | permission | shuffle | engine
-    message: str  # one line: "ValueError: invalid literal …", "exited with status 3", "killed by SIGSEGV"
+    # raised | exited | signalled | no_progress | memory | bad_key | bad_record | input | storage |
+    # permission | shuffle | engine
+    kind: str
+    # one line: "ValueError: invalid literal …", "exited with status 3", "killed by SIGSEGV"
+    message: str
     traceback: str = ""  # the user's frames only
     engine_traceback: str = ""  # all frames, shown with -v
     path: str = ""

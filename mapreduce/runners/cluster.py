@@ -1,7 +1,9 @@
-"""Runs a job on the cluster: plan here, code into the file system, the spec to the tracker. What follows is the tracker's and workers'.
+"""Runs a job on the cluster: plan here, code into the file system, the spec to the tracker. What
+follows is the tracker's and workers'.
 
-A job's code archive is its own and its user's: /user/USER/.mrc/TOKEN.zip, which nobody else may read. So one user never meets another's
-files, and the tracker can remove it when that one job has ended, without asking who else may be about to use it.
+A job's code archive is its own and its user's: /user/USER/.mrc/TOKEN.zip, which nobody else may
+read. So one user never meets another's files, and the tracker can remove it when that one job has
+ended, without asking who else may be about to use it.
 """
 
 from __future__ import annotations
@@ -29,12 +31,17 @@ class ClusterRunner:
         self.left_out: list[str] = []  # files that do not go with the job, each with the reason
 
     def submit(self, facts: JobClassFacts, submission: Submission) -> str:
-        """The job's id, once the tracker has made it durable. Raises what planning and the tracker refuse."""
+        """The job's id, once the tracker has made it durable. Raises what planning and the tracker
+        refuse."""
         token = secrets.token_hex(16)
         spec = self.plan(facts, submission, token)
         try:
             return self._tracker.submit(spec.to_json(), self._user, token)
-        except (UsageError, JobRefused, OutputExists):  # it has no job; whatever else went wrong, it may have one
+        except (
+            UsageError,
+            JobRefused,
+            OutputExists,
+        ):  # it has no job; whatever else went wrong, it may have one
             self._storage.delete(spec.code.archive)
             raise
 
@@ -68,7 +75,9 @@ class ClusterRunner:
 
     def _upload(self, path: str, archive: bytes) -> None:
         directory = path.rpartition("/")[0]
-        self._storage.mkdirs(directory.rpartition("/")[0])  # first: a mode is for every directory that one call makes
+        self._storage.mkdirs(
+            directory.rpartition("/")[0]
+        )  # first: a mode is for every directory that one call makes
         self._storage.mkdirs(directory, mode=PRIVATE)
         writer = self._storage.create(path)
         try:

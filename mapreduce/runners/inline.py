@@ -1,8 +1,10 @@
-"""Runs a job in this very process, task by task: for tests, debuggers and notebooks. At least two maps where the input allows, so that a
-job which only works in one piece is found out here. What the job prints goes to standard error, as standard output carries data only.
+"""Runs a job in this very process, task by task: for tests, debuggers and notebooks. At least two
+maps where the input allows, so that a job which only works in one piece is found out here. What the
+job prints goes to standard error, as standard output carries data only.
 
-The job's modules are loaded again for every task, and what a task did to this process (directory, environment, signals, seeds) is undone
-after it, as far as one process can. `hash` of a text is this process's own: `mrc run --inline` starts it with the seed of all tasks.
+The job's modules are loaded again for every task, and what a task did to this process (directory,
+environment, signals, seeds) is undone after it, as far as one process can. `hash` of a text is this
+process's own: `mrc run --inline` starts it with the seed of all tasks.
 """
 
 from __future__ import annotations
@@ -34,7 +36,15 @@ from mapreduce.runners.api import Status, Submission
 from mapreduce.runners.leftovers import WORK_PREFIXES, Owned, sweep
 from mapreduce.runners.output import Output
 from mapreduce.runners.record import JobRecord, new_job_id, the_job
-from mapreduce.runners.task import TaskPlan, Versions, Workplace, changed_code, loaded_versions, run_one, task_plans
+from mapreduce.runners.task import (
+    TaskPlan,
+    Versions,
+    Workplace,
+    changed_code,
+    loaded_versions,
+    run_one,
+    task_plans,
+)
 from mapreduce.storage.api import Storage
 from mapreduce.worker import process_control
 
@@ -44,7 +54,9 @@ LEAST_MAPS = 2
 class InlineRunner:
     """One job at a time. `work` is where map outputs go while it runs."""
 
-    def __init__(self, source: Storage, target: Storage | None = None, *, work: Path | None = None) -> None:
+    def __init__(
+        self, source: Storage, target: Storage | None = None, *, work: Path | None = None
+    ) -> None:
         self._source, self._target, self._work = source, target or source, work
         self._record: JobRecord | None = None
         self._code = Path()
@@ -54,10 +66,19 @@ class InlineRunner:
         self._code, self._versions = Path(facts.origin), {}
         code = facts.code(package_code(facts.file)[1])
         spec = plan_job(
-            facts, code, self._source, submission.inputs, submission.output, output_storage=self._target, settings=submission.settings,
-            parameters=submission.parameters, name=submission.name, overwrite=submission.overwrite, recursive=submission.recursive,
+            facts,
+            code,
+            self._source,
+            submission.inputs,
+            submission.output,
+            output_storage=self._target,
+            settings=submission.settings,
+            parameters=submission.parameters,
+            name=submission.name,
+            overwrite=submission.overwrite,
+            recursive=submission.recursive,
             least_maps=LEAST_MAPS,
-        )  # fmt: skip
+        )
         self._record = JobRecord(new_job_id(), spec, self._target.uri(spec.output))
         return self._record.job_id
 
@@ -78,7 +99,9 @@ class InlineRunner:
         parent = self._work or Path(tempfile.gettempdir())
         sweep(parent, WORK_PREFIXES)
         with (
-            tempfile.TemporaryDirectory(prefix=WORK_PREFIXES[1], dir=parent, ignore_cleanup_errors=True) as work,
+            tempfile.TemporaryDirectory(
+                prefix=WORK_PREFIXES[1], dir=parent, ignore_cleanup_errors=True
+            ) as work,
             contextlib.closing(Owned(Path(work), os.environ.get(process_control.POOL_MARK, ""))),
         ):
             output = Output(self._target, record.spec, record.job_id)
@@ -105,7 +128,11 @@ class InlineRunner:
                 output.publish(record.counters)
                 record.succeeded()
         except (OSError, ClusterError) as error:
-            record.fail(FailureReport(kind="storage", message=one_line(error), engine_traceback=full_traceback(error)))
+            record.fail(
+                FailureReport(
+                    kind="storage", message=one_line(error), engine_traceback=full_traceback(error)
+                )
+            )
 
     def _run_task(self, record: JobRecord, output: Output, work: Path, plan: TaskPlan) -> None:
         def on_progress(progress: Progress) -> None:
@@ -116,7 +143,11 @@ class InlineRunner:
                 job = load_job(record.spec.code, self._code)
                 prepare_children(record.spec.code, self._code)
                 code = loaded_versions(self._code)
-                counters, part = run_one(Workplace(job, self._code, record.spec, self._source, self._target, work), plan, on_progress)
+                counters, part = run_one(
+                    Workplace(job, self._code, record.spec, self._source, self._target, work),
+                    plan,
+                    on_progress,
+                )
         except TaskFailed as failed:
             record.task_failed(plan.attempt_id, failed.report)
             return
@@ -136,10 +167,16 @@ def _as_it_was() -> Iterator[None]:
     numpy_random = sys.modules.get("numpy.random")
     if numpy_random is not None:
         numpy_random.seed()
-    directory, environment, limit = os.open(".", os.O_RDONLY | os.O_DIRECTORY), dict(os.environ), sys.getrecursionlimit()
+    directory, environment, limit = (
+        os.open(".", os.O_RDONLY | os.O_DIRECTORY),
+        dict(os.environ),
+        sys.getrecursionlimit(),
+    )
     main, main_spec = sys.modules["__main__"], sys.modules["__main__"].__spec__
     in_main = threading.current_thread() is threading.main_thread()
-    handlers = {number: signal.getsignal(number) for number in signal.valid_signals()} if in_main else {}
+    handlers = (
+        {number: signal.getsignal(number) for number in signal.valid_signals()} if in_main else {}
+    )
     try:
         yield
     finally:
@@ -179,5 +216,8 @@ class _Borrowed(io.TextIOBase):
 
 @contextlib.contextmanager
 def _task_streams() -> Iterator[None]:
-    with contextlib.redirect_stdout(_Borrowed(sys.stderr)), contextlib.redirect_stderr(_Borrowed(sys.stderr)):
+    with (
+        contextlib.redirect_stdout(_Borrowed(sys.stderr)),
+        contextlib.redirect_stderr(_Borrowed(sys.stderr)),
+    ):
         yield

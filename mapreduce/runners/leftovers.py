@@ -1,9 +1,11 @@
-"""Directories that belong to a run and end with it, and what of them is swept after a run that was killed before it could.
+"""Directories that belong to a run and end with it, and what of them is swept after a run that was
+killed before it could.
 
-A directory is a live run's as long as a lock on the file `_owner` in it is held; the kernel lets go of it with the process, whatever ended
-it. The file gets its name only when it is locked, so nobody ever finds an unlocked one that is about to be. Swept is only what is this
-user's, has such a file, and has nobody who holds it; processes that such a run's tasks have left are found by the mark in their
-environment, which the file names.
+A directory is a live run's as long as a lock on the file `_owner` in it is held; the kernel lets go
+of it with the process, whatever ended it. The file gets its name only when it is locked, so nobody
+ever finds an unlocked one that is about to be. Swept is only what is this user's, has such a file,
+and has nobody who holds it; processes that such a run's tasks have left are found by the mark in
+their environment, which the file names.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ _MARK = re.compile(r"run-[0-9a-f]{32}")
 
 
 class Owned:
-    """Holds a directory until it is closed or this process ends. Processes forked from this one have to close `fd`."""
+    """Holds a directory until it is closed or this process ends. Processes forked from this one
+    have to close `fd`."""
 
     def __init__(self, directory: Path, mark: str = "") -> None:
         beside = directory / f"{OWNER_NAME}.{os.getpid()}"
@@ -69,7 +72,8 @@ def _sweep_one(directory: Path) -> None:
 
 
 def end_descendants(spared: frozenset[int] = frozenset()) -> None:
-    """Kills every child of this process but the spared ones, and whatever comes to this process when they die (it adopts orphans)."""
+    """Kills every child of this process but the spared ones, and whatever comes to this process
+    when they die (it adopts orphans)."""
     end = time.monotonic() + STUBBORN_S
     while left := [pid for pid in process_control.children(os.getpid()) if pid not in spared]:
         for pid in left:

@@ -1,7 +1,9 @@
-"""A job's output directory from its first hidden byte to its publication: the same steps, names and manifest as on a cluster.
+"""A job's output directory from its first hidden byte to its publication: the same steps, names and
+manifest as on a cluster.
 
 .OUT.JOBID/attempts/part-r-00000.ATTEMPT      what an attempt writes
-.OUT.JOBID/publish/part-r-00000               what is going to be the output, with _SUCCESS and .manifest.json
+.OUT.JOBID/publish/part-r-00000               what is going to be the output, with _SUCCESS and
+                                              .manifest.json
 OUT                                           one rename later
 """
 
@@ -11,7 +13,14 @@ from pathlib import Path
 
 from mapreduce.api.counters import Totals
 from mapreduce.plan.earlier import check_replaceable
-from mapreduce.plan.manifest import MANIFEST_NAME, SUCCESS_NAME, Manifest, Part, part_name, staging_directory
+from mapreduce.plan.manifest import (
+    MANIFEST_NAME,
+    SUCCESS_NAME,
+    Manifest,
+    Part,
+    part_name,
+    staging_directory,
+)
 from mapreduce.plan.spec import JobSpec
 from mapreduce.runners.leftovers import Owned, sweep
 from mapreduce.storage.api import Storage
@@ -27,7 +36,8 @@ class Output:
         self._owned: Owned | None = None
 
     def begin(self) -> None:
-        """On this machine's own disk, sweeps what killed runs have left of the same output first."""
+        """On this machine's own disk, sweeps what killed runs have left of the same output
+        first."""
         if not self._storage.uri("/").startswith("file:"):
             self._storage.mkdirs(f"{self._staging}/attempts")
             return
@@ -44,15 +54,25 @@ class Output:
         self._parts[part_name(kind, index)] = part
 
     def publish(self, counters: Totals) -> None:
-        """Makes the output appear whole. Raises FileExistsError when something else has come in its place."""
+        """Makes the output appear whole. Raises FileExistsError when something else has come in its
+        place."""
         target = f"{self._staging}/publish"
         self._storage.mkdirs(target)
-        moves = [(f"{self._staging}/attempts/{name}.{part.attempt_id}", f"{target}/{name}") for name, part in sorted(self._parts.items())]
+        moves = [
+            (f"{self._staging}/attempts/{name}.{part.attempt_id}", f"{target}/{name}")
+            for name, part in sorted(self._parts.items())
+        ]
         for at in range(0, len(moves), RENAMES_PER_CALL):
             self._storage.rename_many(moves[at : at + RENAMES_PER_CALL])
         spec = self._spec
         parts = [part for _name, part in sorted(self._parts.items())]
-        manifest = Manifest(job_id=self._job_id, name=spec.name, code_sha256=spec.code.sha256, parts=parts, counters=counters)
+        manifest = Manifest(
+            job_id=self._job_id,
+            name=spec.name,
+            code_sha256=spec.code.sha256,
+            parts=parts,
+            counters=counters,
+        )
         for name, data in ((SUCCESS_NAME, b""), (MANIFEST_NAME, manifest.to_json())):
             writer = self._storage.create(f"{target}/{name}")
             writer.write(data)

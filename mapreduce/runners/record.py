@@ -1,4 +1,5 @@
-"""A job as the local runners keep it: what is done, what it counted, how it ended; told in the user contract's shape."""
+"""A job as the local runners keep it: what is done, what it counted, how it ended; told in the user
+contract's shape."""
 
 from __future__ import annotations
 
@@ -69,11 +70,15 @@ class JobRecord:
             "counters": self.counters,
             "output": self.output_uri,
             "error": self.failure.message if self.failure else None,
-            "failure": msgspec.to_builtins(self.failure) if self.failure and self.state == "FAILED" else None,
+            "failure": msgspec.to_builtins(self.failure)
+            if self.failure and self.state == "FAILED"
+            else None,
         }
 
     def _stage(self, kind: str) -> dict[str, float]:
-        running = [fraction for attempt_id, fraction in self.fractions.items() if _kind(attempt_id) == kind]
+        running = [
+            fraction for attempt_id, fraction in self.fractions.items() if _kind(attempt_id) == kind
+        ]
         total = self._totals[kind]
         return {
             "total": total,
@@ -101,4 +106,8 @@ def _kind(attempt_id: str) -> str:
 
 
 def _rfc3339(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return (
+        datetime.fromtimestamp(seconds, UTC)
+        .isoformat(timespec="milliseconds")
+        .replace("+00:00", "Z")
+    )

@@ -1,4 +1,5 @@
-"""One task of a job whose map outputs lie in a directory of this machine: what the inline and the local runner both call."""
+"""One task of a job whose map outputs lie in a directory of this machine: what the inline and the
+local runner both call."""
 
 from __future__ import annotations
 
@@ -49,10 +50,15 @@ def loaded_versions(directory: Path) -> Versions:
 
 
 def changed_code(known: Versions, loaded: Versions) -> FailureReport | None:
-    """A failure when a task has loaded another version of a file than the tasks before it, whose versions are `known`; adds to them."""
+    """A failure when a task has loaded another version of a file than the tasks before it, whose
+    versions are `known`; adds to them."""
     for file, version in loaded.items():
         if known.setdefault(file, version) != version:
-            return FailureReport(kind="input", message=f"{printable(file)} changed while the job ran: its tasks have not run the same code")
+            return FailureReport(
+                kind="input",
+                message=f"{printable(file)} changed while the job ran: its tasks have not run "
+                "the same code",
+            )
     return None
 
 
@@ -69,12 +75,15 @@ class Workplace:
 
 
 def run_one(place: Workplace, plan: TaskPlan, progress: ProgressSink) -> tuple[Totals, Part | None]:
-    """The task's counters, and its part file where it makes one. Raises TaskFailed, and what the storages raise when files are closed."""
+    """The task's counters, and its part file where it makes one. Raises TaskFailed, and what the
+    storages raise when files are closed."""
     task, directory = Task(plan.attempt_id, plan.index), place.work / f"{plan.kind}-{plan.index}"
     directory.mkdir()
     if not plan.part_path:
         split = place.spec.splits[plan.index]
-        return run_map(place.job, place.spec, split, place.source, directory, task=task, progress=progress).counters, None
+        return run_map(
+            place.job, place.spec, split, place.source, directory, task=task, progress=progress
+        ).counters, None
     writer = place.target.create(plan.part_path, replication=place.spec.output_replication)
     try:
         part = _write(place, plan, task, directory, writer, progress)
@@ -83,14 +92,41 @@ def run_one(place: Workplace, plan: TaskPlan, progress: ProgressSink) -> tuple[T
         writer.abort()
         raise
     if info.length != part.length:
-        raise CorruptRecord(f"{plan.part_path} has {info.length} bytes after {part.length} were written")
-    return part.counters, Part(part_name(plan.kind, plan.index), part.length, part.crc32c, plan.attempt_id, part.records)
+        raise CorruptRecord(
+            f"{plan.part_path} has {info.length} bytes after {part.length} were written"
+        )
+    return part.counters, Part(
+        part_name(plan.kind, plan.index), part.length, part.crc32c, plan.attempt_id, part.records
+    )
 
 
-def _write(place: Workplace, plan: TaskPlan, task: Task, directory: Path, writer: Writer, progress: ProgressSink) -> PartOutput:
+def _write(
+    place: Workplace,
+    plan: TaskPlan,
+    task: Task,
+    directory: Path,
+    writer: Writer,
+    progress: ProgressSink,
+) -> PartOutput:
     if plan.kind == "m":
-        return run_map_only(place.job, place.spec, place.spec.splits[plan.index], place.source, writer, task=task, progress=progress)
-    return run_reduce(place.job, place.spec, _segments(place, plan.index), writer, directory, task=task, progress=progress)
+        return run_map_only(
+            place.job,
+            place.spec,
+            place.spec.splits[plan.index],
+            place.source,
+            writer,
+            task=task,
+            progress=progress,
+        )
+    return run_reduce(
+        place.job,
+        place.spec,
+        _segments(place, plan.index),
+        writer,
+        directory,
+        task=task,
+        progress=progress,
+    )
 
 
 def _segments(place: Workplace, partition: int) -> Iterator[Segment]:

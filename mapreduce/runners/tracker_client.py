@@ -1,7 +1,9 @@
-"""A client of the job tracker that outlives it: it asks anew where the tracker is, and asks again what was not answered.
+"""A client of the job tracker that outlives it: it asks anew where the tracker is, and asks again
+what was not answered.
 
-The first contact fails at once when nobody is there: a person at a prompt should hear it. After that, the tracker's absence is waited
-through for `patience_s`, because a restarted tracker goes on where it was. Submitting is repeated with the same token, so it happens once.
+The first contact fails at once when nobody is there: a person at a prompt should hear it. After
+that, the tracker's absence is waited through for `patience_s`, because a restarted tracker goes on
+where it was. Submitting is repeated with the same token, so it happens once.
 """
 
 from __future__ import annotations
@@ -38,9 +40,14 @@ class AttemptLog:
 
 class TrackerClient:
     def __init__(
-        self, find_tracker: Callable[[], str], *, patience_s: float = 60.0, away: Callable[[str], None] = lambda _why: None
+        self,
+        find_tracker: Callable[[], str],
+        *,
+        patience_s: float = 60.0,
+        away: Callable[[str], None] = lambda _why: None,
     ) -> None:
-        """`find_tracker` gives host:port or raises Unavailable. `away` hears, once per absence, that the tracker is being waited for."""
+        """`find_tracker` gives host:port or raises Unavailable. `away` hears, once per absence,
+        that the tracker is being waited for."""
         self._find_tracker, self._patience_s, self._away = find_tracker, patience_s, away
         self._channel: Channel | None = None
         self._answered = False
@@ -56,11 +63,13 @@ class TrackerClient:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    # ── calls ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── calls ─────────────────────────────────────────────────────────────────────────────────────
 
     def submit(self, spec_json: bytes, user: str, token: str = "") -> str:
         """The job's id. The same token always gets the same job."""
-        request = pb.SubmitRequest(token=token or secrets.token_hex(16), spec_json=spec_json, user=user)
+        request = pb.SubmitRequest(
+            token=token or secrets.token_hex(16), spec_json=spec_json, user=user
+        )
         reply: pb.SubmitReply = self._call(lambda stub: stub.Submit(request))
         return reply.job_id
 
@@ -68,7 +77,9 @@ class TrackerClient:
         return _status(self._call(lambda stub: stub.Job(pb.JobRequest(job_id=ref))))
 
     def kill(self, ref: str, reason: str) -> Status:
-        return _status(self._call(lambda stub: stub.Kill(pb.KillRequest(job_id=ref, reason=reason))))
+        return _status(
+            self._call(lambda stub: stub.Kill(pb.KillRequest(job_id=ref, reason=reason)))
+        )
 
     def jobs(self, *, finished_too: bool) -> list[Status]:
         """Newest first."""
@@ -84,7 +95,8 @@ class TrackerClient:
         return [AttemptLog(log.attempt_id, log.worker_address, log.state) for log in reply.logs]
 
     def watch(self, ref: str, interval_s: float) -> Iterator[Status]:
-        """The job's status now and after every change, at most every `interval_s`; the last one is of the finished job."""
+        """The job's status now and after every change, at most every `interval_s`; the last one is
+        of the finished job."""
         since: float | None = None
         wait_s = FIRST_WAIT_S
         while True:
@@ -97,7 +109,9 @@ class TrackerClient:
                     yield status
                     if status["state"] in FINISHED:
                         return
-                raise Unavailable("the tracker ended the watch", next_command=f"mrc job status {ref}")
+                raise Unavailable(
+                    "the tracker ended the watch", next_command=f"mrc job status {ref}"
+                )
             except (Unavailable, TryAgain, TimedOut, Cancelled) as error:
                 since, wait_s = self._wait_or_raise(error, since, wait_s)
 
@@ -107,13 +121,15 @@ class TrackerClient:
             stub = pb_grpc.WorkerLogsStub(channel)  # type: ignore[no-untyped-call]
             offset = 0
             while True:
-                reply: pb.LogReply = stub.Read(pb.LogRequest(attempt_id=log.attempt_id, offset=offset, limit=LOG_PIECE_BYTES))
+                reply: pb.LogReply = stub.Read(
+                    pb.LogRequest(attempt_id=log.attempt_id, offset=offset, limit=LOG_PIECE_BYTES)
+                )
                 if not reply.data:
                     return
                 yield reply.data
                 offset += len(reply.data)
 
-    # ── staying in touch ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── staying in touch ──────────────────────────────────────────────────────────────────────────
 
     def _call(self, call: Callable[[Any], T]) -> T:
         since: float | None = None
@@ -134,8 +150,11 @@ class TrackerClient:
             self._channel = make_channel(address, deadline_s=30.0, wait_for_ready=False)
         return pb_grpc.TrackerStub(self._channel)  # type: ignore[no-untyped-call]
 
-    def _wait_or_raise(self, error: ClusterError, since: float | None, wait_s: float) -> tuple[float, float]:
-        """When to give up: at once before the first answer, unless the tracker said itself that it is about to lead."""
+    def _wait_or_raise(
+        self, error: ClusterError, since: float | None, wait_s: float
+    ) -> tuple[float, float]:
+        """When to give up: at once before the first answer, unless the tracker said itself that it
+        is about to lead."""
         if not self._answered and not isinstance(error, TryAgain):
             raise error
         now = time.monotonic()

@@ -1,6 +1,8 @@
-"""What the engine and the runners need of a place that holds files. Siblings: `local`, `memory`, `minihdfs`. One contract suite on all.
+"""What the engine and the runners need of a place that holds files. Siblings: `local`, `memory`,
+`minihdfs`. One contract suite on all.
 
-Paths are absolute strings of that storage. Missing files raise FileNotFoundError, existing ones FileExistsError: Python's own.
+Paths are absolute strings of that storage. Missing files raise FileNotFoundError, existing ones
+FileExistsError: Python's own.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ class FileInfo:
     length: int
     file_id: int = 0  # inode id where the storage has one
     block_bytes: int = 0
-    stamp: str = field(default="", compare=False)  # of a file: another file, length or time of its last change gives another
+    stamp: str = field(
+        default="", compare=False
+    )  # of a file: another file, length or time of its last change gives another
     is_special: bool = False  # a pipe, a device, a window into the kernel: its length says nothing
 
 
@@ -36,7 +40,8 @@ class Reader(Protocol):
         ...
 
     def stamp(self) -> str:
-        """The stamp, now, of the file that is being read. Raises FileNotFoundError when it is gone."""
+        """The stamp, now, of the file that is being read. Raises FileNotFoundError when it is
+        gone."""
         ...
 
     def close(self) -> None: ...
@@ -56,16 +61,19 @@ class Writer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What to do about a storage that does not answer: for how long it is waited for, from the first call on, and who hears why.
+    """What to do about a storage that does not answer: for how long it is waited for, from the
+    first call on, and who hears why.
 
-    `tell` is called at least every second while a call waits, and with "" when it goes on; perhaps on another thread."""
+    `tell` is called at least every second while a call waits, and with "" when it goes on; perhaps
+    on another thread."""
 
     limit_s: float = 0.0
     tell: Callable[[str], None] = lambda _why: None
 
 
 AT_ONCE = Waiting()
-"""A storage that never answered is not waited for; one that answered is, as long as the adaptor thinks right."""
+"""A storage that never answered is not waited for; one that answered is, as long as the adaptor
+thinks right."""
 
 
 class Storage(Protocol):
@@ -74,7 +82,8 @@ class Storage(Protocol):
         ...
 
     def real(self, path: str) -> str:
-        """The same place by its one name: links followed, `.` and `..` resolved. It need not exist."""
+        """The same place by its one name: links followed, `.` and `..` resolved. It need not
+        exist."""
         ...
 
     def stat(self, path: str) -> FileInfo | None: ...
@@ -88,7 +97,8 @@ class Storage(Protocol):
     def create(self, path: str, *, overwrite: bool = False, replication: int = 0) -> Writer: ...
 
     def mkdirs(self, path: str, *, mode: int = 0o755) -> None:
-        """With what is missing above it. `mode` is what a new directory shall allow, where the storage has such a thing."""
+        """With what is missing above it. `mode` is what a new directory shall allow, where the
+        storage has such a thing."""
         ...
 
     def delete(self, path: str) -> None:
@@ -96,12 +106,16 @@ class Storage(Protocol):
         ...
 
     def rename_many(self, pairs: Iterable[tuple[str, str]]) -> None:
-        """Each source to its destination, at most 1,000 a call, all or none where the storage can; re-runnable after success."""
+        """Each source to its destination, at most 1,000 a call, all or none where the storage can;
+        re-runnable after success."""
         ...
 
-    def publish(self, staging: str, output: str, *, replaced_file_id: int = 0, epoch: int = 0) -> None:
-        """Makes directory `staging` appear as `output`, whole or not at all, re-runnable. Raises FileExistsError when `output` is there
-        and is neither the staging directory already published nor the one to replace."""
+    def publish(
+        self, staging: str, output: str, *, replaced_file_id: int = 0, epoch: int = 0
+    ) -> None:
+        """Makes directory `staging` appear as `output`, whole or not at all, re-runnable. Raises
+        FileExistsError when `output` is there and is neither the staging directory already
+        published nor the one to replace."""
         ...
 
     def locate(self, path: str, offset: int, length: int) -> Sequence[Span]: ...

@@ -1,5 +1,5 @@
-"""Files of this machine. A file appears under its name when it is whole and on disk, never before: it is written beside it under a hidden
-name, fsynced, given its name, and the directory fsynced."""
+"""Files of this machine. A file appears under its name when it is whole and on disk, never before:
+it is written beside it under a hidden name, fsynced, given its name, and the directory fsynced."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ class LocalReader:
         if len(data) == length or not data:
             return data
         pieces = [data]  # a signal or a page boundary may cut a read short
-        while (got := sum(map(len, pieces))) < length and (more := os.pread(self._fd, length - got, offset + got)):
+        while (got := sum(map(len, pieces))) < length and (
+            more := os.pread(self._fd, length - got, offset + got)
+        ):
             pieces.append(more)
         return b"".join(pieces)
 
@@ -148,7 +150,9 @@ class LocalStorage:
         for directory in sorted(touched):
             fsync_directory(directory)
 
-    def publish(self, staging: str, output: str, *, replaced_file_id: int = 0, epoch: int = 0) -> None:
+    def publish(
+        self, staging: str, output: str, *, replaced_file_id: int = 0, epoch: int = 0
+    ) -> None:
         source, target = _path(staging), _path(output)
         with _one_at_a_time(target.parent):
             there = self.stat(output)
@@ -160,7 +164,9 @@ class LocalStorage:
                 _exchange(source, target)
                 fsync_directory(source.parent)
                 fsync_directory(target.parent)
-                self.delete(staging)  # it is the old output now; had the exchange not been durable, a power cut could lose both
+                # it is the old output now; had the exchange not been durable, a power cut could
+                # lose both
+                self.delete(staging)
             else:
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
             fsync_directory(source.parent)
@@ -175,8 +181,8 @@ class LocalStorage:
 
 @contextmanager
 def _one_at_a_time(directory: Path) -> Iterator[None]:
-    """Looking and swapping are two steps: of several that replace one output, each sees what the others have made of it. The lock is on
-    the directory itself, so nothing is left of it."""
+    """Looking and swapping are two steps: of several that replace one output, each sees what the
+    others have made of it. The lock is on the directory itself, so nothing is left of it."""
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         with suppress(OSError):  # a file system without locks: the exchange alone is atomic
@@ -194,8 +200,12 @@ def _info(path: Path) -> FileInfo:
     found = path.stat()
     if stat.S_ISDIR(found.st_mode):
         return FileInfo(str(path), True, 0, found.st_ino)
-    is_special = not stat.S_ISREG(found.st_mode) or (str(path).startswith(_WINDOWS) and not str(path).startswith(_SHARED_MEMORY))
-    return FileInfo(str(path), False, found.st_size, found.st_ino, stamp=_stamp(found), is_special=is_special)
+    is_special = not stat.S_ISREG(found.st_mode) or (
+        str(path).startswith(_WINDOWS) and not str(path).startswith(_SHARED_MEMORY)
+    )
+    return FileInfo(
+        str(path), False, found.st_size, found.st_ino, stamp=_stamp(found), is_special=is_special
+    )
 
 
 def _stamp(found: os.stat_result) -> str:
@@ -230,7 +240,8 @@ def _rename_without_replacing(source: Path, target: Path) -> None:
 
 
 def _exchange(source: Path, target: Path) -> None:
-    """Each gets the other's name: at once where the system can, else with a moment in which `target` is missing."""
+    """Each gets the other's name: at once where the system can, else with a moment in which
+    `target` is missing."""
     if not _renameat2(source, target, _RENAME_EXCHANGE):
         aside = source.with_name(source.name + ".old")
         target.rename(aside)

@@ -1,4 +1,5 @@
-"""Files in a dict: for tests and for jobs over data that is in memory already. Its contract is the other storages'."""
+"""Files in a dict: for tests and for jobs over data that is in memory already. Its contract is the
+other storages'."""
 
 from __future__ import annotations
 
@@ -117,10 +118,16 @@ class MemoryStorage:
         for name in self._below(source):
             self._entries[target + name[len(source) :]] = self._entries.pop(name)
 
-    def publish(self, staging: str, output: str, *, replaced_file_id: int = 0, epoch: int = 0) -> None:
+    def publish(
+        self, staging: str, output: str, *, replaced_file_id: int = 0, epoch: int = 0
+    ) -> None:
         staging, output = _normal(staging), _normal(output)
         there = self._entries.get(output)
-        if staging not in self._entries and there is not None and published_by(self, output, staging):
+        if (
+            staging not in self._entries
+            and there is not None
+            and published_by(self, output, staging)
+        ):
             return
         self._entry(staging)
         if there is not None:
@@ -158,7 +165,14 @@ class MemoryStorage:
     def _info(self, path: str) -> FileInfo:
         entry = self._entry(path)
         stamp = "" if entry.data is None else f"{entry.file_id}:{len(entry.data)}"
-        return FileInfo(path, entry.data is None, len(entry.data or b""), entry.file_id, self._block_bytes, stamp)
+        return FileInfo(
+            path,
+            entry.data is None,
+            len(entry.data or b""),
+            entry.file_id,
+            self._block_bytes,
+            stamp,
+        )
 
     def _below(self, path: str) -> tuple[str, ...]:
         prefix = path.rstrip("/") + "/"

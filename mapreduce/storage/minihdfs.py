@@ -1,10 +1,13 @@
-"""The storage that is our own distributed file system: the one file in which `mapreduce` and `minihdfs` meet.
+"""The storage that is our own distributed file system: the one file in which `mapreduce` and
+`minihdfs` meet.
 
-Connects at the first call, so a task process that was forked from a warm server opens connections of its own. A namenode that starts, is in
-safe mode or hands over is waited for, so that its restart costs a job no attempts; one that never answered only as long as `Waiting`
-says, because a person at a prompt should hear at once that there is none. Errors become Python's: FileNotFoundError,
-FileExistsError, NotADirectoryError, IsADirectoryError, PermissionError; what says whether to try again (nobody answers, safe mode, a
-fenced publish) stays a ClusterError, and everything else is an OSError of one line.
+Connects at the first call, so a task process that was forked from a warm server opens connections
+of its own. A namenode that starts, is in safe mode or hands over is waited for, so that its restart
+costs a job no attempts; one that never answered only as long as `Waiting` says, because a person at
+a prompt should hear at once that there is none. Errors become Python's: FileNotFoundError,
+FileExistsError, NotADirectoryError, IsADirectoryError, PermissionError; what says whether to try
+again (nobody answers, safe mode, a fenced publish) stays a ClusterError, and everything else is an
+OSError of one line.
 """
 
 from __future__ import annotations
@@ -58,7 +61,8 @@ def _once(act: Callable[[], T]) -> T:
 
 
 class MinihdfsReader:
-    """Reading on from where the last read ended keeps the datanode streaming; any other offset is asked for by itself."""
+    """Reading on from where the last read ended keeps the datanode streaming; any other offset is
+    asked for by itself."""
 
     def __init__(self, file: FileReader, patience_s: float, stamp: Callable[[], str]) -> None:
         self._file, self._patience_s, self.stamp = file, patience_s, stamp
@@ -102,11 +106,15 @@ class MinihdfsStorage:
         self._fs, self._patience_s = filesystem, patience_s
 
     @classmethod
-    def from_uri(cls, uri: str, *, user: str | None = None, waiting: Waiting = AT_ONCE) -> MinihdfsStorage:
+    def from_uri(
+        cls, uri: str, *, user: str | None = None, waiting: Waiting = AT_ONCE
+    ) -> MinihdfsStorage:
         """`hdfs://HOST:PORT`, several HOST:PORT with commas; a path behind them is ignored."""
         patience_s = waiting.limit_s or PATIENCE_S
         calls = CallOptions(patience_s=patience_s, first_patience_s=waiting.limit_s)
-        return cls(connect(uri, user=user, calls=calls, waiting=waiting.tell), patience_s=patience_s)
+        return cls(
+            connect(uri, user=user, calls=calls, waiting=waiting.tell), patience_s=patience_s
+        )
 
     @property
     def filesystem(self) -> FileSystem:
@@ -125,16 +133,28 @@ class MinihdfsStorage:
 
     def list(self, path: str) -> list[FileInfo]:
         path = self._path(path)
-        return self._answer(lambda: [_info(entry.path, entry.status) for entry in self._directory(path)])
+        return self._answer(
+            lambda: [_info(entry.path, entry.status) for entry in self._directory(path)]
+        )
 
     def open(self, path: str) -> Reader:
-        return MinihdfsReader(self._answer(lambda: self._fs.open(self._path(path))), self._patience_s, lambda: self._stamp_of(path))
+        return MinihdfsReader(
+            self._answer(lambda: self._fs.open(self._path(path))),
+            self._patience_s,
+            lambda: self._stamp_of(path),
+        )
 
     def _stamp_of(self, path: str) -> str:
         return self._answer(lambda: _stamp(self._fs.stat(self._path(path))))
 
     def create(self, path: str, *, overwrite: bool = False, replication: int = 0) -> Writer:
-        return MinihdfsWriter(self._answer(lambda: self._fs.create(self._path(path), overwrite=overwrite, replication=replication)))
+        return MinihdfsWriter(
+            self._answer(
+                lambda: self._fs.create(
+                    self._path(path), overwrite=overwrite, replication=replication
+                )
+            )
+        )
 
     def mkdirs(self, path: str, *, mode: int = 0o755) -> None:
         self._answer(lambda: self._fs.mkdirs(self._path(path), permission=mode))
@@ -146,17 +166,26 @@ class MinihdfsStorage:
         once = [(self._path(source), self._path(target)) for source, target in pairs]
         self._answer(lambda: self._fs.rename_many(once))
 
-    def publish(self, staging: str, output: str, *, replaced_file_id: int = 0, epoch: int = 0) -> None:
+    def publish(
+        self, staging: str, output: str, *, replaced_file_id: int = 0, epoch: int = 0
+    ) -> None:
         staging, output = self._path(staging), self._path(output)
-        self._answer(lambda: self._fs.publish(staging, output, replaced_inode_id=replaced_file_id, tracker_epoch=epoch))
+        self._answer(
+            lambda: self._fs.publish(
+                staging, output, replaced_inode_id=replaced_file_id, tracker_epoch=epoch
+            )
+        )
 
     def locate(self, path: str, offset: int, length: int) -> Spans:
-        """Hosts are both the names and the addresses that the datanodes of a block go by, so that a worker finds itself by either."""
+        """Hosts are both the names and the addresses that the datanodes of a block go by, so that a
+        worker finds itself by either."""
         located = self._answer(lambda: self._fs.locate(self._path(path), offset, length))
         end, spans = offset + length, []
         for block in located:
             first, last = max(offset, block.offset), min(end, block.offset + block.block.length)
-            hosts = dict.fromkeys(name for node in block.locations for name in (node.hostname, node.host) if name)
+            hosts = dict.fromkeys(
+                name for node in block.locations for name in (node.hostname, node.host) if name
+            )
             spans.append(Span(first, last - first, tuple(hosts)))
         return spans
 
@@ -187,7 +216,9 @@ Spans = list[Span]
 
 def _info(path: str, status: FileStatus) -> FileInfo:
     stamp = "" if status.is_directory else _stamp(status)
-    return FileInfo(path, status.is_directory, status.length, status.inode_id, status.block_bytes, stamp)
+    return FileInfo(
+        path, status.is_directory, status.length, status.inode_id, status.block_bytes, stamp
+    )
 
 
 def _stamp(status: FileStatus) -> str:

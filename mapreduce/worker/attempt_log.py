@@ -1,4 +1,5 @@
-"""What a task prints, kept in one file per attempt, bounded: the beginning and the end of a flood stay, the middle is counted."""
+"""What a task prints, kept in one file per attempt, bounded: the beginning and the end of a flood
+stay, the middle is counted."""
 
 from __future__ import annotations
 
@@ -55,7 +56,10 @@ class AttemptLog:
             if not self.pump(1):
                 break
         if self._flooded:
-            notice = f"\n[… {self._held_back} bytes of output left out: the log of one attempt keeps {self._limit} …]\n"
+            notice = (
+                f"\n[… {self._held_back} bytes of output left out: the log of one attempt "
+                f"keeps {self._limit} …]\n"
+            )
             self._write(notice.encode() + b"".join(self._tail))
         os.close(self._read_fd)
         os.close(self._file)
@@ -79,7 +83,9 @@ class AttemptLog:
         while view:
             try:
                 done = os.write(self._file, view)
-            except OSError:  # a full disk must not end the tasks of every job: their output is lost from here on
+            except (
+                OSError
+            ):  # a full disk must not end the tasks of every job: their output is lost from here on
                 return
             self._written += done
             view = view[done:]
@@ -96,7 +102,8 @@ class AttemptLog:
 
 
 def stack_top(text: str, ours: tuple[str, ...]) -> str:
-    """The innermost frame of the user's code in faulthandler's last dump: `hang.py line 6 in map`; empty when there is none.
+    """The innermost frame of the user's code in faulthandler's last dump: `hang.py line 6 in map`;
+    empty when there is none.
 
     `ours` are the beginnings of file names that are not the user's."""
     lines = text.splitlines()

@@ -1,7 +1,8 @@
 """What a worker keeps on its disk, and who may name it.
 
-    work/ATTEMPT/               an attempt's own, 0700, its process's working directory; gone with the attempt
-    map_outputs/JOB/ATTEMPT/    a map's data and index; gone with the job, or with this incarnation of the worker
+    work/ATTEMPT/               an attempt's own, 0700, its process's cwd; gone with the attempt
+    map_outputs/JOB/ATTEMPT/    a map's data and index; gone with the job, or with this incarnation
+                                of the worker
     code/SHA256.zip             code archives, verified by every task that loads one
     logs/ATTEMPT.log            what attempts printed; kept until there are too many
     trash/                      what is being deleted, by one thread in the background
@@ -41,13 +42,16 @@ class WorkerDirectories:
         self._janitor = threading.Thread(target=self._do_chores, name="janitor", daemon=True)
 
     def start(self) -> int:
-        """Sweeps what an earlier incarnation left: its processes, then its files. Returns how many processes that were."""
+        """Sweeps what an earlier incarnation left: its processes, then its files. Returns how many
+        processes that were."""
         killed = self.kill_leftovers()
         self._janitor.start()
         (self.root / "trash").mkdir(mode=0o700, exist_ok=True)
         for old in sorted((self.root / "trash").iterdir()):
             self._chores.put(partial(_delete, old))
-            self._trash_count = max(self._trash_count, int(old.name) + 1 if old.name.isdigit() else 0)
+            self._trash_count = max(
+                self._trash_count, int(old.name) + 1 if old.name.isdigit() else 0
+            )
         for name in ("work", "map_outputs"):
             self._throw_away(self.root / name)
         for name in ("work", "map_outputs", "code", "logs"):
@@ -61,7 +65,8 @@ class WorkerDirectories:
         self._janitor.join(5.0)
 
     def kill_leftovers(self) -> int:
-        """Kills every process that came out of a warm server of this directory. The directory's lock proves that none has an owner."""
+        """Kills every process that came out of a warm server of this directory. The directory's
+        lock proves that none has an owner."""
         count = 0
         for _ in range(20):  # until none is found: one may have been forking
             found = list(process_control.marked(self.root))
@@ -108,7 +113,10 @@ class WorkerDirectories:
         """The segment table of a finished map. Raises OSError, CorruptRecord."""
         directory = self.output(job_id, attempt_id)
         entries = read_index(directory / INDEX_NAME)
-        return ServedOutput(directory / DATA_NAME, [SegmentPlace(entry.offset, entry.length, entry.crc32c) for entry in entries])
+        return ServedOutput(
+            directory / DATA_NAME,
+            [SegmentPlace(entry.offset, entry.length, entry.crc32c) for entry in entries],
+        )
 
     def read_log(self, attempt_id: str, offset: int, limit: int) -> tuple[bytes, int]:
         """A piece of an attempt's log and its whole length; raises FileNotFoundError."""

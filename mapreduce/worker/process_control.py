@@ -1,6 +1,8 @@
-"""Linux's controls over processes, thinly: die with the parent, adopt orphans, list children, measure a process and its descendants.
+"""Linux's controls over processes, thinly: die with the parent, adopt orphans, list children,
+measure a process and its descendants.
 
-Nothing here decides. All of it needs Linux with /proc; a file of /proc that has just vanished means that the process has.
+Nothing here decides. All of it needs Linux with /proc; a file of /proc that has just vanished means
+that the process has.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _libc = ctypes.CDLL(None, use_errno=True)
 
 POOL_MARK = "MRC_TASK_POOL"
-"""Environment variable of what tasks are forked from, so of all their descendants: the worker's data directory, or a local run's mark."""
+"""Environment variable of what tasks are forked from, so of all their descendants: the worker's
+data directory, or a local run's mark."""
 
 
 MAX_MEASURED = 64
@@ -30,7 +33,8 @@ def _prctl(option: int, argument: int | bytes) -> None:
 
 
 def die_with_parent(parent_pid: int, number: int = signal.SIGKILL) -> None:
-    """This process gets the signal when the thread that made it ends; at once when that has happened already."""
+    """This process gets the signal when the thread that made it ends; at once when that has
+    happened already."""
     _prctl(_PR_SET_PDEATHSIG, number)
     if os.getppid() != parent_pid:
         os.kill(os.getpid(), number)
@@ -60,7 +64,11 @@ def prefer_to_be_killed() -> None:
 def children(pid: int) -> list[int]:
     """Where the kernel keeps no lists of children, every process is asked for its parent."""
     if not _KERNEL_LISTS_CHILDREN:
-        return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and _parent(entry) == pid]
+        return [
+            int(entry.name)
+            for entry in Path("/proc").iterdir()
+            if entry.name.isdigit() and _parent(entry) == pid
+        ]
     found: list[int] = []
     with contextlib.suppress(OSError):
         for thread in Path(f"/proc/{pid}/task").iterdir():
@@ -105,12 +113,15 @@ def proportional_bytes(pid: int) -> int:
 
 
 def measure(pid: int) -> tuple[int, int]:
-    """Memory and number of a process and its descendants. One process is measured by its resident size; several share pages since their
-    fork, so their proportional sizes are added, which takes longer, for as many as can be afforded. Files in memory that they hold open are
-    memory, too, mapped or not."""
+    """Memory and number of a process and its descendants. One process is measured by its resident
+    size; several share pages since their fork, so their proportional sizes are added, which takes
+    longer, for as many as can be afforded. Files in memory that they hold open are memory, too,
+    mapped or not."""
     pids = tree(pid)
     measured = pids[:MAX_MEASURED]
-    resident = resident_bytes(pid) if len(pids) == 1 else sum(proportional_bytes(one) for one in measured)
+    resident = (
+        resident_bytes(pid) if len(pids) == 1 else sum(proportional_bytes(one) for one in measured)
+    )
     files = _memory_files(measured)
     if files:
         resident += max(0, files - sum(_mapped_shared_bytes(one) for one in measured))
@@ -118,7 +129,8 @@ def measure(pid: int) -> tuple[int, int]:
 
 
 def _memory_files(pids: list[int]) -> int:
-    """Bytes of the files in /dev/shm and of memfds that these processes hold open, each counted once."""
+    """Bytes of the files in /dev/shm and of memfds that these processes hold open, each counted
+    once."""
     sizes: dict[tuple[int, int], int] = {}
     for pid in pids:
         with contextlib.suppress(OSError):
@@ -142,7 +154,8 @@ def _mapped_shared_bytes(pid: int) -> int:
 
 
 def marked(owner: Path | str) -> Iterator[int]:
-    """Processes whose environment has carried this mark since they were made: a worker's data directory, or the mark of a local run."""
+    """Processes whose environment has carried this mark since they were made: a worker's data
+    directory, or the mark of a local run."""
     mark = f"{POOL_MARK}={owner}".encode()
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():

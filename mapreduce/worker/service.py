@@ -1,7 +1,8 @@
-"""A worker process: the agent on one selector loop, with its task pool, its line to the tracker, its shuffle and its log service.
+"""A worker process: the agent on one selector loop, with its task pool, its line to the tracker,
+its shuffle and its log service.
 
-The loop's thread owns the agent and the pool; gRPC's threads only post events. The warm server is made before gRPC is imported, so that
-both load at once.
+The loop's thread owns the agent and the pool; gRPC's threads only post events. The warm server is
+made before gRPC is imported, so that both load at once.
 """
 
 from __future__ import annotations
@@ -55,8 +56,14 @@ class WorkerOptions:
 
 
 class WorkerService:
-    def __init__(self, options: WorkerOptions, find_tracker: Callable[[], str], find_filesystem: Callable[[], str]) -> None:
-        """`find_tracker` gives the tracker's host:port, `find_filesystem` the URI of the storage that jobs' paths belong to."""
+    def __init__(
+        self,
+        options: WorkerOptions,
+        find_tracker: Callable[[], str],
+        find_filesystem: Callable[[], str],
+    ) -> None:
+        """`find_tracker` gives the tracker's host:port, `find_filesystem` the URI of the storage
+        that jobs' paths belong to."""
         self.options = options
         self._find_tracker, self._find_filesystem = find_tracker, find_filesystem
         self._selector = selectors.DefaultSelector()
@@ -64,7 +71,9 @@ class WorkerService:
         self._wake_read, self._wake_write = socket.socketpair()
         for end in (self._wake_read, self._wake_write):
             end.setblocking(False)
-        self._selector.register(self._wake_read, selectors.EVENT_READ, lambda _mask: self._drain_wakes())
+        self._selector.register(
+            self._wake_read, selectors.EVENT_READ, lambda _mask: self._drain_wakes()
+        )
         self._stopping = False
         self._failure: BaseException | None = None
         self._ended = threading.Event()
@@ -84,13 +93,17 @@ class WorkerService:
         if killed:
             _log.warning("killed %d processes that an earlier incarnation had left", killed)
         self._filesystem = LastKnown(self._find_filesystem)
-        self._pool = TaskPool(self._directories, options.worker_id, self._selector, self._filesystem.get)
+        self._pool = TaskPool(
+            self._directories, options.worker_id, self._selector, self._filesystem.get
+        )
         self._pool.start()
         self._listen()
         self._link = self._make_link()
         session = SessionOptions(heartbeat_us=int(options.heartbeat_s * 1e6))
         agent_options = AgentOptions(options.worker_id, max(1, options.slots), session)
-        agent = WorkerAgent(agent_options, Random(), highest_epoch=self._data.highest_epoch("tracker"))
+        agent = WorkerAgent(
+            agent_options, Random(), highest_epoch=self._data.highest_epoch("tracker")
+        )
         self._driver = Driver(agent, MemoryJournal(), Codec([]), self._deliver, SystemClock())
         self.post(ev.Started())
         threading.Thread(target=self._run, name="worker", daemon=True).start()
@@ -128,7 +141,9 @@ class WorkerService:
             return ShuffleServer(options.host, port, self._directories.read_output)
 
         self._rpc: Server = _on_port(make_rpc, options.rpc_port, before.get("rpc", 0))
-        self._shuffle: ShuffleServer = _on_port(make_shuffle, options.shuffle_port, before.get("shuffle", 0))
+        self._shuffle: ShuffleServer = _on_port(
+            make_shuffle, options.shuffle_port, before.get("shuffle", 0)
+        )
         self._shuffle.start()
         self.ports = {"rpc": self._rpc.port, "shuffle": self._shuffle.port}
         self._data.remember_ports(self.ports)
@@ -230,7 +245,8 @@ class WorkerService:
 
 
 class LastKnown:
-    """An address that the loop must not wait for: it gets the last one found while another thread looks again."""
+    """An address that the loop must not wait for: it gets the last one found while another thread
+    looks again."""
 
     def __init__(self, find: Callable[[], str]) -> None:
         self._find = find
@@ -242,7 +258,9 @@ class LastKnown:
         if not self._found:
             try:
                 self._found = self._find()
-            except Exception as error:  # the root's function: whatever fails there, it is asked again
+            except (
+                Exception
+            ) as error:  # the root's function: whatever fails there, it is asked again
                 raise Unavailable(f"the file system is not known yet: {error}") from error
         elif self._looking.acquire(blocking=False):
             threading.Thread(target=self._look, name="find", daemon=True).start()
@@ -251,14 +269,17 @@ class LastKnown:
     def _look(self) -> None:
         try:
             self._found = self._find() or self._found
-        except Exception as error:  # the root's function: whatever fails there, the last answer stands
+        except (
+            Exception
+        ) as error:  # the root's function: whatever fails there, the last answer stands
             _log.warning("looking for the file system: %s", error)
         finally:
             self._looking.release()
 
 
 def _on_port(make: Callable[[int], Any], wanted: int, before: int) -> Any:
-    """On the wanted port; without a wish on the one of last time if it is free, so that peers find it again."""
+    """On the wanted port; without a wish on the one of last time if it is free, so that peers find
+    it again."""
     if not wanted and before:
         try:
             return make(before)

@@ -1,8 +1,10 @@
-"""Fetches a reduce's segments, inside its task process: one selector loop, no threads, while maps may still run.
+"""Fetches a reduce's segments, inside its task process: one selector loop, no threads, while maps
+may still run.
 
-`FetchPlan` decides; this file moves bytes. A segment is received whole and its checksum compared before it counts; what is left of an
-interrupted or withdrawn fetch is thrown away with its connection. Segments lie in memory up to a budget, then in one file of the work
-directory. News of map outputs comes over the task's channel in between.
+`FetchPlan` decides; this file moves bytes. A segment is received whole and its checksum compared
+before it counts; what is left of an interrupted or withdrawn fetch is thrown away with its
+connection. Segments lie in memory up to a budget, then in one file of the work directory. News of
+map outputs comes over the task's channel in between.
 """
 
 from __future__ import annotations
@@ -20,8 +22,23 @@ from clusterkit.checksum import crc32c
 from clusterkit.errors import CorruptRecord
 from mapreduce.engine.attempt import Segment
 from mapreduce.worker import task_messages as msg
-from mapreduce.worker.core.fetch_plan import CORRUPT, MISSING, UNREACHABLE, Fetch, FetchOptions, FetchPlan
-from mapreduce.worker.shuffle_wire import NOT_HERE, OK, REPLY_HEAD, ReplyHead, SegmentRequest, decode_reply, encode_request
+from mapreduce.worker.core.fetch_plan import (
+    CORRUPT,
+    MISSING,
+    UNREACHABLE,
+    Fetch,
+    FetchOptions,
+    FetchPlan,
+)
+from mapreduce.worker.shuffle_wire import (
+    NOT_HERE,
+    OK,
+    REPLY_HEAD,
+    ReplyHead,
+    SegmentRequest,
+    decode_reply,
+    encode_request,
+)
 
 PIECE_BYTES = 1 << 20
 SILENCE_S = 20.0
@@ -71,7 +88,9 @@ class _Arriving:
     def segment(self, map_index: int, spill_path: str) -> Segment:
         if self._spill is None:
             return Segment(map_index, self.head.length, self.head.crc32c, data=bytes(self.data))
-        return Segment(map_index, self.head.length, self.head.crc32c, path=spill_path, offset=self._spill[1])
+        return Segment(
+            map_index, self.head.length, self.head.crc32c, path=spill_path, offset=self._spill[1]
+        )
 
 
 class _Connection:
@@ -79,7 +98,9 @@ class _Connection:
 
     def __init__(self, host: str, port: int) -> None:
         self.name = (host, port)
-        family, kind, protocol, _canonical, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        family, kind, protocol, _canonical, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM
+        )[0]
         self.socket = socket.socket(family, kind, protocol)
         self.socket.setblocking(False)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -110,7 +131,8 @@ class ShuffleClient:
         options: FetchOptions | None = None,
         tell: Callable[[float], None] = lambda _fraction: None,
     ) -> None:
-        """`tell` hears the share of segments that have arrived, at least twice a second, waiting or not."""
+        """`tell` hears the share of segments that have arrived, at least twice a second, waiting or
+        not."""
         self._job_id, self._partition = order.job_id, order.index
         self.plan = FetchPlan(order.index, order.maps, options or FetchOptions())
         for location in order.known:
@@ -126,11 +148,13 @@ class ShuffleClient:
         self._selector = selectors.DefaultSelector()
 
     def fetch_all(self) -> list[Segment]:
-        """Every map's non-empty segment, in the order of the maps. Waits for maps that are still running."""
+        """Every map's non-empty segment, in the order of the maps. Waits for maps that are still
+        running."""
         self._selector.register(self._channel.socket, selectors.EVENT_READ, None)
         told_at = 0.0
         try:
-            self._hear_news()  # it may have come in one piece with the order: then the socket is not readable any more
+            # it may have come in one piece with the order: then the socket is not readable any more
+            self._hear_news()
             while not self.plan.is_done():
                 self._begin_fetches()
                 for key, mask in self._selector.select(self._timeout_s()):
@@ -159,7 +183,9 @@ class ShuffleClient:
                 continue
             connection.ask(fetch, SegmentRequest(self._job_id, fetch.attempt_id, self._partition))
             self._busy.add(connection)
-            self._selector.modify(connection.socket, selectors.EVENT_READ | selectors.EVENT_WRITE, connection)
+            self._selector.modify(
+                connection.socket, selectors.EVENT_READ | selectors.EVENT_WRITE, connection
+            )
 
     def _connect(self, host: str, port: int) -> _Connection:
         connection = _Connection(host, port)
@@ -176,9 +202,13 @@ class ShuffleClient:
         fetch = connection.fetch
         try:
             if fetch is None:
-                raise OSError("closed by the other side")  # or it speaks unasked: either way it is of no more use
+                raise OSError(
+                    "closed by the other side"
+                )  # or it speaks unasked: either way it is of no more use
             if mask & selectors.EVENT_WRITE and connection.to_send:
-                connection.to_send = connection.to_send[connection.socket.send(connection.to_send) :]
+                connection.to_send = connection.to_send[
+                    connection.socket.send(connection.to_send) :
+                ]
                 if not connection.to_send:
                     self._selector.modify(connection.socket, selectors.EVENT_READ, connection)
             if mask & selectors.EVENT_READ and self._receive(connection):
@@ -190,7 +220,9 @@ class ShuffleClient:
             self._complain(fetch, CORRUPT, f"{error}")
         except OSError as error:
             self._drop(connection)
-            self._complain(fetch, UNREACHABLE, f"{connection.name[0]}:{connection.name[1]}: {error}")
+            self._complain(
+                fetch, UNREACHABLE, f"{connection.name[0]}:{connection.name[1]}: {error}"
+            )
 
     def _receive(self, connection: _Connection) -> bool:
         """Takes what is there. True when the whole reply is."""
@@ -200,7 +232,9 @@ class ShuffleClient:
             if len(connection.head) < REPLY_HEAD.size:
                 return False
             head = decode_reply(connection.head)
-            connection.arriving = _Arriving(head, self._place(head.length) if head.status == OK else None)
+            connection.arriving = _Arriving(
+                head, self._place(head.length) if head.status == OK else None
+            )
         arriving = connection.arriving
         assert arriving is not None
         while arriving.got < arriving.head.length:
@@ -217,7 +251,9 @@ class ShuffleClient:
             self._memory_left -= length
             return None
         if self._spill_fd < 0:
-            self._spill_fd = os.open(self._spill_path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            self._spill_fd = os.open(
+                self._spill_path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600
+            )
         offset = self._spill_end
         self._spill_end += length
         return self._spill_fd, offset
@@ -232,13 +268,20 @@ class ShuffleClient:
             self._complain(fetch, kind, bytes(arriving.data).decode("utf-8", "replace"))
             return
         if arriving.crc != head.crc32c:
-            raise _Bad(f"{fetch.attempt_id} partition {self._partition}: {head.length} bytes do not match their checksum")
+            raise _Bad(
+                f"{fetch.attempt_id} partition {self._partition}: {head.length} bytes do not "
+                "match their checksum"
+            )
         self._release(connection)
         if self.plan.arrived(fetch.ticket) and head.length:
-            self._segments[fetch.map_index] = arriving.segment(fetch.map_index, str(self._spill_path))
+            self._segments[fetch.map_index] = arriving.segment(
+                fetch.map_index, str(self._spill_path)
+            )
 
     def _complain(self, fetch: Fetch | None, kind: str, reason: str) -> None:
-        complaint = self.plan.failed(fetch.ticket, kind, reason, _now_us()) if fetch is not None else None
+        complaint = (
+            self.plan.failed(fetch.ticket, kind, reason, _now_us()) if fetch is not None else None
+        )
         if complaint is not None:
             self._channel.send(msg.FetchFailing(list(complaint.map_attempt_ids), complaint.reason))
 
@@ -251,7 +294,11 @@ class ShuffleClient:
                 self._drop(connection)
             elif now - connection.heard_at > SILENCE_S:
                 self._drop(connection)
-                self._complain(fetch, UNREACHABLE, f"{connection.name[0]}:{connection.name[1]}: silent for {SILENCE_S:g} s")
+                self._complain(
+                    fetch,
+                    UNREACHABLE,
+                    f"{connection.name[0]}:{connection.name[1]}: silent for {SILENCE_S:g} s",
+                )
 
     def _release(self, connection: _Connection) -> None:
         """The whole reply was read: the connection may be asked again."""
@@ -273,7 +320,11 @@ class ShuffleClient:
 
     def _timeout_s(self) -> float:
         deadline = self.plan.next_deadline(_now_us())
-        return TELL_EVERY_S if deadline is None else max(0.001, min(TELL_EVERY_S, deadline / 1e6 - time.monotonic()))
+        return (
+            TELL_EVERY_S
+            if deadline is None
+            else max(0.001, min(TELL_EVERY_S, deadline / 1e6 - time.monotonic()))
+        )
 
     def _close(self) -> None:
         self._selector.unregister(self._channel.socket)

@@ -1,8 +1,10 @@
-"""Serves segments of finished map outputs to reduces, over framed TCP, from the page cache to the socket without a copy.
+"""Serves segments of finished map outputs to reduces, over framed TCP, from the page cache to the
+socket without a copy.
 
-What may be served is a table that the worker fills: (job, map attempt) → data file and segment table. A name from the wire is only ever
-looked up in it; what is not there is answered "not here", which is distinct from not being reached. One thread per connection, a bounded
-number of them (`shuffle_peers`); a peer that neither asks nor reads is dropped.
+What may be served is a table that the worker fills: (job, map attempt) → data file and segment
+table. A name from the wire is only ever looked up in it; what is not there is answered "not here",
+which is distinct from not being reached. One thread per connection, a bounded number of them
+(`shuffle_peers`); a peer that neither asks nor reads is dropped.
 """
 
 from __future__ import annotations
@@ -49,8 +51,15 @@ class ServedOutput(NamedTuple):
 
 
 class ShuffleServer:
-    def __init__(self, host: str, port: int, read_output: Callable[[str, str], ServedOutput], most: int = MAX_CONNECTIONS) -> None:
-        """Listens at once (port 0: any). `read_output(job_id, attempt_id)` reads a finished output's segment table from the disk."""
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        read_output: Callable[[str, str], ServedOutput],
+        most: int = MAX_CONNECTIONS,
+    ) -> None:
+        """Listens at once (port 0: any). `read_output(job_id, attempt_id)` reads a finished
+        output's segment table from the disk."""
         self._read_output = read_output
         self._outputs: dict[tuple[str, str], ServedOutput] = {}
         self._peers = Peers(most)
@@ -75,7 +84,10 @@ class ShuffleServer:
     def offer(self, job_id: str, attempt_id: str) -> None:
         try:
             served = self._read_output(job_id, attempt_id)
-        except (OSError, ClusterError) as error:  # reduces hear "not here" and the map is made again
+        except (
+            OSError,
+            ClusterError,
+        ) as error:  # reduces hear "not here" and the map is made again
             _log.warning("map output of %s cannot be served: %s", attempt_id, error)
             return
         with self._lock:
@@ -84,7 +96,9 @@ class ShuffleServer:
     def withdraw(self, job_id: str, attempt_id: str = "") -> None:
         """One attempt's output, or every output of the job."""
         with self._lock:
-            for key in [key for key in self._outputs if key[0] == job_id and attempt_id in ("", key[1])]:
+            for key in [
+                key for key in self._outputs if key[0] == job_id and attempt_id in ("", key[1])
+            ]:
                 del self._outputs[key]
 
     # ── serving ──
@@ -96,14 +110,18 @@ class ShuffleServer:
             except OSError as error:
                 if self._stopping.is_set():
                     return
-                _log.warning("a shuffle connection could not be accepted: %s", error)  # of one peer, or for want of descriptors: it passes
+                _log.warning(
+                    "a shuffle connection could not be accepted: %s", error
+                )  # of one peer, or for want of descriptors: it passes
                 self._stopping.wait(ACCEPT_AGAIN_S)
                 continue
             peer = Peer(connection, address[0])
             if not self._peers.admit(peer):
                 connection.close()  # the reduce tries again a little later
                 continue
-            threading.Thread(target=self._serve, args=(peer,), name="shuffle-connection", daemon=True).start()
+            threading.Thread(
+                target=self._serve, args=(peer,), name="shuffle-connection", daemon=True
+            ).start()
 
     def _serve(self, peer: Peer) -> None:
         connection = peer.connection
@@ -127,10 +145,17 @@ class ShuffleServer:
         with self._lock:
             output = self._outputs.get((request.job_id, request.attempt_id))
         if output is None:
-            _refuse(connection, NOT_HERE, f"{request.attempt_id} of {request.job_id} has no output here")
+            _refuse(
+                connection, NOT_HERE, f"{request.attempt_id} of {request.job_id} has no output here"
+            )
             return
         if request.partition >= len(output.segments):
-            _refuse(connection, REFUSED, f"{request.attempt_id} has {len(output.segments)} partitions, not {request.partition + 1}")
+            _refuse(
+                connection,
+                REFUSED,
+                f"{request.attempt_id} has {len(output.segments)} partitions, not "
+                f"{request.partition + 1}",
+            )
             return
         place = output.segments[request.partition]
         try:
@@ -140,7 +165,11 @@ class ShuffleServer:
             return
         with file:
             if os.fstat(file.fileno()).st_size < place.offset + place.length:
-                _refuse(connection, NOT_HERE, f"{request.attempt_id}: its file is shorter than its table says")
+                _refuse(
+                    connection,
+                    NOT_HERE,
+                    f"{request.attempt_id}: its file is shorter than its table says",
+                )
                 return
             connection.sendall(encode_reply(ReplyHead(OK, place.length, place.crc32c)))
             for done in range(0, place.length, PIECE_BYTES):
@@ -163,7 +192,9 @@ def _read_request(connection: socket.socket) -> SegmentRequest | None:
     job_length, attempt_length, partition = name_lengths(head)
     names = _read_exactly(connection, job_length + attempt_length)
     try:
-        return SegmentRequest(names[:job_length].decode("ascii"), names[job_length:].decode("ascii"), partition)
+        return SegmentRequest(
+            names[:job_length].decode("ascii"), names[job_length:].decode("ascii"), partition
+        )
     except UnicodeDecodeError as error:
         raise CorruptRecord(f"not a shuffle request: {error}") from error
 

@@ -1,7 +1,9 @@
-"""The shuffle's two messages. A connection carries one request after another; each is answered before the next is read.
+"""The shuffle's two messages. A connection carries one request after another; each is answered
+before the next is read.
 
     request   magic, length of the job's id, length of the map attempt's id, partition; the two ids
-    reply     magic, status, length, crc32c of the segment; then `length` bytes: the segment, or why there is none
+    reply     magic, status, length, crc32c of the segment; then `length` bytes: the segment, or why
+              there is none
 
 Ids are names in a table on the server's side, never parts of a path.
 """
@@ -35,13 +37,22 @@ class ReplyHead(NamedTuple):
 
 def encode_request(request: SegmentRequest) -> bytes:
     job_id, attempt_id = request.job_id.encode(), request.attempt_id.encode()
-    return REQUEST_HEAD.pack(MAGIC, len(job_id), len(attempt_id), request.partition) + job_id + attempt_id
+    return (
+        REQUEST_HEAD.pack(MAGIC, len(job_id), len(attempt_id), request.partition)
+        + job_id
+        + attempt_id
+    )
 
 
 def name_lengths(head: bytes) -> tuple[int, int, int]:
-    """Of a request's head: the lengths of the two names, and the partition. Raises CorruptRecord."""
+    """Of a request's head: the lengths of the two names, and the partition. Raises
+    CorruptRecord."""
     magic, job_length, attempt_length, partition = REQUEST_HEAD.unpack(head)
-    if magic != MAGIC or not 0 < job_length <= MAX_NAME_BYTES or not 0 < attempt_length <= MAX_NAME_BYTES:
+    if (
+        magic != MAGIC
+        or not 0 < job_length <= MAX_NAME_BYTES
+        or not 0 < attempt_length <= MAX_NAME_BYTES
+    ):
         raise CorruptRecord("not a shuffle request")
     return job_length, attempt_length, partition
 

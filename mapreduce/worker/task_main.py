@@ -1,7 +1,9 @@
-"""What happens inside a task process: read the order, load the job's code, run the engine, say what came of it.
+"""What happens inside a task process: read the order, load the job's code, run the engine, say what
+came of it.
 
-The process was forked from the warm server and belongs to one attempt. It speaks with the worker over its channel only; it never imports
-gRPC. Where it ends is decided by what it said last: a map's output, the answer to its commit, or a failure; silence is a failure too.
+The process was forked from the warm server and belongs to one attempt. It speaks with the worker
+over its channel only; it never imports gRPC. Where it ends is decided by what it said last: a map's
+output, the answer to its commit, or a failure; silence is a failure too.
 """
 
 from __future__ import annotations
@@ -42,7 +44,8 @@ AWAY_PAUSE_S = 0.5
 CODE_NAME = ".code"
 """In an attempt's work directory."""
 FILE_SYSTEM_PATIENCE_S = 120.0
-"""A worker runs tasks of a cluster that exists: its namenode will be back. Past this the attempt is given up, not held against the job."""
+"""A worker runs tasks of a cluster that exists: its namenode will be back. Past this the attempt is
+given up, not held against the job."""
 
 
 class TaskChannel:
@@ -60,7 +63,8 @@ class TaskChannel:
             self.socket.sendall(msg.encode(message))
 
     def receive(self, *, wait: bool = True) -> msg.ToTask | None:
-        """The next message; None when there is none yet and `wait` is false. Raises EOFError when the worker is gone."""
+        """The next message; None when there is none yet and `wait` is false. Raises EOFError when
+        the worker is gone."""
         while not self._bodies:
             try:
                 data = self.socket.recv(1 << 16, 0 if wait else socket.MSG_DONTWAIT)
@@ -84,22 +88,38 @@ def run_task(sock: socket.socket) -> int:
     except TaskFailed as failed:
         _say_failure(channel, failed.report, failed.__cause__)
     except (ClusterError, OSError) as error:
-        # Not the user's code: that is wrapped by the engine. A file system or a disk that does not do its part.
-        kind = "permission" if isinstance(error, PermissionError) and error.errno is None else "storage"  # the file system's word
+        # Not the user's code: that is wrapped by the engine. A file system or a disk that does not
+        # do its part.
+        kind = (
+            "permission"
+            if isinstance(error, PermissionError) and error.errno is None
+            else "storage"
+        )  # the file system's word
         message = f"{type(error).__name__}: {error}"
-        if isinstance(error, DiskFailed):  # this machine's own: the next try is on another one, and it counts
+        if isinstance(
+            error, DiskFailed
+        ):  # this machine's own: the next try is on another one, and it counts
             kind, message = "disk", error.message
         report = FailureReport(kind=kind, message=message, engine_traceback=traceback.format_exc())
         _say_failure(channel, report, error)
-    except Exception as error:  # an error of ours must be told with its traceback, not as a bare exit
-        report = FailureReport(kind="engine", message=f"{type(error).__name__}: {error}", engine_traceback=traceback.format_exc())
+    except (
+        Exception
+    ) as error:  # an error of ours must be told with its traceback, not as a bare exit
+        report = FailureReport(
+            kind="engine",
+            message=f"{type(error).__name__}: {error}",
+            engine_traceback=traceback.format_exc(),
+        )
         _say_failure(channel, report)
     return 1
 
 
-def _say_failure(channel: TaskChannel, report: FailureReport, cause: BaseException | None = None) -> None:
-    """A service that is away for a while is not the job's fault: such an attempt does not count against it, and is not over at once, so
-    that the attempts that follow do not chase each other."""
+def _say_failure(
+    channel: TaskChannel, report: FailureReport, cause: BaseException | None = None
+) -> None:
+    """A service that is away for a while is not the job's fault: such an attempt does not count
+    against it, and is not over at once, so that the attempts that follow do not chase each
+    other."""
     _print(_last_words(report))
     killed = isinstance(cause, ClusterError) and cause.retryable
     if killed:
@@ -107,18 +127,23 @@ def _say_failure(channel: TaskChannel, report: FailureReport, cause: BaseExcepti
     try:
         channel.send(msg.Failing(report, killed))
     except UnicodeEncodeError:  # lone surrogates in a user's message
-        clean = {name: value.encode("utf-8", "replace").decode() for name, value in _texts(report).items()}
+        clean = {
+            name: value.encode("utf-8", "replace").decode()
+            for name, value in _texts(report).items()
+        }
         channel.send(msg.Failing(msgspec.structs.replace(report, **clean), killed))
 
 
 def _print(text: str) -> None:
-    """To the attempt's log, if the job has left its streams open: what has to be known goes to the worker, whatever they are."""
+    """To the attempt's log, if the job has left its streams open: what has to be known goes to the
+    worker, whatever they are."""
     with contextlib.suppress(BaseException):  # a stream of the job's own may raise anything
-        print(text, flush=True)  # noqa: T201  (stdout is the attempt's log)
+        print(text, flush=True)  # noqa: T201 - stdout is the attempt's log
 
 
 def _last_words(report: FailureReport) -> str:
-    """For the author of the job: their own frames and their record. Ours only where the fault is not theirs."""
+    """For the author of the job: their own frames and their record. Ours only where the fault is
+    not theirs."""
     if report.kind in ("engine", "storage", "disk", "permission", "shuffle", "input"):
         return report.engine_traceback or report.message
     where = f"\nrecord: {report.path} offset {report.offset} {report.record}" if report.path else ""
@@ -126,7 +151,11 @@ def _last_words(report: FailureReport) -> str:
 
 
 def _texts(report: FailureReport) -> dict[str, str]:
-    return {name: value for name, value in msgspec.structs.asdict(report).items() if isinstance(value, str)}
+    return {
+        name: value
+        for name, value in msgspec.structs.asdict(report).items()
+        if isinstance(value, str)
+    }
 
 
 class _Attempt:
@@ -159,37 +188,72 @@ class _Attempt:
 
     def _map(self, job: type[Job], split: Split) -> None:
         directory = Path(self._order.output_directory)
-        made = run_map(job, self._spec, split, self._storage, directory, task=self._task, progress=self._tell_progress)
-        self._channel.send(msg.MapMade(list(made.segment_bytes), list(made.segment_records), made.counters))
+        made = run_map(
+            job,
+            self._spec,
+            split,
+            self._storage,
+            directory,
+            task=self._task,
+            progress=self._tell_progress,
+        )
+        self._channel.send(
+            msg.MapMade(list(made.segment_bytes), list(made.segment_records), made.counters)
+        )
 
     def _map_only(self, job: type[Job], split: Split, writer: Writer) -> PartOutput:
-        return run_map_only(job, self._spec, split, self._storage, writer, task=self._task, progress=self._tell_progress)
+        return run_map_only(
+            job,
+            self._spec,
+            split,
+            self._storage,
+            writer,
+            task=self._task,
+            progress=self._tell_progress,
+        )
 
     def _reduce(self, job: type[Job]) -> None:
         client = ShuffleClient(
-            self._order, self._channel, self._work, memory_bytes=self._spec.memory_limit_bytes // 8, tell=self._tell_shuffle
+            self._order,
+            self._channel,
+            self._work,
+            memory_bytes=self._spec.memory_limit_bytes // 8,
+            tell=self._tell_shuffle,
         )
         segments = client.fetch_all()
         self._write_part("r", lambda writer: self._run_reduce(job, segments, writer))
 
     def _run_reduce(self, job: type[Job], segments: list[Segment], writer: Writer) -> PartOutput:
-        return run_reduce(job, self._spec, segments, writer, self._work, task=self._task, progress=self._tell_reduce)
+        return run_reduce(
+            job,
+            self._spec,
+            segments,
+            writer,
+            self._work,
+            task=self._task,
+            progress=self._tell_reduce,
+        )
 
     # ── output ──
 
     def _write_part(self, letter: str, write: Callable[[Writer], PartOutput]) -> None:
-        """Writes this attempt's private file, closes it, and asks whether it may be the task's output."""
+        """Writes this attempt's private file, closes it, and asks whether it may be the task's
+        output."""
         path, writer = self._create_part(letter)
         try:
             part = write(writer)
             info = writer.close()
         except BaseException:
-            with contextlib.suppress(ClusterError, OSError):  # the attempt fails for the first reason, not for this one
+            with contextlib.suppress(
+                ClusterError, OSError
+            ):  # the attempt fails for the first reason, not for this one
                 writer.abort()
             raise
         if info.length != part.length:
             raise CorruptRecord(f"{path} has {info.length} bytes after {part.length} were written")
-        self._channel.send(msg.MayCommit(path, info.file_id, part.length, part.crc32c, part.counters))
+        self._channel.send(
+            msg.MayCommit(path, info.file_id, part.length, part.crc32c, part.counters)
+        )
         verdict = self._channel.receive()
         while not isinstance(verdict, msg.CommitVerdict):
             verdict = self._channel.receive()
@@ -211,17 +275,28 @@ class _Attempt:
     def _check_python(self) -> None:
         here = ".".join(platform.python_version_tuple()[:2])
         if self._spec.python and self._spec.python != here:
-            message = f"this worker runs Python {here}, the job was submitted from Python {self._spec.python}"
+            message = (
+                f"this worker runs Python {here}, the job was submitted from Python "
+                f"{self._spec.python}"
+            )
             raise TaskFailed(FailureReport(kind="engine", message=message))
         if self._spec.hash_seed != HASH_SEED:
-            message = f"this worker's tasks run with PYTHONHASHSEED={HASH_SEED}, the job wants {self._spec.hash_seed}"
+            message = (
+                f"this worker's tasks run with PYTHONHASHSEED={HASH_SEED}, the job wants "
+                f"{self._spec.hash_seed}"
+            )
             raise TaskFailed(FailureReport(kind="engine", message=message))
 
     def _load_code(self) -> type[Job]:
-        """From this worker's copy of the archive, which is believed only when its checksum is right; fetched when there is none. Its files
-        are the attempt's own, and gone with it: what one task does to them, no other sees."""
+        """From this worker's copy of the archive, which is believed only when its checksum is
+        right; fetched when there is none. Its files are the attempt's own, and gone with it: what
+        one task does to them, no other sees."""
         code, directory = self._spec.code, self._work / CODE_NAME
-        name = code.sha256 if code.sha256.isalnum() else hashlib.sha256(code.sha256.encode()).hexdigest()
+        name = (
+            code.sha256
+            if code.sha256.isalnum()
+            else hashlib.sha256(code.sha256.encode()).hexdigest()
+        )
         copy = Path(self._order.code_directory) / f"{name}.zip"
         try:
             unpack_code(copy.read_bytes(), code, directory)
@@ -249,15 +324,22 @@ class _Attempt:
         self._channel.send(said)
 
     def _tell_waiting(self, why: str) -> None:
-        """Waiting is not silence: the attempt lives, and shows what it waits for in place of its own status."""
-        status = f"waiting for the namenode: {why}".encode("utf-8", "replace").decode() if why else self._told.status
+        """Waiting is not silence: the attempt lives, and shows what it waits for in place of its
+        own status."""
+        status = (
+            f"waiting for the namenode: {why}".encode("utf-8", "replace").decode()
+            if why
+            else self._told.status
+        )
         if bool(why) != self._waits:
             self._waits = bool(why)
             _print(status if why else "the namenode answers again")
         self._channel.send(msgspec.structs.replace(self._told, status=status))
 
     def _tell_reduce(self, progress: Progress) -> None:
-        self._tell_progress(progress._replace(fraction=SHUFFLE_SHARE + (1 - SHUFFLE_SHARE) * progress.fraction))
+        self._tell_progress(
+            progress._replace(fraction=SHUFFLE_SHARE + (1 - SHUFFLE_SHARE) * progress.fraction)
+        )
 
 
 def read_whole(storage: Storage, path: str) -> bytes:

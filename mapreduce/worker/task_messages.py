@@ -1,7 +1,9 @@
-"""What a worker and its task processes say to each other: small JSON documents, each behind its length, over a socket pair.
+"""What a worker and its task processes say to each other: small JSON documents, each behind its
+length, over a socket pair.
 
-The worker believes nothing of it: a task runs a user's code, which may write to any descriptor it finds. What does not decode, or is
-larger than MAX_FRAME_BYTES, ends the task. Knows no socket: `Frames` turns bytes into messages, `encode` messages into bytes.
+The worker believes nothing of it: a task runs a user's code, which may write to any descriptor it
+finds. What does not decode, or is larger than MAX_FRAME_BYTES, ends the task. Knows no socket:
+`Frames` turns bytes into messages, `encode` messages into bytes.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ Totals = dict[str, dict[str, int]]
 Size = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
 
 
-# ── worker → task ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── worker → task ─────────────────────────────────────────────────────────────────────────────────
 
 
 class TaskOrder(msgspec.Struct, frozen=True, tag="order", kw_only=True):
@@ -53,7 +55,7 @@ class CommitVerdict(msgspec.Struct, frozen=True, tag="commit_verdict"):
     reason: str = ""
 
 
-# ── task → worker ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── task → worker ─────────────────────────────────────────────────────────────────────────────────
 
 
 class Progressed(msgspec.Struct, frozen=True, tag="progressed"):
@@ -118,7 +120,9 @@ def _decode(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
     try:
         return decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise CorruptRecord(f"a message between worker and task does not decode: {error}") from error
+        raise CorruptRecord(
+            f"a message between worker and task does not decode: {error}"
+        ) from error
 
 
 class Frames:

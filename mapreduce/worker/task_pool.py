@@ -1,10 +1,13 @@
-"""The worker's side of its task processes: the warm server, one channel per running attempt, and what they cost.
+"""The worker's side of its task processes: the warm server, one channel per running attempt, and
+what they cost.
 
-Lives on the worker's one loop: callbacks of the selector gather events, the loop takes them to the agent. It does what it is told and
-reports what it sees; which task runs and which must die is the agent's decision.
+Lives on the worker's one loop: callbacks of the selector gather events, the loop takes them to the
+agent. It does what it is told and reports what it sees; which task runs and which must die is the
+agent's decision.
 
-The warm server is made by exec, always: gRPC may be up by then, and a process forked beside its threads hangs. When it dies, its tasks die
-with it (the kernel sees to that), what they left behind is found by its mark, and another one is made.
+The warm server is made by exec, always: gRPC may be up by then, and a process forked beside its
+threads hangs. When it dies, its tasks die with it (the kernel sees to that), what they left behind
+is found by its mark, and another one is made.
 """
 
 from __future__ import annotations
@@ -66,13 +69,24 @@ class _Running:
 
 class TaskPool:
     def __init__(
-        self, directories: WorkerDirectories, worker_id: str, selector: selectors.BaseSelector, find_filesystem: Callable[[], str]
+        self,
+        directories: WorkerDirectories,
+        worker_id: str,
+        selector: selectors.BaseSelector,
+        find_filesystem: Callable[[], str],
     ) -> None:
-        self._directories, self._worker_id, self._selector, self._find_filesystem = directories, worker_id, selector, find_filesystem
+        self._directories, self._worker_id, self._selector, self._find_filesystem = (
+            directories,
+            worker_id,
+            selector,
+            find_filesystem,
+        )
         self._running: dict[str, _Running] = {}
         self._server: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
-        self._waiting: list[StartTask] = []  # for the next warm server, or for the file system's address
+        self._waiting: list[
+            StartTask
+        ] = []  # for the next warm server, or for the file system's address
         self._try_waiting_at: float | None = None
         self._late: list[tuple[float, Event]] = []
         self._spawned_at = 0.0
@@ -88,12 +102,23 @@ class TaskPool:
     def start(self) -> None:
         """Begins to make the warm server; it loads the engine while the worker goes on starting."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        environment = {name: value for name, value in os.environ.items() if name in ENVIRONMENT or name.startswith("LC_")}
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if name in ENVIRONMENT or name.startswith("LC_")
+        }
         environment[process_control.POOL_MARK] = str(self._directories.root)
         environment["PYTHONHASHSEED"] = str(HASH_SEED)
         with theirs:
             self._server = subprocess.Popen(
-                [sys.executable, "-P", "-m", "mapreduce.worker.warm_server", str(theirs.fileno()), str(os.getpid())],
+                [
+                    sys.executable,
+                    "-P",
+                    "-m",
+                    "mapreduce.worker.warm_server",
+                    str(theirs.fileno()),
+                    str(os.getpid()),
+                ],
                 executable=interpreter(),
                 env=environment,
                 pass_fds=[theirs.fileno()],
@@ -146,7 +171,11 @@ class TaskPool:
     def _obey_server(self, message: dict[str, Any]) -> None:
         if "ready" in message:
             self._is_ready = True
-            self.log.info("warm task server %d is ready after %.0f ms", message["ready"], 1e3 * (time.monotonic() - self._spawned_at))
+            self.log.info(
+                "warm task server %d is ready after %.0f ms",
+                message["ready"],
+                1e3 * (time.monotonic() - self._spawned_at),
+            )
         elif "started" in message:
             running = self._running.get(message["started"])
             if running is not None:
@@ -158,7 +187,11 @@ class TaskPool:
             attempt_id = message["exited"]
             self._forget_channel(attempt_id)
             self._directories.drop_work(attempt_id)
-            self.events.append(ev.TaskExited(attempt_id, message["status"], message["killed_by"], message["stack_top"]))
+            self.events.append(
+                ev.TaskExited(
+                    attempt_id, message["status"], message["killed_by"], message["stack_top"]
+                )
+            )
 
     def _server_died(self) -> None:
         assert self._control is not None and self._server is not None
@@ -170,7 +203,11 @@ class TaskPool:
         except subprocess.TimeoutExpired:
             self._server.kill()
             code = self._server.wait()
-        how = f"was killed by {process_control.signal_name(-code)}" if code < 0 else f"exited with status {code}"
+        how = (
+            f"was killed by {process_control.signal_name(-code)}"
+            if code < 0
+            else f"exited with status {code}"
+        )
         self.log.error("the warm task server %d %s; making another", self._server.pid, how)
         for attempt_id in list(self._running):
             self._forget_channel(attempt_id)
@@ -179,7 +216,9 @@ class TaskPool:
         quick = time.monotonic() - self._spawned_at < QUICK_DEATH_S and not self._is_ready
         self._is_ready = False
         self._quick_deaths = self._quick_deaths + 1 if quick else 0
-        self._spawn_at = time.monotonic() + (min(5.0, 0.1 * 2**self._quick_deaths) if quick else 0.0)
+        self._spawn_at = time.monotonic() + (
+            min(5.0, 0.1 * 2**self._quick_deaths) if quick else 0.0
+        )
 
     # ── orders ──
 
@@ -191,7 +230,11 @@ class TaskPool:
         running = self._running.get(message.attempt_id)
         if isinstance(message, KillTask):
             if any(order.launch.attempt_id == message.attempt_id for order in self._waiting):
-                self._waiting = [order for order in self._waiting if order.launch.attempt_id != message.attempt_id]
+                self._waiting = [
+                    order
+                    for order in self._waiting
+                    if order.launch.attempt_id != message.attempt_id
+                ]
                 self.events.append(ev.TaskNotStarted(message.attempt_id, "killed first"))
             self._tell_server({"kill": message.attempt_id, "dump": message.dump_stacks})
         elif running is not None and isinstance(message, TellLocations):
@@ -216,7 +259,8 @@ class TaskPool:
                 self._tell_not_started(order.launch.attempt_id, str(error))
 
     def _tell_not_started(self, attempt_id: str, reason: str) -> None:
-        """A little later: what is wrong with this machine does not pass by trying as fast as one can."""
+        """A little later: what is wrong with this machine does not pass by trying as fast as one
+        can."""
         self._late.append((time.monotonic() + TRY_AGAIN_S, ev.TaskNotStarted(attempt_id, reason)))
 
     def _start_task(self, order: StartTask) -> None:
@@ -228,8 +272,14 @@ class TaskPool:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         running = self._running[attempt_id] = _Running(attempt_id, ours)
-        self._selector.register(ours, selectors.EVENT_READ, lambda mask: self._on_channel(running, mask))
-        packet = {"launch": attempt_id, "log": str(self._directories.log(attempt_id)), "work": str(self._directories.work(attempt_id))}
+        self._selector.register(
+            ours, selectors.EVENT_READ, lambda mask: self._on_channel(running, mask)
+        )
+        packet = {
+            "launch": attempt_id,
+            "log": str(self._directories.log(attempt_id)),
+            "work": str(self._directories.work(attempt_id)),
+        }
         with theirs:
             self._tell_server(packet, theirs)
         self._send(running, task_order)
@@ -252,7 +302,9 @@ class TaskPool:
             known=list(launch.known),
         )
 
-    def _tell_server(self, message: dict[str, Any], descriptor: socket.socket | None = None) -> None:
+    def _tell_server(
+        self, message: dict[str, Any], descriptor: socket.socket | None = None
+    ) -> None:
         """A server that is dead or dying hears nothing; its end is noticed where it is read."""
         if self._control is None:
             return
@@ -303,7 +355,9 @@ class TaskPool:
                 for body in running.frames.feed(data):
                     self.events.append(_event_of(running.attempt_id, msg.decode_from_task(body)))
             except CorruptRecord as error:
-                self.events.append(ev.TaskFailed(running.attempt_id, ev.Failure("engine", f"{error}")))
+                self.events.append(
+                    ev.TaskFailed(running.attempt_id, ev.Failure("engine", f"{error}"))
+                )
                 self._tell_server({"kill": running.attempt_id})
                 self._close(running)
                 return
@@ -329,7 +383,15 @@ class TaskPool:
 
     def next_deadline_s(self) -> float | None:
         """On time.monotonic's clock."""
-        moments = [at for at in (self._spawn_at, self._try_waiting_at, self._sample_at if self._running else None) if at is not None]
+        moments = [
+            at
+            for at in (
+                self._spawn_at,
+                self._try_waiting_at,
+                self._sample_at if self._running else None,
+            )
+            if at is not None
+        ]
         moments += [at for at, _event in self._late]
         return min(moments, default=None)
 
@@ -345,22 +407,34 @@ class TaskPool:
             self._sample_at = now + SAMPLE_EVERY_S
             for attempt_id, running in self._running.items():
                 if running.pid:
-                    self.events.append(ev.TaskSampled(attempt_id, *process_control.measure(running.pid)))
+                    self.events.append(
+                        ev.TaskSampled(attempt_id, *process_control.measure(running.pid))
+                    )
 
 
 def _event_of(attempt_id: str, message: msg.FromTask) -> Event:
     if isinstance(message, msg.Progressed):
-        return ev.TaskProgressed(attempt_id, message.fraction, message.phase, message.status, counters_of(message.counters))
+        return ev.TaskProgressed(
+            attempt_id,
+            message.fraction,
+            message.phase,
+            message.status,
+            counters_of(message.counters),
+        )
     if isinstance(message, msg.MapMade):
         output = ev.MapOutput(tuple(message.segment_bytes), tuple(message.segment_records))
         return ev.MapFinished(attempt_id, output, counters_of(message.counters))
     if isinstance(message, msg.MayCommit):
-        file = ev.FileResult(message.path, message.file_id, message.length, message.crc32c & 0xFFFFFFFF)
+        file = ev.FileResult(
+            message.path, message.file_id, message.length, message.crc32c & 0xFFFFFFFF
+        )
         return ev.CommitAsked(attempt_id, file, counters_of(message.counters))
     if isinstance(message, msg.FetchFailing):
         return ev.FetchesFailed(attempt_id, tuple(message.map_attempt_ids), message.reason)
     report = message.report
-    return ev.TaskFailed(attempt_id, ev.Failure(report.kind, report.message, report.to_json()), message.killed)
+    return ev.TaskFailed(
+        attempt_id, ev.Failure(report.kind, report.message, report.to_json()), message.killed
+    )
 
 
 def _has_descriptor(stream: Any) -> bool:

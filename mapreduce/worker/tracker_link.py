@@ -1,7 +1,9 @@
-"""The worker's line to the tracker: one channel, one stream of orders, reports and commits as calls that do not wait.
+"""The worker's line to the tracker: one channel, one stream of orders, reports and commits as calls
+that do not wait.
 
-It decides nothing: `deliver` does what the agent says, and what comes back, or does not, becomes an event. A new Attend ends the older
-stream and asks anew where the tracker is, because it may have moved. Every call has a deadline; a call that fails says so at once.
+It decides nothing: `deliver` does what the agent says, and what comes back, or does not, becomes an
+event. A new Attend ends the older stream and asks anew where the tracker is, because it may have
+moved. Every call has a deadline; a call that fails says so at once.
 """
 
 from __future__ import annotations
@@ -26,7 +28,12 @@ _log = logging.getLogger(__name__)
 
 
 class TrackerLink:
-    def __init__(self, identity: pb.WorkerHello, find_tracker: Callable[[], str], post: Callable[[Event], None]) -> None:
+    def __init__(
+        self,
+        identity: pb.WorkerHello,
+        find_tracker: Callable[[], str],
+        post: Callable[[Event], None],
+    ) -> None:
         """`identity` is the hello without what changes. `post` may be called from any thread."""
         self._identity, self._find_tracker, self._post = identity, find_tracker, post
         self._lock = threading.Lock()
@@ -68,7 +75,9 @@ class TrackerLink:
             stream, self._stream = self._stream, None
         if stream is not None:
             stream.cancel()
-        threading.Thread(target=self._listen, args=(attend,), name=f"orders-{attend.session}", daemon=True).start()
+        threading.Thread(
+            target=self._listen, args=(attend,), name=f"orders-{attend.session}", daemon=True
+        ).start()
 
     def _listen(self, attend: Attend) -> None:
         reason = "the tracker ended it"
@@ -82,8 +91,14 @@ class TrackerLink:
             reason = error.message
             if reason != self._complaint:
                 self._complaint = reason
-                _log.warning("the tracker is not attended: %s%s", reason, f"; try: {error.next_command}" if error.next_command else "")
-        except Exception as error:  # find_tracker is the root's: whatever fails there, the agent tries again
+                _log.warning(
+                    "the tracker is not attended: %s%s",
+                    reason,
+                    f"; try: {error.next_command}" if error.next_command else "",
+                )
+        except (
+            Exception
+        ) as error:  # find_tracker is the root's: whatever fails there, the agent tries again
             reason = f"{type(error).__name__}: {error}"
             _log.exception("attending failed")
         waiting = self._end_connecting(attend.session)
@@ -99,13 +114,17 @@ class TrackerLink:
                 return None
             old = self._channel
             if old is None or old.address != address:
-                self._channel = make_channel(address, deadline_s=REPORT_TIMEOUT_S, wait_for_ready=False)
+                self._channel = make_channel(
+                    address, deadline_s=REPORT_TIMEOUT_S, wait_for_ready=False
+                )
             else:
                 old = None
             channel = self._channel
             assert channel is not None
             stub = pb_grpc.TrackerForWorkersStub(channel)  # type: ignore[no-untyped-call]
-            stream: ReplyStream = stub.Attend(wire.hello_to_pb(attend, self._identity), timeout=FOR_LIFE_S)
+            stream: ReplyStream = stub.Attend(
+                wire.hello_to_pb(attend, self._identity), timeout=FOR_LIFE_S
+            )
             self._stream = stream
         if old is not None:
             old.close()
@@ -126,9 +145,12 @@ class TrackerLink:
         try:
             return ev.OrderReceived(session, order.epoch, wire.order_from_pb(order))
         except CorruptRecord as error:
-            # The tracker hears of it as of an attempt that was killed, instead of waiting for one that never began.
+            # The tracker hears of it as of an attempt that was killed, instead of waiting for one
+            # that never began.
             _log.warning("an order makes no sense: %s", error)
-            return ev.OrderReceived(session, order.epoch, ev.KillAttempt(order.launch.attempt_id, f"refused: {error}"))
+            return ev.OrderReceived(
+                session, order.epoch, ev.KillAttempt(order.launch.attempt_id, f"refused: {error}")
+            )
 
     # ── calls ──
 
@@ -139,10 +161,14 @@ class TrackerLink:
         stub = pb_grpc.TrackerForWorkersStub(channel)  # type: ignore[no-untyped-call]
         try:
             if isinstance(message, Report):
-                request = wire.report_to_pb(message, self._identity.worker_id, self._identity.incarnation)
+                request = wire.report_to_pb(
+                    message, self._identity.worker_id, self._identity.incarnation
+                )
                 pending: PendingReply = stub.Report.future(request, timeout=REPORT_TIMEOUT_S)
             else:
-                pending = stub.Commit.future(wire.commit_to_pb(message, self._identity.worker_id), timeout=COMMIT_TIMEOUT_S)
+                pending = stub.Commit.future(
+                    wire.commit_to_pb(message, self._identity.worker_id), timeout=COMMIT_TIMEOUT_S
+                )
         except ClusterError as error:  # the channel was closed under us
             self._lost(message, error.message)
             return
@@ -157,7 +183,11 @@ class TrackerLink:
         if isinstance(message, Report):
             self._post(ev.ReportTaken(message.sequence, reply.epoch, reply.hello_again))
         else:
-            self._post(ev.CommitAnswered(message.attempt_id, reply.epoch, reply.granted, reply.winner, reply.reason))
+            self._post(
+                ev.CommitAnswered(
+                    message.attempt_id, reply.epoch, reply.granted, reply.winner, reply.reason
+                )
+            )
 
     def _lost(self, message: Report | AskCommit, reason: str) -> None:
         if isinstance(message, Report):

@@ -1,13 +1,18 @@
-"""The warm task server: a process of one thread that has loaded the engine and forks one process per attempt, in about ten milliseconds.
+"""The warm task server: a process of one thread that has loaded the engine and forks one process
+per attempt, in about ten milliseconds.
 
-It never imports gRPC and never loads a user's code. It is always made by exec (`python -m mapreduce.worker.warm_server FD`), the first
-time and after its death alike, so nothing of the worker's threads, descriptors or secrets is in it; its environment is an allow-list.
-It speaks with the worker over one SOCK_SEQPACKET socket, a JSON document per packet; the task's own channel comes with the launch.
+It never imports gRPC and never loads a user's code. It is always made by exec (`python -m
+mapreduce.worker.warm_server FD`), the first time and after its death alike, so nothing of the
+worker's threads, descriptors or secrets is in it; its environment is an allow-list. It speaks with
+the worker over one SOCK_SEQPACKET socket, a JSON document per packet; the task's own channel comes
+with the launch.
 
 Nothing that a task starts survives the task:
-* a task is a session of its own, dies with this process, and adopts its own orphans; when it ends, what it leaves behind becomes a child
-  of this process. So every child that is not a running task belongs to a dead one: it is killed, and the task's end is told after that.
-* this process ends when the worker does (its socket closes, or the parent-death signal comes), all its tasks and their orphans first.
+* a task is a session of its own, dies with this process, and adopts its own orphans; when it ends,
+  what it leaves behind becomes a child of this process. So every child that is not a running task
+  belongs to a dead one: it is killed, and the task's end is told after that.
+* this process ends when the worker does (its socket closes, or the parent-death signal comes), all
+  its tasks and their orphans first.
 """
 
 from __future__ import annotations
@@ -34,7 +39,8 @@ from mapreduce.worker.warm_up import warm_up
 
 DUMP_WAIT_S = 0.3
 STUBBORN_S = 10.0
-"""An orphan that does not die of SIGKILL (a dead disk) does not hold back the news of its task's end for longer."""
+"""An orphan that does not die of SIGKILL (a dead disk) does not hold back the news of its task's
+end for longer."""
 CHANNEL_FD = 3
 
 
@@ -168,7 +174,8 @@ class WarmServer:
                 task.wait_status, task.ended_at, task.kill_at = status, time.monotonic(), None
 
     def _kill_orphans(self) -> list[int]:
-        """Children that are no running task were left behind by one that has ended. Those that are still there."""
+        """Children that are no running task were left behind by one that has ended. Those that are
+        still there."""
         for _ in range(50):
             running = {task.pid for task in self._tasks.values() if task.wait_status is None}
             orphans = [pid for pid in process_control.children(os.getpid()) if pid not in running]
@@ -189,7 +196,9 @@ class WarmServer:
         task.log.close()
         code = os.waitstatus_to_exitcode(task.wait_status or 0)
         killed_by = process_control.signal_name(-code) if code < 0 else ""
-        self._say({"exited": task.attempt_id, "status": code, "killed_by": killed_by, "stack_top": top})
+        self._say(
+            {"exited": task.attempt_id, "status": code, "killed_by": killed_by, "stack_top": top}
+        )
 
     def _end_all(self) -> None:
         for task in self._tasks.values():
@@ -232,7 +241,9 @@ def _become_task(channel: int, log: int, work: Path, attempt_id: str) -> NoRetur
         faulthandler.register(signal.SIGQUIT, file=2, all_threads=True)
         gc.enable()
         status = run_task(socket.socket(fileno=CHANNEL_FD))
-    except BaseException:  # the parent's loop must never run in the child: whatever it is, it is said in the log
+    except (
+        BaseException
+    ):  # the parent's loop must never run in the child: whatever it is, it is said in the log
         import traceback
 
         traceback.print_exc()
@@ -255,11 +266,21 @@ def _take_descriptors(channel: int, log: int) -> None:
 
 
 def _take_streams() -> None:
-    """New ones: the server's may have been made for another kind of file. What is not UTF-8 must not end a task that prints it."""
-    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115  (for the life of the process)
+    """New ones: the server's may have been made for another kind of file. What is not UTF-8 must
+    not end a task that prints it."""
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
     for name, fd in (("stdout", 1), ("stderr", 2)):
-        setattr(sys, name, open(fd, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False))  # noqa: SIM115
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", force=True)
+        setattr(
+            sys,
+            name,
+            open(fd, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False),  # noqa: SIM115
+        )
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(message)s",
+        force=True,
+    )
 
 
 def _drain(fd: int) -> None:

@@ -1,7 +1,8 @@
-"""What the warm server does before its first fork: loads what every task needs, and runs one tiny job through it in memory.
+"""What the warm server does before its first fork: loads what every task needs, and runs one tiny
+job through it in memory.
 
-The tiny job fills the caches that a first use fills (the interpreter's, of regular expressions, of decoders), so that no task pays for them
-again. It touches no network and no user's code.
+The tiny job fills the caches that a first use fills (the interpreter's, of regular expressions, of
+decoders), so that no task pays for them again. It touches no network and no user's code.
 """
 
 from __future__ import annotations
@@ -48,13 +49,24 @@ def _run_tiny_job() -> None:
     writer.write(b"a b a\n" * 10)
     writer.close()
     code = CodeRef("/code.zip", "", "words.py", "Words", "/")
-    spec = JobSpec(name="warm-up", code=code, inputs=["/in"], output="/out", reducers=1, has_combine=True)
+    spec = JobSpec(
+        name="warm-up", code=code, inputs=["/in"], output="/out", reducers=1, has_combine=True
+    )
     spec = JobSpec.from_json(spec.to_json())
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
-        made = run_map(_Words, spec, Split("/in", 0, 60), storage, directory, task=Task("attempt_0_0_m_000000_0", 0))
+        made = run_map(
+            _Words,
+            spec,
+            Split("/in", 0, 60),
+            storage,
+            directory,
+            task=Task("attempt_0_0_m_000000_0", 0),
+        )
         entry = read_index(made.index_path)[0]
-        segment = Segment(0, entry.length, entry.crc32c, path=str(made.data_path), offset=entry.offset)
+        segment = Segment(
+            0, entry.length, entry.crc32c, path=str(made.data_path), offset=entry.offset
+        )
         part = storage.create(f"/{name}/part")
         run_reduce(_Words, spec, [segment], part, directory, task=Task("attempt_0_0_r_000000_0", 0))
         part.close()

@@ -1,4 +1,5 @@
-"""Between the worker's core and protobuf, both ways. Nothing is decided here; what does not make sense raises CorruptRecord."""
+"""Between the worker's core and protobuf, both ways. Nothing is decided here; what does not make
+sense raises CorruptRecord."""
 
 from __future__ import annotations
 
@@ -33,7 +34,7 @@ class _Limits(msgspec.Struct, frozen=True):
     memory_limit_bytes: int = 2 << 30
 
 
-# ── from the tracker ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── from the tracker ──────────────────────────────────────────────────────────────────────────────
 
 
 def order_from_pb(order: pb.WorkerOrder) -> ev.Order:
@@ -46,16 +47,22 @@ def order_from_pb(order: pb.WorkerOrder) -> ev.Order:
     if kind == "forget":
         return ev.ForgetJob(order.forget.job_id)
     if kind == "map_outputs":
-        return ev.MapOutputsNews(order.map_outputs.job_id, tuple(_location(one) for one in order.map_outputs.locations))
+        return ev.MapOutputsNews(
+            order.map_outputs.job_id, tuple(_location(one) for one in order.map_outputs.locations)
+        )
     return ev.Ping()
 
 
 def _launch(launch: pb.Launch) -> ev.Launch:
     if launch.kind not in ("map", "reduce"):
-        raise CorruptRecord(f"{launch.attempt_id} is neither a map nor a reduce but {launch.kind!r}")
+        raise CorruptRecord(
+            f"{launch.attempt_id} is neither a map nor a reduce but {launch.kind!r}"
+        )
     try:
         limits = msgspec.json.decode(launch.spec_json, type=_Limits)
-        work = TaskWork(launch.maps, msgspec.Raw(launch.spec_json), msgspec.Raw(launch.split_json or b"null"))
+        work = TaskWork(
+            launch.maps, msgspec.Raw(launch.spec_json), msgspec.Raw(launch.split_json or b"null")
+        )
         return ev.Launch(
             launch.attempt_id,
             launch.job_id,
@@ -71,10 +78,18 @@ def _launch(launch: pb.Launch) -> ev.Launch:
 
 
 def _location(one: pb.MapLocation) -> ev.MapLocation:
-    return ev.MapLocation(one.map_index, one.attempt_id, one.host, one.shuffle_port, one.bytes, one.worker_id, one.lost)
+    return ev.MapLocation(
+        one.map_index,
+        one.attempt_id,
+        one.host,
+        one.shuffle_port,
+        one.bytes,
+        one.worker_id,
+        one.lost,
+    )
 
 
-# ── to the tracker ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── to the tracker ────────────────────────────────────────────────────────────────────────────────
 
 
 def hello_to_pb(attend: cmd.Attend, identity: pb.WorkerHello) -> pb.WorkerHello:
@@ -82,9 +97,12 @@ def hello_to_pb(attend: cmd.Attend, identity: pb.WorkerHello) -> pb.WorkerHello:
     hello.CopyFrom(identity)
     hello.highest_epoch = attend.highest_epoch
     for item in attend.inventory:
-        row = hello.inventory.add(attempt_id=item.attempt_id, state=item.state, counters=_counters(item.counters))
+        row = hello.inventory.add(
+            attempt_id=item.attempt_id, state=item.state, counters=_counters(item.counters)
+        )
         if item.output is not None:
-            # Sums: a worker may hold thousands of outputs of a thousand segments each, more than a message may have bytes.
+            # Sums: a worker may hold thousands of outputs of a thousand segments each, more than a
+            # message may have bytes.
             sizes, records = sum(item.output.segment_bytes), sum(item.output.segment_records)
             row.output.CopyFrom(pb.MapOutput(segment_bytes=[sizes], segment_records=[records]))
     return hello
@@ -102,20 +120,38 @@ def report_to_pb(report: cmd.Report, worker_id: str, incarnation: str) -> pb.Wor
 def _report_item(item: cmd.ReportItem, worker_id: str) -> pb.AttemptReport:
     row = pb.AttemptReport(attempt_id=item.attempt_id)
     if isinstance(item, cmd.ProgressReport):
-        progress = pb.Progress(fraction=item.fraction, phase=item.phase, status=item.status, counters=_counters(item.counters))
+        progress = pb.Progress(
+            fraction=item.fraction,
+            phase=item.phase,
+            status=item.status,
+            counters=_counters(item.counters),
+        )
         row.progress.CopyFrom(progress)
     elif isinstance(item, cmd.MapSucceededReport):
-        row.map_succeeded.CopyFrom(pb.MapSucceeded(output=_output(item.output), counters=_counters(item.counters)))
+        row.map_succeeded.CopyFrom(
+            pb.MapSucceeded(output=_output(item.output), counters=_counters(item.counters))
+        )
     elif isinstance(item, cmd.FailedReport):
-        row.failed.CopyFrom(pb.Failed(failure_json=failure_json(item.failure, item.attempt_id, worker_id), killed=item.killed))
+        row.failed.CopyFrom(
+            pb.Failed(
+                failure_json=failure_json(item.failure, item.attempt_id, worker_id),
+                killed=item.killed,
+            )
+        )
     else:
-        row.fetch_failed.CopyFrom(pb.FetchFailed(map_attempt_ids=item.map_attempt_ids, reason=item.reason))
+        row.fetch_failed.CopyFrom(
+            pb.FetchFailed(map_attempt_ids=item.map_attempt_ids, reason=item.reason)
+        )
     return row
 
 
 def commit_to_pb(ask: cmd.AskCommit, worker_id: str) -> pb.CommitRequest:
-    file = pb.FileResult(path=ask.file.path, file_id=ask.file.file_id, length=ask.file.length, crc32c=ask.file.crc32c)
-    return pb.CommitRequest(attempt_id=ask.attempt_id, file=file, counters=_counters(ask.counters), worker_id=worker_id)
+    file = pb.FileResult(
+        path=ask.file.path, file_id=ask.file.file_id, length=ask.file.length, crc32c=ask.file.crc32c
+    )
+    return pb.CommitRequest(
+        attempt_id=ask.attempt_id, file=file, counters=_counters(ask.counters), worker_id=worker_id
+    )
 
 
 def failure_json(failure: ev.Failure, attempt_id: str, worker_id: str) -> bytes:
@@ -123,21 +159,34 @@ def failure_json(failure: ev.Failure, attempt_id: str, worker_id: str) -> bytes:
     report = FailureReport(kind=failure.kind, message=failure.message)
     if failure.document:
         report = FailureReport.from_json(failure.document)
-    cut = {name: _cut(getattr(report, name)) for name in ("message", "traceback", "engine_traceback", "path", "record")}
-    return msgspec.structs.replace(report, attempt_id=attempt_id, worker_id=worker_id, **cut).to_json()
+    cut = {
+        name: _cut(getattr(report, name))
+        for name in ("message", "traceback", "engine_traceback", "path", "record")
+    }
+    return msgspec.structs.replace(
+        report, attempt_id=attempt_id, worker_id=worker_id, **cut
+    ).to_json()
 
 
 def _cut(text: str) -> str:
     """A recursion's traceback can be large; its beginning and its end tell the story."""
     if len(text) <= MAX_TEXT:
         return text
-    return f"{text[: MAX_TEXT // 2]}\n[… {len(text) - MAX_TEXT} characters left out …]\n{text[-MAX_TEXT // 2 :]}"
+    return (
+        f"{text[: MAX_TEXT // 2]}\n[… {len(text) - MAX_TEXT} characters left out "
+        f"…]\n{text[-MAX_TEXT // 2 :]}"
+    )
 
 
 def counters_of(totals: dict[str, dict[str, int]]) -> ev.Counters:
-    """Sorted, and within what the wire can carry. A task counts within these bounds (api/counters.py); what only says that it is one is cut
-    here, the engine's own counters last: a report too large to be sent would be tried for ever, and the worker taken for dead."""
-    rows = [(group, name, max(-_INT64, min(value, _INT64))) for group, names in totals.items() for name, value in names.items()]
+    """Sorted, and within what the wire can carry. A task counts within these bounds
+    (api/counters.py); what only says that it is one is cut here, the engine's own counters last: a
+    report too large to be sent would be tried for ever, and the worker taken for dead."""
+    rows = [
+        (group, name, max(-_INT64, min(value, _INT64)))
+        for group, names in totals.items()
+        for name, value in names.items()
+    ]
     rows.sort(key=lambda row: (row[0] != JOB_GROUP, row))
     left, kept = MAX_COUNTER_NAME_BYTES, []
     for group, name, value in rows[:MAX_COUNTERS]:
@@ -149,7 +198,11 @@ def counters_of(totals: dict[str, dict[str, int]]) -> ev.Counters:
 
 
 def _counters(counters: ev.Counters) -> pb.Counters:
-    return pb.Counters(counters=[pb.Counter(group=group, name=name, value=value) for group, name, value in counters])
+    return pb.Counters(
+        counters=[
+            pb.Counter(group=group, name=name, value=value) for group, name, value in counters
+        ]
+    )
 
 
 def _output(output: ev.MapOutput) -> pb.MapOutput:

@@ -1,4 +1,5 @@
-"""Where the bytes of one open file lie: block locations, asked for when needed and kept, asked for again when replicas fail."""
+"""Where the bytes of one open file lie: block locations, asked for when needed and kept, asked for
+again when replicas fail."""
 
 from __future__ import annotations
 
@@ -10,11 +11,13 @@ from minihdfs.errors import BlockMissing
 from minihdfs.model import LocatedBlock, LocatedBlocks
 
 PREFETCH_BYTES = 1 << 30
-"""One question covers this much of a file: eight blocks of the default size, as Hadoop's client asks for ten."""
+"""One question covers this much of a file: eight blocks of the default size, as Hadoop's client
+asks for ten."""
 
 
 class BlockMap:
-    """Thread-safe. `length` is what was known when the file was opened: a file being written does not grow under an open reader."""
+    """Thread-safe. `length` is what was known when the file was opened: a file being written does
+    not grow under an open reader."""
 
     def __init__(self, calls: NamenodeCalls, path: str) -> None:
         """Raises FileNotFound, IsADirectory."""
@@ -37,10 +40,14 @@ class BlockMap:
         return found or self._fetch(offset)
 
     def refreshed(self, known: LocatedBlock) -> LocatedBlock:
-        """Asks again where this block is. Raises BlockMissing when the path now names another file's bytes."""
+        """Asks again where this block is. Raises BlockMissing when the path now names another
+        file's bytes."""
         fresh = self._fetch(known.offset)
         if fresh.block.id != known.block.id or fresh.offset != known.offset:
-            raise BlockMissing(f"{self.path} was replaced while it was read: its block blk_{known.block.id} is now blk_{fresh.block.id}")
+            raise BlockMissing(
+                f"{self.path} was replaced while it was read: its block blk_{known.block.id} is "
+                f"now blk_{fresh.block.id}"
+            )
         return fresh
 
     def blocks(self, offset: int, length: int) -> list[LocatedBlock]:
@@ -59,7 +66,10 @@ class BlockMap:
             self._add(located)
             found = self._find(offset)
         if found is None:
-            raise BlockMissing(f"{self.path}: the namenode names no block for byte {offset}; the file is shorter than when it was opened")
+            raise BlockMissing(
+                f"{self.path}: the namenode names no block for byte {offset}; the file is "
+                "shorter than when it was opened"
+            )
         return found
 
     def _find(self, offset: int) -> LocatedBlock | None:
@@ -74,7 +84,10 @@ class BlockMap:
         if located.last_block is not None and located.under_construction:
             blocks.append(located.last_block)
         for block in blocks:
-            if block.block.length and (block.offset not in self._blocks or block.block.length >= self._blocks[block.offset].block.length):
+            if block.block.length and (
+                block.offset not in self._blocks
+                or block.block.length >= self._blocks[block.offset].block.length
+            ):
                 if block.offset not in self._blocks:
                     bisect.insort(self._offsets, block.offset)
                 self._blocks[block.offset] = block

@@ -1,8 +1,10 @@
-"""Connections to datanodes: kept between operations, and the memory of which datanodes failed lately.
+"""Connections to datanodes: kept between operations, and the memory of which datanodes failed
+lately.
 
-Thread-safe and fork-safe: a child process forgets what its parent had open (the descriptors are closed, the streams are not shut down).
-A connection that has been kept may have been closed by the datanode meanwhile; `Connection.reused` says so, and whoever fails on a reused
-one tries once more on a fresh one before blaming the datanode.
+Thread-safe and fork-safe: a child process forgets what its parent had open (the descriptors are
+closed, the streams are not shut down). A connection that has been kept may have been closed by the
+datanode meanwhile; `Connection.reused` says so, and whoever fails on a reused one tries once more
+on a fresh one before blaming the datanode.
 """
 
 from __future__ import annotations
@@ -43,7 +45,8 @@ class Datanodes:
         self._pid = os.getpid()
 
     def connect(self, address: DatanodeAddress, *, fresh: bool = False) -> Connection:
-        """To the data port. Raises OSError; a refused connection at once, a silent host after the timeout."""
+        """To the data port. Raises OSError; a refused connection at once, a silent host after the
+        timeout."""
         return self._connect((address.host, address.xfer_port), fresh)
 
     def connect_local(self, address: DatanodeAddress, *, fresh: bool = False) -> Connection:
@@ -79,14 +82,18 @@ class Datanodes:
                 self._suspects.pop(address.uuid, None)
 
     def is_suspect(self, address: DatanodeAddress) -> bool:
-        return address.uuid in self._suspects and any(address.uuid == suspect.uuid for suspect in self.suspects())
+        return address.uuid in self._suspects and any(
+            address.uuid == suspect.uuid for suspect in self.suspects()
+        )
 
     def suspects(self) -> tuple[DatanodeAddress, ...]:
         if not self._suspects:
             return ()
         now = time.monotonic()
         with self._lock:
-            self._suspects = {uuid: known for uuid, known in self._suspects.items() if known[1] > now}
+            self._suspects = {
+                uuid: known for uuid, known in self._suspects.items() if known[1] > now
+            }
             return tuple(address for address, _ in self._suspects.values())
 
     def close(self) -> None:

@@ -1,11 +1,13 @@
-"""The file system as a program uses it: one object for the namenode's calls, open files and the datanodes they share.
+"""The file system as a program uses it: one object for the namenode's calls, open files and the
+datanodes they share.
 
     with connect("hdfs://127.0.0.1:8020") as fs:
         with fs.create("/greeting") as file: file.write(b"hello")
         fs.open("/greeting").read()
 
-Paths are absolute. Safe to share between threads; after a fork each process gets its own connections and its own name as a writer.
-Raises the errors of `minihdfs.errors`, and `clusterkit.errors.Unavailable` when nobody answers. Imports no gRPC.
+Paths are absolute. Safe to share between threads; after a fork each process gets its own
+connections and its own name as a writer. Raises the errors of `minihdfs.errors`, and
+`clusterkit.errors.Unavailable` when nobody answers. Imports no gRPC.
 """
 
 from __future__ import annotations
@@ -65,19 +67,25 @@ def connect(
     calls: CallOptions | None = None,
     waiting: Callable[[str], None] | None = None,
 ) -> FileSystem:
-    """`target`: hdfs://HOST[:PORT][/…], HOST:PORT, or several HOST:PORT (a list, or with commas). No call is made yet.
+    """`target`: hdfs://HOST[:PORT][/…], HOST:PORT, or several HOST:PORT (a list, or with commas).
+    No call is made yet.
 
-    `user` is who the namenode is told is asking; by default the name of this process's user. `waiting` hears why a call waits for a
-    namenode that is away or starting up, at least every second, and "" when it goes on."""
+    `user` is who the namenode is told is asking; by default the name of this process's user.
+    `waiting` hears why a call waits for a namenode that is away or starting up, at least every
+    second, and "" when it goes on."""
     from minihdfs.client.namenode import NamenodeClient
 
-    addresses = [with_port(address) for address in (parse_uri(target)[0].split(",") if isinstance(target, str) else target)]
+    addresses = [
+        with_port(address)
+        for address in (parse_uri(target)[0].split(",") if isinstance(target, str) else target)
+    ]
     client = NamenodeClient(addresses, user or own_user(), options=calls, waiting=waiting)
     return FileSystem(client, addresses=addresses, user=user or own_user(), options=options)
 
 
 def parse_uri(uri: str) -> tuple[str, str]:
-    """(authority, path) of hdfs://authority/path; of anything else that has no scheme (itself, "")."""
+    """(authority, path) of hdfs://authority/path; of anything else that has no scheme (itself,
+    "")."""
     if uri.startswith(SCHEME):
         authority, slash, path = uri[len(SCHEME) :].partition("/")
         if not authority:
@@ -96,7 +104,14 @@ def own_user() -> str:
 
 
 class FileSystem:
-    def __init__(self, calls: NamenodeCalls, *, addresses: Sequence[str], user: str, options: ClientOptions | None = None) -> None:
+    def __init__(
+        self,
+        calls: NamenodeCalls,
+        *,
+        addresses: Sequence[str],
+        user: str,
+        options: ClientOptions | None = None,
+    ) -> None:
         self.calls, self.user, self.addresses = calls, user, tuple(addresses)
         self._options = options or ClientOptions()
         self._datanodes = Datanodes(self._options.connect_timeout_s, self._options.suspect_s)
@@ -134,7 +149,7 @@ class FileSystem:
         self._datanodes.close()
         self.calls.close()
 
-    # ── looking ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── looking ───────────────────────────────────────────────────────────────────────────────────
 
     def find(self, path: str) -> FileStatus | None:
         """None for a path that is not there."""
@@ -151,7 +166,8 @@ class FileSystem:
         return self.find(path) is not None
 
     def scan(self, path: str) -> Iterator[Entry]:
-        """A directory's entries in byte order of names, a page at a time; a file is its own only entry. Raises FileNotFound."""
+        """A directory's entries in byte order of names, a page at a time; a file is its own only
+        entry. Raises FileNotFound."""
         after, first = b"", True
         while True:
             page = self.calls.get_listing(_checked(path), after)
@@ -160,7 +176,12 @@ class FileSystem:
                     raise FileNotFound(f"{path} does not exist")
                 return  # it went away while it was read
             for status in page.entries:
-                yield Entry(paths.join(*paths.components(path), _text(status.name)) if status.name else path, status)
+                yield Entry(
+                    paths.join(*paths.components(path), _text(status.name))
+                    if status.name
+                    else path,
+                    status,
+                )
             if not page.remaining or not page.entries:
                 return
             after, first = page.entries[-1].name, False
@@ -169,7 +190,8 @@ class FileSystem:
         return [*self.scan(path)]
 
     def walk(self, path: str) -> Iterator[Entry]:
-        """Everything below a directory, each directory before what it holds. Raises FileNotFound."""
+        """Everything below a directory, each directory before what it holds. Raises
+        FileNotFound."""
         pending = [self.scan(path)]
         while pending:
             entry = next(pending[-1], None)
@@ -181,12 +203,15 @@ class FileSystem:
                 pending.append(self._scan_if_there(entry.path))
 
     def glob(self, pattern: str) -> Entries:
-        """What a pattern matches, in order. A path, or the front of one, that exists as it is written wins over its reading as a pattern.
-        A pattern that matches nothing gives an empty list, and so does a plain path that does not exist."""
+        """What a pattern matches, in order. A path, or the front of one, that exists as it is
+        written wins over its reading as a pattern. A pattern that matches nothing gives an empty
+        list, and so does a plain path that does not exist."""
         literal = self.find(pattern) if self._sayable(pattern) else None
         if literal is not None:
             return [Entry(paths.normal(pattern), literal)]
-        found = {entry.path: entry for one in patterns.expanded(pattern) for entry in self._glob_one(one)}
+        found = {
+            entry.path: entry for one in patterns.expanded(pattern) for entry in self._glob_one(one)
+        }
         return [found[path] for path in sorted(found, key=lambda path: paths.components(path))]
 
     def content_summary(self, path: str) -> ContentSummary:
@@ -203,21 +228,30 @@ class FileSystem:
             self._defaults = self.calls.get_server_defaults()
         return self._defaults
 
-    def locate(self, path: str, offset: int = 0, length: int | None = None) -> Sequence[LocatedBlock]:
-        """The blocks that hold [offset, offset + length), whole file by default, and their datanodes. Raises FileNotFound."""
+    def locate(
+        self, path: str, offset: int = 0, length: int | None = None
+    ) -> Sequence[LocatedBlock]:
+        """The blocks that hold [offset, offset + length), whole file by default, and their
+        datanodes. Raises FileNotFound."""
         from minihdfs.client.block_map import BlockMap
 
         block_map = BlockMap(self.calls, path)
         return block_map.blocks(offset, block_map.length if length is None else length)
 
-    # ── files ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── files ─────────────────────────────────────────────────────────────────────────────────────
 
     def open(self, path: str) -> FileReader:
         """Raises FileNotFound, IsADirectory. Wrap it in io.BufferedReader for many small reads."""
         from minihdfs.client.reader import FileReader
 
         try:
-            return FileReader(self.calls, self._datanodes, _checked(path), client_name=self.client_name, options=self._options)
+            return FileReader(
+                self.calls,
+                self._datanodes,
+                _checked(path),
+                client_name=self.client_name,
+                options=self._options,
+            )
         except FileNotFound:
             status = self.find(path)  # some namenodes say of a directory that no such file exists
             if status is not None and status.is_directory:
@@ -235,7 +269,8 @@ class FileSystem:
         create_parents: bool = True,
         resend_bytes: int | None = None,
     ) -> FileWriter:
-        """Visible at once, with no bytes; complete when the writer is closed. `resend_bytes` overrides the option for one file."""
+        """Visible at once, with no bytes; complete when the writer is closed. `resend_bytes`
+        overrides the option for one file."""
         from minihdfs.client.writer import FileWriter
 
         defaults, name, options = self.server_defaults(), self.client_name, self._options
@@ -251,17 +286,25 @@ class FileSystem:
             block_bytes=block_bytes or defaults.block_bytes,
         )
         return FileWriter(
-            self.calls, self._datanodes, path, status, defaults, client_name=name, options=options, lease_holder=self._lease_keeper()
+            self.calls,
+            self._datanodes,
+            path,
+            status,
+            defaults,
+            client_name=name,
+            options=options,
+            lease_holder=self._lease_keeper(),
         )
 
-    # ── the namespace ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── the namespace ─────────────────────────────────────────────────────────────────────────────
 
     def mkdirs(self, path: str, *, permission: int = 0o755, create_parents: bool = True) -> None:
         """An existing directory is no error, a file in the way is."""
         self.calls.mkdirs(_checked(path), permission, create_parents)
 
     def rename(self, source: str, destination: str) -> bool:
-        """Hadoop's older call: into an existing directory; False for a missing source or an existing destination."""
+        """Hadoop's older call: into an existing directory; False for a missing source or an
+        existing destination."""
         return self.calls.rename(_checked(source), _checked(destination))
 
     def rename2(self, source: str, destination: str, *, overwrite: bool = False) -> None:
@@ -269,7 +312,8 @@ class FileSystem:
         self.calls.rename2(_checked(source), _checked(destination), overwrite)
 
     def rename_many(self, pairs: Sequence[tuple[str, str]]) -> None:
-        """In calls of at most 1,000, and of a megabyte of names; each call is all or nothing and may be repeated."""
+        """In calls of at most 1,000, and of a megabyte of names; each call is all or nothing and
+        may be repeated."""
         part: list[tuple[str, str]] = []
         size = 0
         for pair in pairs:
@@ -281,8 +325,11 @@ class FileSystem:
         if part:
             self.calls.rename_many(part)
 
-    def publish(self, staging: str, destination: str, *, replaced_inode_id: int = 0, tracker_epoch: int = 0) -> int:
-        """Renames a directory into place in one edit, fenced by `tracker_epoch`; the inode id of what is there now."""
+    def publish(
+        self, staging: str, destination: str, *, replaced_inode_id: int = 0, tracker_epoch: int = 0
+    ) -> int:
+        """Renames a directory into place in one edit, fenced by `tracker_epoch`; the inode id of
+        what is there now."""
         return self.calls.publish(staging, destination, replaced_inode_id, tracker_epoch)
 
     def delete(self, path: str, *, recursive: bool = False) -> bool:
@@ -295,7 +342,9 @@ class FileSystem:
     def set_owner(self, path: str, owner: str = "", group: str = "") -> None:
         self.calls.set_owner(path, owner, group)
 
-    def set_times(self, path: str, modified_us: int | None = None, accessed_us: int | None = None) -> None:
+    def set_times(
+        self, path: str, modified_us: int | None = None, accessed_us: int | None = None
+    ) -> None:
         """None leaves a time as it is; those before 1970 are negative."""
         self.calls.set_times(path, modified_us, accessed_us)
 
@@ -303,14 +352,16 @@ class FileSystem:
         """False for a directory."""
         return self.calls.set_replication(path, replication)
 
-    # ── parts ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── parts ─────────────────────────────────────────────────────────────────────────────────────
 
     def _lease_keeper(self) -> LeaseKeeper:
         from minihdfs.client.leases import LeaseKeeper
 
         with self._lock:
             if self._leases is None:
-                self._leases = LeaseKeeper(lambda: self.calls.renew_lease(self.client_name), self._options.renew_lease_s)
+                self._leases = LeaseKeeper(
+                    lambda: self.calls.renew_lease(self.client_name), self._options.renew_lease_s
+                )
             return self._leases
 
     def _scan_if_there(self, path: str) -> Iterator[Entry]:
@@ -331,7 +382,9 @@ class FileSystem:
     def _matching(self, directory: Entry, component: str) -> Entries:
         if not directory.status.is_directory:
             return []
-        for literal in dict.fromkeys([component, *([patterns.unescaped(component)] if patterns.is_plain(component) else [])]):
+        for literal in dict.fromkeys(
+            [component, *([patterns.unescaped(component)] if patterns.is_plain(component) else [])]
+        ):
             path = f"{directory.path.rstrip('/')}/{literal}"
             status = self.find(path) if self._sayable(path) else None
             if status is not None:
@@ -339,8 +392,12 @@ class FileSystem:
         if patterns.is_plain(component):
             return []
         wanted, shows_hidden = patterns.matcher(component), component.startswith(".")
-        entries = (entry for entry in self._scan_if_there(directory.path) if wanted.fullmatch(entry.name))
-        return [entry for entry in entries if shows_hidden or not entry.name.startswith(".")]  # as every shell
+        entries = (
+            entry for entry in self._scan_if_there(directory.path) if wanted.fullmatch(entry.name)
+        )
+        return [
+            entry for entry in entries if shows_hidden or not entry.name.startswith(".")
+        ]  # as every shell
 
     @staticmethod
     def _sayable(path: str) -> bool:

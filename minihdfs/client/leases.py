@@ -1,7 +1,9 @@
-"""Keeps the leases of open files alive: one light thread per file system, only while files are open for writing.
+"""Keeps the leases of open files alive: one light thread per file system, only while files are open
+for writing.
 
-A child of a fork inherits no thread: the first file that it opens starts one of its own. Writers are held weakly, so that one that was
-forgotten unclosed loses its lease instead of keeping it for ever.
+A child of a fork inherits no thread: the first file that it opens starts one of its own. Writers
+are held weakly, so that one that was forgotten unclosed loses its lease instead of keeping it for
+ever.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ TICK_S = 5.0
 
 
 class LeaseKeeper:
-    def __init__(self, renew: Callable[[], None], interval_s: float, *, tick_s: float = TICK_S) -> None:
+    def __init__(
+        self, renew: Callable[[], None], interval_s: float, *, tick_s: float = TICK_S
+    ) -> None:
         self._renew, self._interval_s, self._tick_s = renew, interval_s, min(tick_s, interval_s)
         self._thread: threading.Thread | None = None
         self._begin()
@@ -60,5 +64,7 @@ class LeaseKeeper:
             del writers
             if time.monotonic() - renewed >= self._interval_s:
                 renewed = time.monotonic()
-                with contextlib.suppress(ClusterError, OSError):  # the next round tries again; the writer itself hears of a lost lease
+                with contextlib.suppress(
+                    ClusterError, OSError
+                ):  # the next round tries again; the writer itself hears of a lost lease
                     self._renew()

@@ -1,7 +1,8 @@
-"""A block file of this machine, read through the descriptor that its datanode passed. Verified against its checksums on every read.
+"""A block file of this machine, read through the descriptor that its datanode passed. Verified
+against its checksums on every read.
 
-The descriptors outlive the datanode's own: a block that is deleted or repaired meanwhile is still the one that was asked for, and is
-verified like any other.
+The descriptors outlive the datanode's own: a block that is deleted or repaired meanwhile is still
+the one that was asked for, and is verified like any other.
 """
 
 from __future__ import annotations
@@ -26,11 +27,13 @@ MAX_OPEN = 4
 
 
 class NotGiven(Exception):
-    """The datanode does not pass this block's descriptors (it is being written, or the socket is not there): read over TCP."""
+    """The datanode does not pass this block's descriptors (it is being written, or the socket is
+    not there): read over TCP."""
 
 
 class LocalBlock:
-    """Open descriptors of one finalized replica; closed with the last reference, so a reading thread never loses them."""
+    """Open descriptors of one finalized replica; closed with the last reference, so a reading
+    thread never loses them."""
 
     def __init__(self, reply: local_fd.FdReply, data_fd: int, checksum_fd: int) -> None:
         self._reply, self._data_fd, self._checksum_fd = reply, data_fd, checksum_fd
@@ -45,7 +48,8 @@ class LocalBlock:
         return self._reply.length
 
     def readinto(self, view: memoryview, offset: int) -> int:
-        """Fills `view` from `offset` of the block, as far as the block goes. Raises ChecksumMismatch naming the byte, or ReplicaBroken."""
+        """Fills `view` from `offset` of the block, as far as the block goes. Raises
+        ChecksumMismatch naming the byte, or ReplicaBroken."""
         try:
             return self._fill(view, offset)
         except OSError as error:
@@ -54,7 +58,9 @@ class LocalBlock:
     def _fill(self, view: memoryview, offset: int) -> int:
         wanted = max(0, min(len(view), self._reply.length - offset))
         done = 0
-        while done < wanted:  # in pieces that end at chunks: what was just read is verified while the processor still has it near
+        while done < wanted:
+            # in pieces that end at chunks: what was just read is verified while the processor still
+            # has it near
             piece = min(wanted - done, PIECE_BYTES - (offset + done) % PIECE_BYTES)
             self._read_piece(view[done : done + piece], offset + done)
             done += piece
@@ -62,9 +68,15 @@ class LocalBlock:
 
     def _read_piece(self, main: memoryview, offset: int) -> None:
         before, after = self._margins(offset, len(main))
-        done = os.preadv(self._data_fd, [before, main, after] if before or after else [main], offset - len(before))
+        done = os.preadv(
+            self._data_fd,
+            [before, main, after] if before or after else [main],
+            offset - len(before),
+        )
         if done != len(before) + len(main) + len(after):
-            raise ChecksumMismatch(f"the block file ends at byte {offset - len(before) + done} of {self._reply.length}")
+            raise ChecksumMismatch(
+                f"the block file ends at byte {offset - len(before) + done} of {self._reply.length}"
+            )
         self._verify(offset, [before, main, after])
 
     def read(self, offset: int, length: int) -> bytes:
@@ -83,7 +95,8 @@ class LocalBlock:
         return main
 
     def _margins(self, offset: int, length: int) -> tuple[memoryview, memoryview]:
-        """Room for what must be read before and after a range so that whole chunks can be verified."""
+        """Room for what must be read before and after a range so that whole chunks can be
+        verified."""
         chunk, end = self._reply.bytes_per_checksum, offset + length
         stop = min(-(-end // chunk) * chunk, self._reply.length)
         return memoryview(bytearray(offset % chunk)), memoryview(bytearray(stop - end))
@@ -95,11 +108,15 @@ class LocalBlock:
         sums = os.pread(self._checksum_fd, 4 * count, self._reply.checksum_offset + 4 * first)
         bad = first_bad_chunk_of(parts, sums, chunk, self._reply.checksum_type)
         if bad is not None:
-            raise ChecksumMismatch(f"bytes {(first + bad) * chunk} to {(first + bad + 1) * chunk - 1} do not match their checksum")
+            raise ChecksumMismatch(
+                f"bytes {(first + bad) * chunk} to {(first + bad + 1) * chunk - 1} do not match "
+                "their checksum"
+            )
 
 
 class LocalBlocks:
-    """The local blocks that one reader has open, the last few of them, each with the datanode it came from. Thread-safe."""
+    """The local blocks that one reader has open, the last few of them, each with the datanode it
+    came from. Thread-safe."""
 
     def __init__(self, datanodes: Datanodes, timeout_s: float, *, enabled: bool) -> None:
         self._datanodes, self._timeout_s, self._enabled = datanodes, timeout_s, enabled
@@ -112,7 +129,8 @@ class LocalBlocks:
         return known is not None and known[0] == address.uuid
 
     def get(self, block: LocatedBlock, address: DatanodeAddress) -> LocalBlock | None:
-        """This datanode's replica of `block`, None when it must be read over TCP. Raises OSError, WireError."""
+        """This datanode's replica of `block`, None when it must be read over TCP. Raises OSError,
+        WireError."""
         block_id, length = block.block.id, block.block.length
         known = self._open.get(block_id)
         if known is not None and known[0] == address.uuid:
@@ -123,7 +141,11 @@ class LocalBlocks:
             return None
         try:
             opened = open_local(self._datanodes, address, block.block, self._timeout_s)
-        except (NotGiven, FileNotFoundError, PermissionError):  # being written, or its socket is in another container or another user's
+        except (
+            NotGiven,
+            FileNotFoundError,
+            PermissionError,
+        ):  # being written, or its socket is in another container or another user's
             self._refused.add((block_id, address.uuid))
             return None
         if opened.length < length:
@@ -143,7 +165,9 @@ class LocalBlocks:
             self._open.clear()
 
 
-def open_local(datanodes: Datanodes, address: DatanodeAddress, block: BlockRef, timeout_s: float) -> LocalBlock:
+def open_local(
+    datanodes: Datanodes, address: DatanodeAddress, block: BlockRef, timeout_s: float
+) -> LocalBlock:
     """Raises NotGiven or OSError."""
     connection = datanodes.connect_local(address)
     try:
@@ -155,7 +179,9 @@ def open_local(datanodes: Datanodes, address: DatanodeAddress, block: BlockRef, 
     return _ask(datanodes, datanodes.connect_local(address, fresh=True), block, timeout_s)
 
 
-def _ask(datanodes: Datanodes, connection: Connection, block: BlockRef, timeout_s: float) -> LocalBlock:
+def _ask(
+    datanodes: Datanodes, connection: Connection, block: BlockRef, timeout_s: float
+) -> LocalBlock:
     sock = connection.socket
     sock.settimeout(timeout_s)
     fds: list[int] = []
@@ -173,8 +199,14 @@ def _ask(datanodes: Datanodes, connection: Connection, block: BlockRef, timeout_
             raise NotGiven(reason or f"status {reply.status}")
         if len(fds) != local_fd.DESCRIPTORS:
             raise WireError(f"the datanode passed {len(fds)} descriptors")
-        if not 0 < reply.bytes_per_checksum <= MAX_PACKET_BYTES or reply.checksum_type not in (ChecksumType.CRC32, ChecksumType.CRC32C):
-            raise WireError(f"checksums of type {reply.checksum_type} over {reply.bytes_per_checksum} bytes cannot be verified")
+        if not 0 < reply.bytes_per_checksum <= MAX_PACKET_BYTES or reply.checksum_type not in (
+            ChecksumType.CRC32,
+            ChecksumType.CRC32C,
+        ):
+            raise WireError(
+                f"checksums of type {reply.checksum_type} over {reply.bytes_per_checksum} bytes "
+                "cannot be verified"
+            )
     except NotGiven:
         raise
     except BaseException:

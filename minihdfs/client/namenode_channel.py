@@ -1,8 +1,10 @@
-"""One connection to a namenode, shared by every thread of the process: calls are pipelined, and no thread of its own reads.
+"""One connection to a namenode, shared by every thread of the process: calls are pipelined, and no
+thread of its own reads.
 
-Whoever waits for an answer reads for everybody: the first waiter takes the reader's role, hands out what arrives by call id, and passes the
-role on when its own answer has come. A process with one thread never pays for a lock it does not need, and a fork leaves no dead thread
-behind. A connection that failed fails every waiting call once; `namenode_failover` decides what to do about it.
+Whoever waits for an answer reads for everybody: the first waiter takes the reader's role, hands out
+what arrives by call id, and passes the role on when its own answer has come. A process with one
+thread never pays for a lock it does not need, and a fork leaves no dead thread behind. A connection
+that failed fails every waiting call once; `namenode_failover` decides what to do about it.
 """
 
 from __future__ import annotations
@@ -39,11 +41,15 @@ class _Waiter:
 
 
 class Channel:
-    def __init__(self, address: str, user: str, client_id: bytes, *, connect_timeout_s: float) -> None:
+    def __init__(
+        self, address: str, user: str, client_id: bytes, *, connect_timeout_s: float
+    ) -> None:
         """Connects. Raises OSError."""
         host, _, port = address.rpartition(":")
         self.address = address
-        self._sock = socket.create_connection((host.strip("[]"), int(port)), timeout=connect_timeout_s)
+        self._sock = socket.create_connection(
+            (host.strip("[]"), int(port)), timeout=connect_timeout_s
+        )
         self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._sock.setblocking(False)
         self._wire = ClientConnection()
@@ -58,9 +64,16 @@ class Channel:
     def usable(self) -> bool:
         return self._failure is None
 
-    def call(self, call_id: int, frame: bytes, deadline_s: float, still_waiting: Callable[[], None] = lambda: None) -> Reply:
-        """Sends one encoded call and waits for its answer. Raises ConnectionLost, TimedOut (`deadline_s` is on time.monotonic).
-        `still_waiting` is called about once a second until the answer comes, and must not block."""
+    def call(
+        self,
+        call_id: int,
+        frame: bytes,
+        deadline_s: float,
+        still_waiting: Callable[[], None] = lambda: None,
+    ) -> Reply:
+        """Sends one encoded call and waits for its answer. Raises ConnectionLost, TimedOut
+        (`deadline_s` is on time.monotonic). `still_waiting` is called about once a second until the
+        answer comes, and must not block."""
         waiter = _Waiter(still_waiting)
         with self._lock:
             if self._failure is not None:
@@ -79,7 +92,7 @@ class Channel:
         """Closes the descriptor alone: in a forked child the connection is still the parent's."""
         self._sock.close()
 
-    # ── sending ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── sending ───────────────────────────────────────────────────────────────────────────────────
 
     def abandon_for(self, reason: str) -> None:
         """Whoever waits here is told that the connection is lost; from any thread."""
@@ -99,11 +112,12 @@ class Channel:
             except OSError as error:
                 self._fail(error)
                 raise ConnectionLost(str(error)) from error
-            except BaseException as error:  # also an interrupt: half a frame may have left, so nothing more can be said here
+            except BaseException as error:
+                # also an interrupt: half a frame may have left, so nothing more can be said here
                 self._fail(ConnectionLost(f"a call was cut off: {error!r}"))
                 raise
 
-    # ── receiving ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── receiving ─────────────────────────────────────────────────────────────────────────────────
 
     def _wait(self, waiter: _Waiter, deadline_s: float) -> Reply:
         while True:
@@ -167,7 +181,10 @@ class Channel:
             self._waiters.pop(call_id, None)
             if waiter.reads:
                 waiter.reads = self._reading = False
-                heir = next((w for w in self._waiters.values() if w.reply is None and w.failure is None), None)
+                heir = next(
+                    (w for w in self._waiters.values() if w.reply is None and w.failure is None),
+                    None,
+                )
                 if heir is not None:
                     heir.reads = self._reading = True
                     heir.woken.set()

@@ -1,9 +1,11 @@
-"""Which namenode to ask, and asking again: a call keeps its identity (client id, call id) through every retry, so it is done once.
+"""Which namenode to ask, and asking again: a call keeps its identity (client id, call id) through
+every retry, so it is done once.
 
-An address that refuses, hangs up or answers Standby makes way for the next one, with a growing pause; one that is starting up is asked
-again. One that is silent for a second is asked, with all others, who leads: it may be frozen while another does. How long to go on
-depends on what is known: where nobody has ever answered, one round of all addresses is enough (unless `first_patience_s` says that a
-cluster exists); after that, `patience_s` covers a restart or failover.
+An address that refuses, hangs up or answers Standby makes way for the next one, with a growing
+pause; one that is starting up is asked again. One that is silent for a second is asked, with all
+others, who leads: it may be frozen while another does. How long to go on depends on what is known:
+where nobody has ever answered, one round of all addresses is enough (unless `first_patience_s` says
+that a cluster exists); after that, `patience_s` covers a restart or failover.
 """
 
 from __future__ import annotations
@@ -39,12 +41,19 @@ class CallOptions:
 
 
 class Caller:
-    """Shared by all threads. A forked child gets a connection and a client id of its own at its next call."""
+    """Shared by all threads. A forked child gets a connection and a client id of its own at its
+    next call."""
 
     def __init__(
-        self, addresses: Sequence[str], user: str, client_id: bytes, options: CallOptions, waiting: Callable[[str], None] | None = None
+        self,
+        addresses: Sequence[str],
+        user: str,
+        client_id: bytes,
+        options: CallOptions,
+        waiting: Callable[[str], None] | None = None,
     ) -> None:
-        """`waiting` hears why a call waits, at least every second, and "" when it goes on; on the thread that makes the call."""
+        """`waiting` hears why a call waits, at least every second, and "" when it goes on; on the
+        thread that makes the call."""
         if not addresses:
             raise ValueError("no namenode address is given")
         self.addresses, self.user, self._options = tuple(addresses), user, options
@@ -58,7 +67,8 @@ class Caller:
         _CALLERS.add(self)
 
     def call(self, protocol: str, method: str, request: Message, response: type[R]) -> R:
-        """Raises the namenode's refusal, Unavailable when nobody answers, Standby when nobody leads, TimedOut."""
+        """Raises the namenode's refusal, Unavailable when nobody answers, Standby when nobody
+        leads, TimedOut."""
         call_id = next(self._call_ids) & 0x7FFFFFFF
         began_s, pause_s, last, waited = time.monotonic(), _FIRST_PAUSE_S, "", False
         for retry in itertools.count():
@@ -66,8 +76,15 @@ class Caller:
             refused: FsError | None = None
             try:
                 channel = self._connected()
-                frame = hadoop_rpc.encode_call(call_id, self._client_id, retry, protocol, method, request)
-                reply = channel.call(call_id, frame, time.monotonic() + self._options.call_timeout_s, self._looking(channel))
+                frame = hadoop_rpc.encode_call(
+                    call_id, self._client_id, retry, protocol, method, request
+                )
+                reply = channel.call(
+                    call_id,
+                    frame,
+                    time.monotonic() + self._options.call_timeout_s,
+                    self._looking(channel),
+                )
                 self._answered_s = time.monotonic()
                 value = _value(reply, response)
                 if waited:
@@ -77,11 +94,19 @@ class Caller:
                 refused, last = error, error.message
             except (ConnectionLost, TimedOut, OSError) as error:
                 last = _reason(error)
-                if isinstance(error, TimedOut) and channel is not None and not self._somebody_else(channel):
-                    raise TimedOut(f"{method}: {error.message}", next_command="mrc status") from None
+                if (
+                    isinstance(error, TimedOut)
+                    and channel is not None
+                    and not self._somebody_else(channel)
+                ):
+                    raise TimedOut(
+                        f"{method}: {error.message}", next_command="mrc status"
+                    ) from None
             if not isinstance(refused, StartingUp):
                 self._give_up_on(channel)
-            if retry + 1 >= len(self.addresses) and not self._worth_waiting(began_s, refused is not None):
+            if retry + 1 >= len(self.addresses) and not self._worth_waiting(
+                began_s, refused is not None
+            ):
                 raise refused or self._unavailable(last)
             if (retry + 1) % len(self.addresses) == 0 or channel is not None:
                 waited = True
@@ -91,12 +116,15 @@ class Caller:
         raise AssertionError("unreachable")
 
     def _looking(self, channel: Channel) -> Callable[[], None]:
-        """What a call does that has waited for a second: see whether another one leads, on a thread of its own, one look at a time. When
-        somebody does, the connection is given up, and with it everybody who waits for a process that may be frozen."""
+        """What a call does that has waited for a second: see whether another one leads, on a thread
+        of its own, one look at a time. When somebody does, the connection is given up, and with it
+        everybody who waits for a process that may be frozen."""
 
         def look() -> None:
             if len(self.addresses) > 1 and self._looker.acquire(blocking=False):
-                threading.Thread(target=self._look_for_better, args=(channel,), name="who-leads", daemon=True).start()
+                threading.Thread(
+                    target=self._look_for_better, args=(channel,), name="who-leads", daemon=True
+                ).start()
 
         return look
 
@@ -112,8 +140,11 @@ class Caller:
             self._looker.release()
 
     def _somebody_else(self, channel: Channel) -> bool:
-        """At the end of a call's time: is there another one to go to? An address that is alive is believed to be at work."""
-        return len(self.addresses) > 1 and bool(look_around(self.addresses, self.user).better_than(channel.address))
+        """At the end of a call's time: is there another one to go to? An address that is alive is
+        believed to be at work."""
+        return len(self.addresses) > 1 and bool(
+            look_around(self.addresses, self.user).better_than(channel.address)
+        )
 
     def close(self) -> None:
         with self._lock:
@@ -129,7 +160,12 @@ class Caller:
             if self._channel is None or not self._channel.usable:
                 address = self.addresses[self._preferred % len(self.addresses)]
                 try:
-                    self._channel = Channel(address, self.user, self._client_id, connect_timeout_s=self._options.connect_timeout_s)
+                    self._channel = Channel(
+                        address,
+                        self.user,
+                        self._client_id,
+                        connect_timeout_s=self._options.connect_timeout_s,
+                    )
                 except OSError:
                     self._preferred += 1
                     raise
@@ -148,13 +184,18 @@ class Caller:
 
     def _worth_waiting(self, began_s: float, someone_answers: bool) -> bool:
         known = someone_answers or self._answered_s is not None
-        return time.monotonic() - began_s < (self._options.patience_s if known else self._options.first_patience_s)
+        return time.monotonic() - began_s < (
+            self._options.patience_s if known else self._options.first_patience_s
+        )
 
     def _unavailable(self, reason: str) -> Unavailable:
-        return Unavailable(f"no namenode answers at {', '.join(self.addresses)}: {reason}", next_command="mrc up")
+        return Unavailable(
+            f"no namenode answers at {', '.join(self.addresses)}: {reason}", next_command="mrc up"
+        )
 
     def after_fork(self) -> None:
-        """In a child: other threads are gone, perhaps with our locks, and the connection is still the parent's."""
+        """In a child: other threads are gone, perhaps with our locks, and the connection is still
+        the parent's."""
         if self._channel is not None:
             self._channel.abandon()
         self._channel = None
@@ -168,11 +209,14 @@ def _value(reply: Reply, response: type[R]) -> R:
     try:
         return response.FromString(reply.payload)
     except DecodeError as error:
-        raise FsError(f"the namenode's {response.DESCRIPTOR.name} does not decode: {error}") from None
+        raise FsError(
+            f"the namenode's {response.DESCRIPTOR.name} does not decode: {error}"
+        ) from None
 
 
 def rebuilt(reply: Reply) -> FsError:
-    """The refusal as our exception: by our own code when it came with one, else by the Java class. Java adds a trace: first line only."""
+    """The refusal as our exception: by our own code when it came with one, else by the Java class.
+    Java adds a trace: first line only."""
     kind = BY_CODE.get(reply.code) or BY_JAVA_CLASS.get(reply.java_class, FsError)
     lines = reply.message.splitlines()
     return kind(lines[0] if lines else reply.java_class)

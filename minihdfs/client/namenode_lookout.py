@@ -1,7 +1,8 @@
 """Who leads now, asked of several namenodes at once: for a call whose answer does not come.
 
-A frozen process keeps its TCP connections: nothing ever tells the client that another one leads meanwhile. So an address that is silent is
-asked, and the others with it, on connections of their own and for a short while; nobody's answer is waited for longer than that.
+A frozen process keeps its TCP connections: nothing ever tells the client that another one leads
+meanwhile. So an address that is silent is asked, and the others with it, on connections of their
+own and for a short while; nobody's answer is waited for longer than that.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ class Seen(NamedTuple):
     epochs: dict[str, int]
 
     def better_than(self, address: str) -> str:
-        """Where to go instead: who leads with a higher epoch than `address` says of itself; or, when `address` says nothing at all, anybody
-        who does. "" = nowhere."""
+        """Where to go instead: who leads with a higher epoch than `address` says of itself; or,
+        when `address` says nothing at all, anybody who does. "" = nowhere."""
         others = {epoch: other for other, epoch in self.epochs.items() if other != address}
         if not others:
             return ""
@@ -63,7 +64,9 @@ def look_around(addresses: Sequence[str], user: str, limit_s: float = LIMIT_S) -
 def _connecting(address: str) -> socket.socket | None:
     host, _, port = address.rpartition(":")
     try:
-        family, kind, protocol, _, where = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)[0]
+        family, kind, protocol, _, where = socket.getaddrinfo(
+            host.strip("[]"), int(port), type=socket.SOCK_STREAM
+        )[0]
         sock = socket.socket(family, kind, protocol)
         sock.setblocking(False)
         sock.connect_ex(where)
@@ -72,7 +75,13 @@ def _connecting(address: str) -> socket.socket | None:
     return sock
 
 
-def _go_on(selector: selectors.BaseSelector, key: selectors.SelectorKey, mask: int, frame: bytes, epochs: dict[str, int]) -> None:
+def _go_on(
+    selector: selectors.BaseSelector,
+    key: selectors.SelectorKey,
+    mask: int,
+    frame: bytes,
+    epochs: dict[str, int],
+) -> None:
     sock: socket.socket = key.fileobj  # type: ignore[assignment]
     address, wire = key.data
     try:
@@ -86,7 +95,9 @@ def _go_on(selector: selectors.BaseSelector, key: selectors.SelectorKey, mask: i
             return
         for reply in replies:
             understood = reply.status == hadoop_rpc.SUCCESS
-            epochs[address] = own.WhoLeadsResponse.FromString(reply.payload).epoch if understood else 0
+            epochs[address] = (
+                own.WhoLeadsResponse.FromString(reply.payload).epoch if understood else 0
+            )
     except (OSError, MalformedRpc, DecodeError):
         pass
     selector.unregister(sock)

@@ -1,4 +1,5 @@
-"""Waiting out a namenode that is there but cannot answer yet: it starts, is in safe mode, or hands over to another."""
+"""Waiting out a namenode that is there but cannot answer yet: it starts, is in safe mode, or hands
+over to another."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.5
 
 
 def patiently(ask: Callable[[], T], limit_s: float) -> T:
-    """The answer of `ask`, asked again while it raises TryAgain, for at most `limit_s`; then that error."""
+    """The answer of `ask`, asked again while it raises TryAgain, for at most `limit_s`; then that
+    error."""
     deadline, pause_s = time.monotonic() + limit_s, _FIRST_PAUSE_S
     while True:
         try:

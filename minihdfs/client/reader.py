@@ -1,11 +1,14 @@
-"""Files opened for reading: raw binary streams with a position, and `pread`, which has none and may be called from any thread.
+"""Files opened for reading: raw binary streams with a position, and `pread`, which has none and may
+be called from any thread.
 
-A range is read from the nearest replica that works: a datanode of this machine through the block file's descriptor, else over TCP, among
-equals at random. A replica that fails is left out and the next one tried; when all failed, the namenode is asked again where they are, a
-few times with growing pauses, before BlockMissing names every holder and its reason. One with wrong bytes is reported to the namenode, one
-that ends early or cannot be read from its disk when it does so again: that is the replica's fault, not its datanode's, which goes on to be
-asked for others.
-Reading on from where the last read ended keeps one datanode streaming to the end of the block; a read elsewhere asks for its range only.
+A range is read from the nearest replica that works: a datanode of this machine through the block
+file's descriptor, else over TCP, among equals at random. A replica that fails is left out and the
+next one tried; when all failed, the namenode is asked again where they are, a few times with
+growing pauses, before BlockMissing names every holder and its reason. One with wrong bytes is
+reported to the namenode, one that ends early or cannot be read from its disk when it does so again:
+that is the replica's fault, not its datanode's, which goes on to be asked for others. Reading on
+from where the last read ended keeps one datanode streaming to the end of the block; a read
+elsewhere asks for its range only.
 """
 
 from __future__ import annotations
@@ -34,7 +37,8 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 FIRST_RANGE_BYTES = 512 << 10
-"""What a read somewhere in the middle asks a datanode for; if the next read goes on from there, the rest of the block follows."""
+"""What a read somewhere in the middle asks a datanode for; if the next read goes on from there, the
+rest of the block follows."""
 FIRST_PAUSE_S = 0.2
 BROKEN_TIMES = 2
 """So often a replica ends early before the namenode hears of it."""
@@ -43,10 +47,17 @@ PATIENCE_S = 30.0
 
 
 class FileReader(io.RawIOBase):
-    """`readinto`, `read` and `readall` fill what was asked for, except at the end of the file. Raises the errors of `minihdfs.errors`."""
+    """`readinto`, `read` and `readall` fill what was asked for, except at the end of the file.
+    Raises the errors of `minihdfs.errors`."""
 
     def __init__(
-        self, calls: NamenodeCalls, datanodes: Datanodes, path: str, *, client_name: str = "mrc", options: ClientOptions | None = None
+        self,
+        calls: NamenodeCalls,
+        datanodes: Datanodes,
+        path: str,
+        *,
+        client_name: str = "mrc",
+        options: ClientOptions | None = None,
     ) -> None:
         super().__init__()
         self.path = self.name = path
@@ -59,8 +70,12 @@ class FileReader(io.RawIOBase):
         self._stream_block: LocatedBlock | None = None
         self._stream_holder: DatanodeAddress | None = None
         self._sequential_at = 0  # where a read counts as going on
-        self._locals = LocalBlocks(datanodes, self._options.read_timeout_s, enabled=self._options.local_reads)
-        self._broken: dict[tuple[int, str], int] = {}  # (block id, datanode) -> how often that replica failed this reader
+        self._locals = LocalBlocks(
+            datanodes, self._options.read_timeout_s, enabled=self._options.local_reads
+        )
+        self._broken: dict[
+            tuple[int, str], int
+        ] = {}  # (block id, datanode) -> how often that replica failed this reader
         self._random = random.Random()
 
     @property
@@ -68,7 +83,7 @@ class FileReader(io.RawIOBase):
         """Bytes that were known when the file was opened."""
         return self._map.length
 
-    # ── the stream ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── the stream ────────────────────────────────────────────────────────────────────────────────
 
     def readable(self) -> bool:
         return True
@@ -81,7 +96,8 @@ class FileReader(io.RawIOBase):
         return self._position
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Anywhere from 0 to any place; reading behind the end gives nothing. A negative position is a ValueError."""
+        """Anywhere from 0 to any place; reading behind the end gives nothing. A negative position
+        is a ValueError."""
         self._check_open()
         with self._lock:
             base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.length}[whence]
@@ -115,7 +131,8 @@ class FileReader(io.RawIOBase):
         return self.read(-1)
 
     def pread(self, offset: int, length: int) -> bytes:
-        """Bytes [offset, offset + length), fewer only at the end of the file. Leaves the position alone; any thread may call it."""
+        """Bytes [offset, offset + length), fewer only at the end of the file. Leaves the position
+        alone; any thread may call it."""
         self._check_open()
         if offset < 0:
             raise ValueError(f"negative offset {offset} in {self.path}")
@@ -148,14 +165,16 @@ class FileReader(io.RawIOBase):
         if self.closed:
             raise ValueError(f"{self.path}: read of a closed file")
 
-    # ── reading on ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── reading on ────────────────────────────────────────────────────────────────────────────────
 
     def _read_on(self, view: memoryview) -> int:
         filled, want = 0, max(0, min(len(view), self.length - self._position))
         while filled < want:
             block = self._map.block_at(self._position)
             count = min(want - filled, block.offset + block.block.length - self._position)
-            self._from_some_replica(block, partial(self._stream_into, view[filled : filled + count]))
+            self._from_some_replica(
+                block, partial(self._stream_into, view[filled : filled + count])
+            )
             filled += count
             self._position += count
             self._sequential_at = self._position
@@ -168,7 +187,11 @@ class FileReader(io.RawIOBase):
             _filled(local.readinto(view, start), view)
             return
         stream = self._stream
-        going_on = stream is not None and self._stream_block is not None and self._stream_block.block.id == block.block.id
+        going_on = (
+            stream is not None
+            and self._stream_block is not None
+            and self._stream_block.block.id == block.block.id
+        )
         if (
             stream is not None
             and going_on
@@ -179,7 +202,8 @@ class FileReader(io.RawIOBase):
             try:
                 return _filled(stream.readinto(view), view)
             except ReplicaBroken:
-                pass  # it was left standing for longer than a datanode waits: that is nobody's fault
+                # it was left standing for longer than a datanode waits: that is nobody's fault
+                pass
             except BaseException:
                 self._drop_stream()
                 raise
@@ -200,16 +224,20 @@ class FileReader(io.RawIOBase):
             self._stream.close()
         self._stream = self._stream_block = self._stream_holder = None
 
-    # ── reading a range ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── reading a range ───────────────────────────────────────────────────────────────────────────
 
     def _read_range(self, view: memoryview, offset: int) -> None:
         while view:
             block = self._map.block_at(offset)
             count = min(len(view), block.offset + block.block.length - offset)
-            self._from_some_replica(block, partial(self._range_into, view[:count], offset - block.offset))
+            self._from_some_replica(
+                block, partial(self._range_into, view[:count], offset - block.offset)
+            )
             view, offset = view[count:], offset + count
 
-    def _range_into(self, view: memoryview, start: int, block: LocatedBlock, address: DatanodeAddress) -> None:
+    def _range_into(
+        self, view: memoryview, start: int, block: LocatedBlock, address: DatanodeAddress
+    ) -> None:
         local = self._locals.get(block, address)
         if local is not None:
             _filled(local.readinto(view, start), view)
@@ -220,24 +248,39 @@ class FileReader(io.RawIOBase):
         finally:
             stream.close()
 
-    def _open_remote(self, block: LocatedBlock, address: DatanodeAddress, start: int, end: int) -> RemoteBlock:
+    def _open_remote(
+        self, block: LocatedBlock, address: DatanodeAddress, start: int, end: int
+    ) -> RemoteBlock:
         timeout_s = self._options.read_timeout_s
-        return open_remote(self._datanodes, address, block.block, start, end, client_name=self._client_name, timeout_s=timeout_s)
+        return open_remote(
+            self._datanodes,
+            address,
+            block.block,
+            start,
+            end,
+            client_name=self._client_name,
+            timeout_s=timeout_s,
+        )
 
     def _read_local(self, offset: int, size: int) -> bytes | None:
-        """The bytes without a copy, when one block file of this machine holds them all and they are sound."""
+        """The bytes without a copy, when one block file of this machine holds them all and they are
+        sound."""
         block = self._map.block_at(offset)
         if offset + size > block.offset + block.block.length:
             return None
-        with contextlib.suppress(ChecksumMismatch, WireError, OSError):  # the slower way finds the same and deals with it
+        with contextlib.suppress(
+            ChecksumMismatch, WireError, OSError
+        ):  # the slower way finds the same and deals with it
             for address in self._nearest_first(block)[:1]:
                 local = self._locals.get(block, address)
                 return None if local is None else local.read(offset - block.offset, size)
         return None
 
-    # ── replicas ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── replicas ──────────────────────────────────────────────────────────────────────────────────
 
-    def _from_some_replica(self, block: LocatedBlock, read: Callable[[LocatedBlock, DatanodeAddress], None]) -> None:
+    def _from_some_replica(
+        self, block: LocatedBlock, read: Callable[[LocatedBlock, DatanodeAddress], None]
+    ) -> None:
         began = time.monotonic()
         for round_ in range(self._options.read_rounds):
             reasons: dict[DatanodeAddress, str] = {}
@@ -268,13 +311,23 @@ class FileReader(io.RawIOBase):
             block = self._map.refreshed(block)
 
     def _nearest_first(self, block: LocatedBlock) -> list[DatanodeAddress]:
-        holder = self._stream_holder if self._stream_block is not None and self._stream_block.block.id == block.block.id else None
+        holder = (
+            self._stream_holder
+            if self._stream_block is not None and self._stream_block.block.id == block.block.id
+            else None
+        )
 
         def rank(address: DatanodeAddress) -> tuple[bool, int, bool, bool, float]:
             suspect = self._datanodes.is_suspect(address)
             away = not self._datanodes.is_local(address)
             broken = self._broken.get((block.block.id, address.uuid), 0)
-            return suspect, broken, address != holder and not self._locals.holds(block, address), away, self._random.random()
+            return (
+                suspect,
+                broken,
+                address != holder and not self._locals.holds(block, address),
+                away,
+                self._random.random(),
+            )
 
         return sorted(block.locations, key=rank)
 
@@ -291,9 +344,18 @@ class FileReader(io.RawIOBase):
             self._calls.report_bad_blocks([(block.block, address)])
 
     def _missing(self, block: LocatedBlock, reasons: dict[DatanodeAddress, str]) -> BlockMissing:
-        holders = "; ".join(f"{address.hostname or address.host}:{address.xfer_port}: {why}" for address, why in reasons.items())
-        what = f"{self.path}: block blk_{block.block.id}_{block.block.stamp} (from byte {block.offset}) cannot be read"
-        return BlockMissing(f"{what}: {holders or 'no datanode that lives is known to hold it'}", next_command="mrc status")
+        holders = "; ".join(
+            f"{address.hostname or address.host}:{address.xfer_port}: {why}"
+            for address, why in reasons.items()
+        )
+        what = (
+            f"{self.path}: block blk_{block.block.id}_{block.block.stamp} (from byte "
+            f"{block.offset}) cannot be read"
+        )
+        return BlockMissing(
+            f"{what}: {holders or 'no datanode that lives is known to hold it'}",
+            next_command="mrc status",
+        )
 
 
 def _filled(count: int, view: memoryview) -> None:

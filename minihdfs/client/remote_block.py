@@ -1,7 +1,9 @@
-"""One READ_BLOCK over TCP: packets straight into the caller's buffer where they fit, through a reused one where they do not. Verified.
+"""One READ_BLOCK over TCP: packets straight into the caller's buffer where they fit, through a
+reused one where they do not. Verified.
 
-A stream covers a range of one block and is read from front to back. Read to its end it hands its connection back for the next operation;
-left earlier, the connection is closed, because the datanode is still sending.
+A stream covers a range of one block and is read from front to back. Read to its end it hands its
+connection back for the next operation; left earlier, the connection is closed, because the datanode
+is still sending.
 """
 
 from __future__ import annotations
@@ -13,16 +15,26 @@ from minihdfs.checksum import chunk_count, first_bad_chunk
 from minihdfs.client.datanodes import Connection, Datanodes
 from minihdfs.errors import ChecksumMismatch, FsError
 from minihdfs.model import BlockRef, DatanodeAddress
-from minihdfs.stream_io import receive_delimited, receive_into, receive_scattered, send_buffers, set_timeouts
+from minihdfs.stream_io import (
+    receive_delimited,
+    receive_into,
+    receive_scattered,
+    send_buffers,
+    set_timeouts,
+)
 
 _PREFIX = dt.PACKET_PREFIX.size
-_FIRST = _PREFIX + 25  # what every packet begins with: the prefix, and a header that is never shorter
+_FIRST = (
+    _PREFIX + 25
+)  # what every packet begins with: the prefix, and a header that is never shorter
 
 
 PACKET_S = 300.0
-"""A packet that has begun is whole after so long: a datanode that drips would hold a reader for ever."""
+"""A packet that has begun is whole after so long: a datanode that drips would hold a reader for
+ever."""
 MAX_BEYOND_BYTES = dt.MAX_PACKET_BYTES
-"""What a datanode may send beyond the range, because it sends whole chunks, before the connection is given up."""
+"""What a datanode may send beyond the range, because it sends whole chunks, before the connection
+is given up."""
 
 
 class ReplicaRefused(FsError):
@@ -30,30 +42,42 @@ class ReplicaRefused(FsError):
 
 
 class ReplicaBroken(FsError):
-    """The datanode is there and began, but this replica ends early or makes no sense: it is to blame, not the datanode."""
+    """The datanode is there and began, but this replica ends early or makes no sense: it is to
+    blame, not the datanode."""
 
 
 class RemoteBlock:
-    """`position` is the block offset of the next byte that `readinto` gives; `end` is where the range ends."""
+    """`position` is the block offset of the next byte that `readinto` gives; `end` is where the
+    range ends."""
 
-    def __init__(self, datanodes: Datanodes, connection: Connection, reply: dt.OpReply, start: int, end: int) -> None:
+    def __init__(
+        self, datanodes: Datanodes, connection: Connection, reply: dt.OpReply, start: int, end: int
+    ) -> None:
         checksum = reply.checksum
         if checksum is None or checksum.type not in (dt.ChecksumType.CRC32, dt.ChecksumType.CRC32C):
             raise ReplicaBroken("the datanode named no checksum that could be verified")
-        if not 0 < checksum.bytes_per_checksum <= dt.MAX_PACKET_BYTES or not 0 <= reply.chunk_offset <= start:
-            raise ReplicaBroken(f"the datanode begins at {reply.chunk_offset} with chunks of {checksum.bytes_per_checksum} bytes")
+        if (
+            not 0 < checksum.bytes_per_checksum <= dt.MAX_PACKET_BYTES
+            or not 0 <= reply.chunk_offset <= start
+        ):
+            raise ReplicaBroken(
+                f"the datanode begins at {reply.chunk_offset} with chunks of "
+                f"{checksum.bytes_per_checksum} bytes"
+            )
         self.position, self.end = start, end
         self._datanodes, self._connection, self._checksum = datanodes, connection, checksum
         self._next = reply.chunk_offset  # block offset at which the next packet must begin
         self._front = memoryview(bytearray(_FIRST + dt.MAX_HEADER_BYTES))
         self._sums = memoryview(bytearray(64))
         self._buffer = memoryview(b"")
-        self._rest = memoryview(b"")  # verified bytes of the packet in `_buffer` that nobody has taken yet
+        self._rest = memoryview(
+            b""
+        )  # verified bytes of the packet in `_buffer` that nobody has taken yet
         self._done = False
 
     def readinto(self, view: memoryview) -> int:
-        """Fills `view` as far as the range goes. Raises ChecksumMismatch, ReplicaBroken, TimeoutError; then the stream is of no further
-        use."""
+        """Fills `view` as far as the range goes. Raises ChecksumMismatch, ReplicaBroken,
+        TimeoutError; then the stream is of no further use."""
         try:
             return self._fill(view)
         except TimeoutError:
@@ -83,14 +107,21 @@ class RemoteBlock:
             self._connection.close()
 
     def _packet(self, view: memoryview) -> int:
-        """Takes the next packet: straight into `view` (returns its bytes) when all of it is wanted and fits, else into the buffer (0)."""
+        """Takes the next packet: straight into `view` (returns its bytes) when all of it is wanted
+        and fits, else into the buffer (0)."""
         header = self._header()
         if header.last or header.offset != self._next or header.data_bytes < 1:
-            raise dt.WireError(f"packet at {header.offset} of {header.data_bytes} bytes, one at {self._next} was due")
+            raise dt.WireError(
+                f"packet at {header.offset} of {header.data_bytes} bytes, one at {self._next} "
+                "was due"
+            )
         sock = self._connection.socket
         chunks = chunk_count(header.data_bytes, self._checksum.bytes_per_checksum)
         if header.checksum_bytes != 4 * chunks or self._next % self._checksum.bytes_per_checksum:
-            raise dt.WireError(f"packet of {header.data_bytes} bytes with {header.checksum_bytes} bytes of checksums")
+            raise dt.WireError(
+                f"packet of {header.data_bytes} bytes with {header.checksum_bytes} bytes of "
+                "checksums"
+            )
         if len(self._sums) < header.checksum_bytes:
             self._sums = memoryview(bytearray(header.checksum_bytes))
         sums = self._sums[: header.checksum_bytes]
@@ -136,20 +167,32 @@ class RemoteBlock:
                 beyond += header.checksum_bytes + header.data_bytes
                 if beyond > MAX_BEYOND_BYTES or not header.data_bytes:
                     raise dt.WireError("the datanode does not come to an end")
-                receive_into(self._connection.socket, memoryview(bytearray(header.checksum_bytes + header.data_bytes)))
+                receive_into(
+                    self._connection.socket,
+                    memoryview(bytearray(header.checksum_bytes + header.data_bytes)),
+                )
                 header = self._header()
             send_buffers(self._connection.socket, [dt.encode_read_status(dt.Status.CHECKSUM_OK)])
         except (OSError, dt.WireError):
-            # Every byte that was asked for is here and verified: how the datanode says goodbye changes nothing.
+            # Every byte that was asked for is here and verified: how the datanode says goodbye
+            # changes nothing.
             self._connection.close()
         else:
             self._datanodes.keep(self._connection)
 
 
 def open_remote(
-    datanodes: Datanodes, address: DatanodeAddress, block: BlockRef, start: int, end: int, *, client_name: str, timeout_s: float
+    datanodes: Datanodes,
+    address: DatanodeAddress,
+    block: BlockRef,
+    start: int,
+    end: int,
+    *,
+    client_name: str,
+    timeout_s: float,
 ) -> RemoteBlock:
-    """Begins to read [start, end) of a block. Raises ReplicaRefused, ReplicaBroken, WireError or OSError."""
+    """Begins to read [start, end) of a block. Raises ReplicaRefused, ReplicaBroken, WireError or
+    OSError."""
     operation = dt.encode_operation(dt.ReadBlock(block, client_name, start, end - start))
     connection = datanodes.connect(address)
     try:
@@ -157,14 +200,25 @@ def open_remote(
     except OSError:
         if not connection.reused:
             raise
-    return _begin(datanodes, datanodes.connect(address, fresh=True), operation, start, end, timeout_s)
+    return _begin(
+        datanodes, datanodes.connect(address, fresh=True), operation, start, end, timeout_s
+    )
 
 
-def _begin(datanodes: Datanodes, connection: Connection, operation: bytes, start: int, end: int, timeout_s: float) -> RemoteBlock:
+def _begin(
+    datanodes: Datanodes,
+    connection: Connection,
+    operation: bytes,
+    start: int,
+    end: int,
+    timeout_s: float,
+) -> RemoteBlock:
     try:
         set_timeouts(connection.socket, timeout_s)
         connection.socket.sendall(operation)
-        reply = dt.decode_reply(receive_delimited(connection.socket, deadline_s=time.monotonic() + 2 * timeout_s))
+        reply = dt.decode_reply(
+            receive_delimited(connection.socket, deadline_s=time.monotonic() + 2 * timeout_s)
+        )
         if reply.status != dt.Status.SUCCESS:
             raise ReplicaRefused(reply.message or f"status {reply.status}")
         return RemoteBlock(datanodes, connection, reply, start, end)

@@ -1,8 +1,10 @@
-"""One block on its way through a pipeline of datanodes: packets out, acknowledgements in, both from the caller's own thread.
+"""One block on its way through a pipeline of datanodes: packets out, acknowledgements in, both from
+the caller's own thread.
 
-The socket does not block: while it takes no more bytes, acknowledgements are read, so an error from any datanode is heard at once and names
-the datanode. At most `packets_in_flight` packets wait for theirs. Nothing here retries: a `PipelineBroken` ends the session, and the writer
-decides what becomes of the block.
+The socket does not block: while it takes no more bytes, acknowledgements are read, so an error from
+any datanode is heard at once and names the datanode. At most `packets_in_flight` packets wait for
+theirs. Nothing here retries: a `PipelineBroken` ends the session, and the writer decides what
+becomes of the block.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ MAX_ACK_BYTES = 4096
 
 
 class PipelineBroken(Exception):
-    """`bad` is the datanode that is to blame, as far as can be told; `silence` says that it is a guess, because nobody said anything."""
+    """`bad` is the datanode that is to blame, as far as can be told; `silence` says that it is a
+    guess, because nobody said anything."""
 
     def __init__(self, bad: DatanodeAddress, reason: str, *, silence: bool = False) -> None:
         super().__init__(f"{bad.hostname or bad.host}:{bad.xfer_port}: {reason}")
@@ -35,10 +38,16 @@ class PipelineBroken(Exception):
 
 
 class WriteSession:
-    """`nodes` are the pipeline, nearest first. `sent` counts the block's bytes handed to it so far."""
+    """`nodes` are the pipeline, nearest first. `sent` counts the block's bytes handed to it so
+    far."""
 
     def __init__(
-        self, connection: Connection, block: BlockRef, nodes: Sequence[DatanodeAddress], checksum: dt.Checksum, options: ClientOptions
+        self,
+        connection: Connection,
+        block: BlockRef,
+        nodes: Sequence[DatanodeAddress],
+        checksum: dt.Checksum,
+        options: ClientOptions,
     ) -> None:
         self.block, self.nodes, self.sent = block, tuple(nodes), 0
         self._connection, self._checksum, self._options = connection, checksum, options
@@ -58,7 +67,8 @@ class WriteSession:
             self._wait(select.POLLIN, self._options.ack_timeout_s)
 
     def finish(self, *, durable: bool = True) -> BlockRef:
-        """Sends the last packet and returns once every datanode has finalized the block; it is then as long as `sent`."""
+        """Sends the last packet and returns once every datanode has finalized the block; it is then
+        as long as `sent`."""
         self._packet(memoryview(b""), last=True, sync=durable)
         while self._in_flight:
             self._wait(select.POLLIN, self._options.close_timeout_s)
@@ -66,7 +76,8 @@ class WriteSession:
         return BlockRef(self.block.id, self.block.stamp, self.sent)
 
     def keep_alive(self) -> None:
-        """Call now and then while nothing is written: a datanode takes a silent writer for dead. Raises PipelineBroken."""
+        """Call now and then while nothing is written: a datanode takes a silent writer for dead.
+        Raises PipelineBroken."""
         now = time.monotonic()
         if not self._in_flight:
             self._progressed = now
@@ -77,11 +88,13 @@ class WriteSession:
     def close(self) -> None:
         self._connection.close()
 
-    # ── out ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── out ───────────────────────────────────────────────────────────────────────────────────────
 
     def _packet(self, data: memoryview, *, last: bool, sync: bool) -> None:
         sums = checksums_of(data, self._checksum.bytes_per_checksum, self._checksum.type)
-        header = dt.encode_packet_header(self.sent, self._seqno, len(data), len(sums), last=last, sync=sync)
+        header = dt.encode_packet_header(
+            self.sent, self._seqno, len(data), len(sums), last=last, sync=sync
+        )
         if not self._in_flight:
             self._progressed = time.monotonic()
         self._in_flight.append(self._seqno)
@@ -107,10 +120,11 @@ class WriteSession:
                 left[0] = left[0][sent:]
         self._last_sent = time.monotonic()
 
-    # ── in ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── in ────────────────────────────────────────────────────────────────────────────────────────
 
     def _wait(self, events: int, timeout_s: float) -> None:
-        """Until the socket is ready for one of `events`; acknowledgements are taken. `timeout_s` counts from the last sign of life."""
+        """Until the socket is ready for one of `events`; acknowledgements are taken. `timeout_s`
+        counts from the last sign of life."""
         self._poll.register(self._socket, events)
         left_s = self._progressed + timeout_s - time.monotonic()
         ready = self._poll.poll(max(0.0, left_s) * 1000)
@@ -147,7 +161,9 @@ class WriteSession:
                 raise self._broken(error.message) from error
             del self._incoming[: prefix + length]
             if len(ack.replies) > len(self.nodes):
-                raise self._broken(f"{len(ack.replies)} replies from a pipeline of {len(self.nodes)}")
+                raise self._broken(
+                    f"{len(ack.replies)} replies from a pipeline of {len(self.nodes)}"
+                )
             for index, status in enumerate(ack.replies):
                 if status != dt.Status.SUCCESS:
                     raise self._broken(f"answered {_status_name(status)}", index)
@@ -164,12 +180,23 @@ class WriteSession:
 
 
 def begin_block(
-    datanodes: Datanodes, located: LocatedBlock, client_name: str, checksum: dt.Checksum, options: ClientOptions
+    datanodes: Datanodes,
+    located: LocatedBlock,
+    client_name: str,
+    checksum: dt.Checksum,
+    options: ClientOptions,
 ) -> WriteSession:
-    """Sets the pipeline up through all locations. Raises PipelineBroken naming the first datanode that could not be reached."""
+    """Sets the pipeline up through all locations. Raises PipelineBroken naming the first datanode
+    that could not be reached."""
     first, rest = located.locations[0], located.locations[1:]
     operation = dt.WriteBlock(
-        located.block, client_name, rest, dt.Stage.CREATE, len(located.locations), checksum, stamp=located.block.stamp
+        located.block,
+        client_name,
+        rest,
+        dt.Stage.CREATE,
+        len(located.locations),
+        checksum,
+        stamp=located.block.stamp,
     )
     try:
         connection = datanodes.connect(first, fresh=True)
@@ -177,21 +204,35 @@ def begin_block(
         raise PipelineBroken(first, str(error) or "no answer") from error
     try:
         # Each datanode waits for the one behind it: give the blame time to travel back.
-        connection.socket.settimeout(options.read_timeout_s + options.connect_timeout_s * (1 + len(rest)))
+        connection.socket.settimeout(
+            options.read_timeout_s + options.connect_timeout_s * (1 + len(rest))
+        )
         connection.socket.sendall(dt.encode_operation(operation))
         reply = dt.decode_reply(receive_delimited(connection.socket))
     except (OSError, dt.WireError) as error:
         connection.close()
-        raise PipelineBroken(first, str(error) or "no answer", silence=isinstance(error, TimeoutError)) from error
+        raise PipelineBroken(
+            first, str(error) or "no answer", silence=isinstance(error, TimeoutError)
+        ) from error
     if reply.status != dt.Status.SUCCESS:
         connection.close()
-        blamed = next((node for node in located.locations if f"{node.host}:{node.xfer_port}" == reply.first_bad_link), first)
+        blamed = next(
+            (
+                node
+                for node in located.locations
+                if f"{node.host}:{node.xfer_port}" == reply.first_bad_link
+            ),
+            first,
+        )
         raise PipelineBroken(blamed, reply.message or _status_name(reply.status))
     return WriteSession(connection, located.block, located.locations, checksum, options)
 
 
-def blamed(datanodes: Datanodes, nodes: Sequence[DatanodeAddress], error: PipelineBroken, timeout_s: float) -> PipelineBroken:
-    """After silence, the error with the datanode that really is silent: the first of `nodes` that does not answer a trivial question."""
+def blamed(
+    datanodes: Datanodes, nodes: Sequence[DatanodeAddress], error: PipelineBroken, timeout_s: float
+) -> PipelineBroken:
+    """After silence, the error with the datanode that really is silent: the first of `nodes` that
+    does not answer a trivial question."""
     question = dt.encode_operation(dt.ReadBlock(BlockRef(0, 0, 0), "probe", 0, 0))
     for node in nodes if error.silence else ():
         try:
@@ -210,7 +251,8 @@ def blamed(datanodes: Datanodes, nodes: Sequence[DatanodeAddress], error: Pipeli
 
 
 def _whole_message(data: bytearray) -> tuple[int, int] | None:
-    """(bytes of the length, length) of the delimited message that `data` begins with, None when it is not whole yet."""
+    """(bytes of the length, length) of the delimited message that `data` begins with, None when it
+    is not whole yet."""
     length = 0
     for index, byte in enumerate(data[:5]):
         length |= (byte & 0x7F) << (7 * index)

@@ -1,11 +1,14 @@
-"""Files opened for writing: raw binary streams that append, each block through a pipeline to all of its replicas.
+"""Files opened for writing: raw binary streams that append, each block through a pipeline to all of
+its replicas.
 
-`close` is durable: every datanode has synced and finalized its replica, and the namenode has the file complete, when it returns. Left by an
-exception, a `with` block aborts instead: the file is removed, unless another client has taken it over meanwhile.
+`close` is durable: every datanode has synced and finalized its replica, and the namenode has the
+file complete, when it returns. Left by an exception, a `with` block aborts instead: the file is
+removed, unless another client has taken it over meanwhile.
 
-A pipeline that cannot be set up is tried again without the datanode that is to blame; one sound datanode suffices. One that breaks later is
-begun again from the block's first byte, on a new block, as long as all bytes of the block are still kept (`resend_bytes`); beyond that the
-write fails with BrokenPipeline, and whoever has the source starts the file again.
+A pipeline that cannot be set up is tried again without the datanode that is to blame; one sound
+datanode suffices. One that breaks later is begun again from the block's first byte, on a new block,
+as long as all bytes of the block are still kept (`resend_bytes`); beyond that the write fails with
+BrokenPipeline, and whoever has the source starts the file again.
 """
 
 from __future__ import annotations
@@ -38,8 +41,9 @@ SMALLEST_CHUNK_BYTES = 512
 
 
 def chunk_of(block_bytes: int, announced: int) -> int:
-    """Bytes under one checksum: as announced, or as much of it as divides the file's blocks. Readers of HDFS count on whole chunks in a
-    block; where none of 512 bytes or more divides it, the last one of each block is short, which ours understand."""
+    """Bytes under one checksum: as announced, or as much of it as divides the file's blocks.
+    Readers of HDFS count on whole chunks in a block; where none of 512 bytes or more divides it,
+    the last one of each block is short, which ours understand."""
     dividing = math.gcd(block_bytes, announced)
     return dividing if dividing >= SMALLEST_CHUNK_BYTES else announced
 
@@ -50,7 +54,8 @@ class LeaseHolder(Protocol):
 
 
 class FileWriter(io.RawIOBase):
-    """Thread-safe; `write` takes all it is given. Raises the errors of `minihdfs.errors`; after one, only `abort` is of use."""
+    """Thread-safe; `write` takes all it is given. Raises the errors of `minihdfs.errors`; after
+    one, only `abort` is of use."""
 
     def __init__(
         self,
@@ -80,7 +85,9 @@ class FileWriter(io.RawIOBase):
         self._session: WriteSession | None = None
         self._previous: BlockRef | None = None
         self._length = 0
-        self._kept: list[memoryview] | None = []  # the current block's packets, None when they were too many
+        self._kept: (
+            list[memoryview] | None
+        ) = []  # the current block's packets, None when they were too many
         self._kept_bytes = 0
         self._setups = 0
         self._failed: Exception | None = None
@@ -88,7 +95,7 @@ class FileWriter(io.RawIOBase):
         if lease_holder is not None:
             lease_holder.opened(self)
 
-    # ── the stream ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── the stream ────────────────────────────────────────────────────────────────────────────────
 
     def writable(self) -> bool:
         return True
@@ -108,7 +115,8 @@ class FileWriter(io.RawIOBase):
             return len(view)
 
     def close(self) -> None:
-        """Durable and complete when it returns; a close that fails gives the file up as `abort` does. Closing twice is no error."""
+        """Durable and complete when it returns; a close that fails gives the file up as `abort`
+        does. Closing twice is no error."""
         with self._lock:
             if self.closed:
                 return
@@ -140,13 +148,15 @@ class FileWriter(io.RawIOBase):
             self.abort()
 
     def __del__(self) -> None:
-        # A writer that was forgotten is no finished file: leave it to the namenode's lease, never complete it from here.
+        # A writer that was forgotten is no finished file: leave it to the namenode's lease, never
+        # complete it from here.
         session = getattr(self, "_session", None)
         if session is not None:
             session.close()
 
     def keep_alive(self) -> None:
-        """The lease holder's thread calls this every few seconds; a write in progress keeps the pipeline alive by itself."""
+        """The lease holder's thread calls this every few seconds; a write in progress keeps the
+        pipeline alive by itself."""
         if self._lock.acquire(blocking=False):
             try:
                 if self._session is not None and self._failed is None:
@@ -173,7 +183,7 @@ class FileWriter(io.RawIOBase):
         if self._session is not None:
             self._session.close()
 
-    # ── packets ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── packets ───────────────────────────────────────────────────────────────────────────────────
 
     def _take(self, view: memoryview) -> None:
         while view:
@@ -210,7 +220,8 @@ class FileWriter(io.RawIOBase):
             self._finish_block()
 
     def _keep(self, view: memoryview) -> bool:
-        """Keeps what goes into the block, so that it can be sent again; a copy unless the caller's bytes cannot change."""
+        """Keeps what goes into the block, so that it can be sent again; a copy unless the caller's
+        bytes cannot change."""
         if self._kept is not None and self._kept_bytes + len(view) > self._options.resend_bytes:
             self._kept = None
         if self._kept is None:
@@ -219,19 +230,24 @@ class FileWriter(io.RawIOBase):
         self._kept_bytes += len(view)
         return True
 
-    # ── blocks ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── blocks ────────────────────────────────────────────────────────────────────────────────────
 
     def _begin_block(self) -> None:
-        """Allocates blocks until one has a pipeline. Raises BrokenPipeline or what the namenode says."""
+        """Allocates blocks until one has a pipeline. Raises BrokenPipeline or what the namenode
+        says."""
         excluded = {node.uuid: node for node in self._datanodes.suspects()}
         reasons: list[str] = []
         while self._setups < MAX_SETUPS:
             self._setups += 1
             located = self._allocate(excluded, reasons)
             try:
-                session = begin_block(self._datanodes, located, self._client_name, self._checksum, self._options)
+                session = begin_block(
+                    self._datanodes, located, self._client_name, self._checksum, self._options
+                )
             except PipelineBroken as guess:
-                error = blamed(self._datanodes, located.locations, guess, self._options.probe_timeout_s)
+                error = blamed(
+                    self._datanodes, located.locations, guess, self._options.probe_timeout_s
+                )
                 reasons.append(str(error))
                 excluded[error.bad.uuid] = error.bad
                 self._datanodes.suspect(error.bad)
@@ -239,7 +255,10 @@ class FileWriter(io.RawIOBase):
                 continue
             self._session = session
             return
-        raise BrokenPipeline(f"{self.path}: no pipeline after {self._setups} tries: {'; '.join(reasons)}", next_command="mrc status")
+        raise BrokenPipeline(
+            f"{self.path}: no pipeline after {self._setups} tries: {'; '.join(reasons)}",
+            next_command="mrc status",
+        )
 
     def _allocate(self, excluded: dict[str, DatanodeAddress], reasons: list[str]) -> LocatedBlock:
         exclude = tuple(excluded.values())
@@ -249,21 +268,30 @@ class FileWriter(io.RawIOBase):
             if not exclude:
                 raise
             if reasons:
-                raise BrokenPipeline(f"{self.path}: {error.message}; failed: {'; '.join(reasons)}", next_command="mrc status") from error
+                raise BrokenPipeline(
+                    f"{self.path}: {error.message}; failed: {'; '.join(reasons)}",
+                    next_command="mrc status",
+                ) from error
             excluded.clear()  # they were suspected by an earlier file: better one of them than none
             return self._add_block(())
 
     def _add_block(self, exclude: Sequence[DatanodeAddress]) -> LocatedBlock:
         def ask() -> LocatedBlock:
-            return self._calls.add_block(self.path, self._client_name, self.inode_id, self._previous, exclude)
+            return self._calls.add_block(
+                self.path, self._client_name, self.inode_id, self._previous, exclude
+            )
 
         return patiently(ask, self._options.complete_timeout_s)
 
     def _abandon(self, block: BlockRef) -> None:
-        patiently(lambda: self._calls.abandon_block(self.path, self._client_name, self.inode_id, block), self._options.complete_timeout_s)
+        patiently(
+            lambda: self._calls.abandon_block(self.path, self._client_name, self.inode_id, block),
+            self._options.complete_timeout_s,
+        )
 
     def _begin_again(self, error: PipelineBroken, kept: bool) -> None:
-        """The pipeline broke in the middle of the block: sends what is kept of it through a new one."""
+        """The pipeline broke in the middle of the block: sends what is kept of it through a new
+        one."""
         while True:
             session, self._session = self._session, None
             if session is not None:
@@ -271,7 +299,8 @@ class FileWriter(io.RawIOBase):
             self._datanodes.suspect(error.bad)
             if not kept or self._kept is None:
                 raise BrokenPipeline(
-                    f"{self.path}: the pipeline broke at byte {self._length}: {error}", next_command="mrc status"
+                    f"{self.path}: the pipeline broke at byte {self._length}: {error}",
+                    next_command="mrc status",
                 ) from error
             if session is not None:
                 self._abandon(session.block)
@@ -305,7 +334,8 @@ class FileWriter(io.RawIOBase):
         while not patiently(ask, self._options.complete_timeout_s):
             if time.monotonic() > deadline:
                 raise BrokenPipeline(
-                    f"{self.path}: its last block was not reported by any datanode within {self._options.complete_timeout_s:g} s",
+                    f"{self.path}: its last block was not reported by any datanode within "
+                    f"{self._options.complete_timeout_s:g} s",
                     next_command="mrc status",
                 )
             time.sleep(pause_s)

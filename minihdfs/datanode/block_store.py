@@ -1,11 +1,14 @@
-"""The replicas of one datanode on its disks: which there are, in which state (replica.py), and the files behind them.
+"""The replicas of one datanode on its disks: which there are, in which state (replica.py), and the
+files behind them.
 
-`finalize` is durable: data and checksums are fsynced, then renamed, then the directory is fsynced; only then may it be told.
-A replica leaves the map before its files go, so that nothing is acknowledged about a replica that is half deleted.
+`finalize` is durable: data and checksums are fsynced, then renamed, then the directory is fsynced;
+only then may it be told. A replica leaves the map before its files go, so that nothing is
+acknowledged about a replica that is half deleted.
 
-Two kinds of locks. The map's guards dictionaries and is never held over a file operation: whatever a disk does, every other replica can be
-found. A volume's guards pairs of file operations that a reader must not see between (opening two files, renaming two files), never an
-fsync. Who needs both takes the volume's first. A volume that fails takes its replicas out of the map; its files stay.
+Two kinds of locks. The map's guards dictionaries and is never held over a file operation: whatever
+a disk does, every other replica can be found. A volume's guards pairs of file operations that a
+reader must not see between (opening two files, renaming two files), never an fsync. Who needs both
+takes the volume's first. A volume that fails takes its replicas out of the map; its files stay.
 """
 
 from __future__ import annotations
@@ -18,7 +21,14 @@ from contextlib import suppress
 
 from minihdfs.data_transfer import Checksum
 from minihdfs.datanode.disk_errors import DiskFull
-from minihdfs.datanode.replica import PLACES, OpenReplica, Replica, ReplicaExists, ReplicaNotFound, State
+from minihdfs.datanode.replica import (
+    PLACES,
+    OpenReplica,
+    Replica,
+    ReplicaExists,
+    ReplicaNotFound,
+    State,
+)
 from minihdfs.datanode.replica_writer import ReplicaWriter, stored_checksum
 from minihdfs.datanode.trash import STRAY, UNKNOWN
 from minihdfs.datanode.volume import FINALIZED, Volume
@@ -32,10 +42,14 @@ class BlockStore:
     def __init__(self, volumes: Sequence[Volume]) -> None:
         """Reads the directories: what it finds is in the map when this returns."""
         self.volumes = tuple(volumes)
-        self.lost: Callable[[tuple[BlockRef, ...]], None] = lambda _blocks: None  # told when a failed volume takes replicas along
+        self.lost: Callable[[tuple[BlockRef, ...]], None] = lambda _blocks: (
+            None
+        )  # told when a failed volume takes replicas along
         self._lock = threading.Lock()
         self._replicas: dict[int, Replica] = {}
-        self._temporary: dict[int, Replica] = {}  # copies under way, beside what may be in the map already (a repair)
+        self._temporary: dict[
+            int, Replica
+        ] = {}  # copies under way, beside what may be in the map already (a repair)
         self._used_bytes = 0
         for volume in self.volumes:
             volume.left = self._volume_failed
@@ -44,9 +58,20 @@ class BlockStore:
     def _load(self, volume: Volume) -> None:
         finalized, unfinished = scan(volume)
         for found in finalized:
-            self._take_found(Replica(found.block_id, found.stamp, found.length, State.FINALIZED, volume, bad=found.bad))
+            self._take_found(
+                Replica(
+                    found.block_id,
+                    found.stamp,
+                    found.length,
+                    State.FINALIZED,
+                    volume,
+                    bad=found.bad,
+                )
+            )
         for found in unfinished:
-            replica = Replica(found.block_id, found.stamp, found.length, State.RWR, volume, bad=found.bad)
+            replica = Replica(
+                found.block_id, found.stamp, found.length, State.RWR, volume, bad=found.bad
+            )
             if found.block_id not in self._replicas and not replica.bad:
                 replica.measure()
             self._take_found(replica)
@@ -58,13 +83,17 @@ class BlockStore:
         if volume.failure:
             return
         if held is not None and held.stamp >= replica.stamp:
-            log.warning("block %d is here twice: the older replica in %s is kept in the trash", replica.block_id, volume.root)
+            log.warning(
+                "block %d is here twice: the older replica in %s is kept in the trash",
+                replica.block_id,
+                volume.root,
+            )
             with suppress(OSError):
                 volume.trash.take(STRAY, (replica.data_path, replica.meta_path), time.monotonic())
             return
         self._put(replica)
 
-    # ── the map ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── the map ───────────────────────────────────────────────────────────────────────────────────
 
     def _put(self, replica: Replica) -> None:
         previous = self._replicas.get(replica.block_id)
@@ -90,15 +119,25 @@ class BlockStore:
 
     def finalized_ids(self) -> list[int]:
         """In order."""
-        return sorted(replica.block_id for replica in self._all() if replica.state is State.FINALIZED)
+        return sorted(
+            replica.block_id for replica in self._all() if replica.state is State.FINALIZED
+        )
 
     def bad(self) -> list[BlockRef]:
         """Of the finalized ones, those whose bytes are not to be trusted."""
-        return [replica.ref for replica in self._all() if replica.bad and replica.state is State.FINALIZED]
+        return [
+            replica.ref
+            for replica in self._all()
+            if replica.bad and replica.state is State.FINALIZED
+        ]
 
     def unfinished(self) -> list[BlockRef]:
         """What writers that are gone have left."""
-        return [replica.ref for replica in self._all() if replica.state is not State.FINALIZED and replica.writer is None]
+        return [
+            replica.ref
+            for replica in self._all()
+            if replica.state is not State.FINALIZED and replica.writer is None
+        ]
 
     def visible_length(self, block_id: int, stamp: int) -> int:
         """How much of a replica a reader may see. Raises ReplicaNotFound."""
@@ -110,17 +149,27 @@ class BlockStore:
         for volume in self.volumes:  # several may lie on one disk, and one of them may have failed
             rooms[volume.disk_id] = max(rooms.get(volume.disk_id, (0, 0)), volume.room())
         disks = tuple(Disk(disk_id, *room) for disk_id, room in rooms.items())
-        capacity, remaining = sum(disk.capacity_bytes for disk in disks), sum(disk.remaining_bytes for disk in disks)
-        return DatanodeUsage(capacity, self._used_bytes, remaining, transfers, len(self._replicas), disks)
+        capacity, remaining = (
+            sum(disk.capacity_bytes for disk in disks),
+            sum(disk.remaining_bytes for disk in disks),
+        )
+        return DatanodeUsage(
+            capacity, self._used_bytes, remaining, transfers, len(self._replicas), disks
+        )
 
     def _found(self, block_id: int, stamp: int) -> Replica:
         replica = self._replicas.get(block_id)
         if replica is None:
             raise ReplicaNotFound(f"block {block_id} is not on this datanode")
         if replica.stamp < stamp:
-            raise ReplicaNotFound(f"block {block_id} is here with generation stamp {replica.stamp}, older than {stamp}")
+            raise ReplicaNotFound(
+                f"block {block_id} is here with generation stamp {replica.stamp}, older than "
+                f"{stamp}"
+            )
         if replica.state is State.RWR and replica.bad:
-            raise ReplicaNotFound(f"what was written of block {block_id} cannot be read: {replica.bad}")
+            raise ReplicaNotFound(
+                f"what was written of block {block_id} cannot be read: {replica.bad}"
+            )
         return replica
 
     def _volume_failed(self, volume: Volume) -> None:
@@ -128,43 +177,59 @@ class BlockStore:
             gone = [replica for replica in self._replicas.values() if replica.volume is volume]
             for replica in gone:
                 self._drop(replica)
-            self._temporary = {one: replica for one, replica in self._temporary.items() if replica.volume is not volume}
+            self._temporary = {
+                one: replica
+                for one, replica in self._temporary.items()
+                if replica.volume is not volume
+            }
         self.lost(tuple(replica.ref for replica in gone))
 
-    # ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── reading ───────────────────────────────────────────────────────────────────────────────────
 
     def open_replica(self, block_id: int, stamp: int) -> OpenReplica:
-        """`ref.length` is what may be read now. Raises ReplicaNotFound, CorruptRecord (a bad meta file), FileNotFoundError,
-        ReplicaUnreadable."""
+        """`ref.length` is what may be read now. Raises ReplicaNotFound, CorruptRecord (a bad meta
+        file), FileNotFoundError, ReplicaUnreadable."""
         while True:
             replica = self._found(block_id, stamp)
             with replica.volume.lock:
                 if self._replicas.get(block_id) is replica:
                     return replica.open()
 
-    # ── writing ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── writing ───────────────────────────────────────────────────────────────────────────────────
 
     def create(self, block_id: int, stamp: int, requested: Checksum) -> ReplicaWriter:
         """A client's new replica. Raises ReplicaExists, DiskFull, OSError."""
         return self._create(block_id, stamp, requested, State.RBW, replace=False)
 
-    def create_temporary(self, block_id: int, stamp: int, requested: Checksum, *, replace: bool = False) -> ReplicaWriter:
-        """A copy from another datanode. With `replace` it may be of a replica that is here, to be renamed over it. Raises as `create`."""
+    def create_temporary(
+        self, block_id: int, stamp: int, requested: Checksum, *, replace: bool = False
+    ) -> ReplicaWriter:
+        """A copy from another datanode. With `replace` it may be of a replica that is here, to be
+        renamed over it. Raises as `create`."""
         return self._create(block_id, stamp, requested, State.TEMPORARY, replace=replace)
 
-    def _create(self, block_id: int, stamp: int, requested: Checksum, state: State, *, replace: bool) -> ReplicaWriter:
+    def _create(
+        self, block_id: int, stamp: int, requested: Checksum, state: State, *, replace: bool
+    ) -> ReplicaWriter:
         temporary = state is State.TEMPORARY
         places = self._temporary if temporary else self._replicas
         with self._lock:
             held = self._replicas.get(block_id)
-            if held is not None and (held.writer is not None or (not replace and (held.stamp >= stamp or not temporary))):
-                raise ReplicaExists(f"block {block_id} is here already, {held.state.name} with generation stamp {held.stamp}")
+            if held is not None and (
+                held.writer is not None or (not replace and (held.stamp >= stamp or not temporary))
+            ):
+                raise ReplicaExists(
+                    f"block {block_id} is here already, {held.state.name} with generation stamp "
+                    f"{held.stamp}"
+                )
             if block_id in self._temporary:
                 raise ReplicaExists(f"a copy of block {block_id} is under way here already")
             volume = held.volume if held is not None else self._roomiest(block_id)
             replica = Replica(block_id, stamp, 0, state, volume)
             paths = replica.data_path, replica.meta_path
-            writer = replica.writer = ReplicaWriter(replica.ref, stored_checksum(requested), paths, volume, temporary=temporary)
+            writer = replica.writer = ReplicaWriter(
+                replica.ref, stored_checksum(requested), paths, volume, temporary=temporary
+            )
             places[block_id] = replica
         try:
             volume.make_room(f"block {block_id}")
@@ -186,10 +251,13 @@ class BlockStore:
         if not volumes:
             failed = ", ".join(f"{volume.root} ({volume.failure})" for volume in self.volumes)
             raise DiskFull(f"block {block_id}: no disk of this datanode works: {failed}")
-        return volumes[0] if len(volumes) == 1 else max(volumes, key=lambda volume: volume.room()[1])
+        return (
+            volumes[0] if len(volumes) == 1 else max(volumes, key=lambda volume: volume.room()[1])
+        )
 
     def finalize(self, writer: ReplicaWriter, *, durable: bool = True) -> BlockRef:
-        """The replica is complete, readable and, when this returns, durable. Closes the writer. Raises OSError."""
+        """The replica is complete, readable and, when this returns, durable. Closes the writer.
+        Raises OSError."""
         replica = self._of(writer)
         if durable:
             writer.sync()
@@ -202,7 +270,10 @@ class BlockStore:
                 data = volume.data_path(FINALIZED, replica.block_id)
                 writer.meta_path.rename(meta)
                 writer.data_path.rename(data)
-                if held is not None and (held.stamp, held.state) != (replica.stamp, State.FINALIZED):
+                if held is not None and (held.stamp, held.state) != (
+                    replica.stamp,
+                    State.FINALIZED,
+                ):
                     held.unlink(keep_data=held.state is State.FINALIZED)
                 (held or replica).remove_mark()
                 if not self._becomes_finalized(replica, writer):
@@ -224,7 +295,10 @@ class BlockStore:
             if held is replica or held is None:
                 return None
             if held.stamp > replica.stamp or held.volume is not replica.volume:
-                raise ReplicaExists(f"block {replica.block_id} is here with generation stamp {held.stamp} in {held.volume.root}")
+                raise ReplicaExists(
+                    f"block {replica.block_id} is here with generation stamp {held.stamp} in "
+                    f"{held.volume.root}"
+                )
             return held
 
     def _becomes_finalized(self, replica: Replica, writer: ReplicaWriter) -> bool:
@@ -238,8 +312,8 @@ class BlockStore:
             return True
 
     def abandon(self, writer: ReplicaWriter) -> BlockRef | None:
-        """Its writer is gone: a copy and an empty replica are deleted, what a client sent stays as it is, readable where acknowledged.
-        Returns what stays unfinished."""
+        """Its writer is gone: a copy and an empty replica are deleted, what a client sent stays as
+        it is, readable where acknowledged. Returns what stays unfinished."""
         with self._lock:
             replica = self._of_writer(writer)
             if replica is not None and (writer.temporary or writer.visible == 0):
@@ -265,7 +339,8 @@ class BlockStore:
         return replica.ref
 
     def leave_rbw(self, writer: ReplicaWriter) -> BlockRef:
-        """All of a replica that is still being written elsewhere has been copied here: it stays RBW, durable, for its writer to go on."""
+        """All of a replica that is still being written elsewhere has been copied here: it stays
+        RBW, durable, for its writer to go on."""
         replica = self._of(writer)
         self.sync(writer)
         writer.visible = writer.length
@@ -286,10 +361,11 @@ class BlockStore:
     def _deleted(writer: ReplicaWriter) -> ReplicaNotFound:
         return ReplicaNotFound(f"block {writer.block_id} was deleted while it was written")
 
-    # ── good and bad ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── good and bad ──────────────────────────────────────────────────────────────────────────────
 
     def examine(self, block_id: int) -> BlockRef | None:
-        """Looks again at what a dead writer left and could not be read; what is readable now, None when nothing has changed."""
+        """Looks again at what a dead writer left and could not be read; what is readable now, None
+        when nothing has changed."""
         replica = self._replicas.get(block_id)
         if replica is None or replica.state is not State.RWR or not replica.bad:
             return None
@@ -325,10 +401,11 @@ class BlockStore:
             log.warning("the mark of block %d could not be removed: %s", block.id, error)
         return True
 
-    # ── deleting ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── deleting ──────────────────────────────────────────────────────────────────────────────────
 
     def invalidate(self, block: BlockRef) -> Replica | None:
-        """Takes a replica with this stamp or an older one out of the map, in whatever state; `unlink` it then. None when there is none."""
+        """Takes a replica with this stamp or an older one out of the map, in whatever state;
+        `unlink` it then. None when there is none."""
         with self._lock:
             replica = self._replicas.get(block.id)
             if replica is None or replica.stamp > block.stamp:
@@ -337,7 +414,8 @@ class BlockStore:
             return replica
 
     def drop_if_gone(self, block: BlockRef) -> bool:
-        """True when no such replica is here: none in the map, or one whose block file has vanished, which leaves the map."""
+        """True when no such replica is here: none in the map, or one whose block file has vanished,
+        which leaves the map."""
         replica = self._replicas.get(block.id)
         if replica is None:
             return True
@@ -353,27 +431,45 @@ class BlockStore:
             return True
 
     def unlink(self, replica: Replica, *, keep: bool = False) -> None:
-        """Deletes the files of a replica that `invalidate` returned, unless the same block was created anew meanwhile. With `keep` they
-        go to the trash, from where the block can come back. Raises OSError."""
+        """Deletes the files of a replica that `invalidate` returned, unless the same block was
+        created anew meanwhile. With `keep` they go to the trash, from where the block can come
+        back. Raises OSError."""
         with replica.volume.watched(f"block {replica.block_id}"), replica.volume.lock:
             again = self._replicas.get(replica.block_id)
-            if again is not None and (again.volume is not replica.volume or PLACES[again.state] != PLACES[replica.state]):
+            if again is not None and (
+                again.volume is not replica.volume or PLACES[again.state] != PLACES[replica.state]
+            ):
                 again = None
-            if keep and replica.state is State.FINALIZED and replica.writer is None and again is None:
+            if (
+                keep
+                and replica.state is State.FINALIZED
+                and replica.writer is None
+                and again is None
+            ):
                 mark = replica.volume.mark_path(replica.block_id, replica.stamp)
-                replica.volume.trash.take(UNKNOWN, (replica.data_path, replica.meta_path, mark), time.monotonic())
+                replica.volume.trash.take(
+                    UNKNOWN, (replica.data_path, replica.meta_path, mark), time.monotonic()
+                )
             elif again is None or again.stamp != replica.stamp:
                 replica.unlink(keep_data=again is not None)
 
     def bring_back(self) -> list[BlockRef]:
-        """What namenodes did not know and is still in the trash counts again: now it is asked about anew."""
+        """What namenodes did not know and is still in the trash counts again: now it is asked about
+        anew."""
         back = []
         for volume in self.volumes:
             if volume.failure or not volume.trash.unknown():
                 continue
             with volume.lock:
                 for found in bring_back(volume, self._replicas.__contains__):
-                    replica = Replica(found.block_id, found.stamp, found.length, State.FINALIZED, volume, bad=found.bad)
+                    replica = Replica(
+                        found.block_id,
+                        found.stamp,
+                        found.length,
+                        State.FINALIZED,
+                        volume,
+                        bad=found.bad,
+                    )
                     with self._lock:
                         self._put(replica)
                     back.append(replica.ref)

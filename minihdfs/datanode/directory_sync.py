@@ -1,6 +1,8 @@
-"""fsync of directories, shared: everybody who asks while one runs is served by the single one that follows it.
+"""fsync of directories, shared: everybody who asks while one runs is served by the single one that
+follows it.
 
-A rename is durable only after an fsync of its directory that began after the rename; an fsync already under way may have missed it.
+A rename is durable only after an fsync of its directory that began after the rename; an fsync
+already under way may have missed it.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ class DirectorySync:
         self._lock = threading.Lock()
 
     def sync(self, directory: Path | str) -> None:
-        """Returns when every rename made in `directory` before the call is durable. Raises OSError when it may not be."""
+        """Returns when every rename made in `directory` before the call is durable. Raises OSError
+        when it may not be."""
         path = str(directory)
         with self._lock:
             group = self._groups.setdefault(path, _Group())

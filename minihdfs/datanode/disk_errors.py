@@ -1,7 +1,8 @@
-"""Which errors of the operating system mean what for a replica: a disk that fails, a disk that is full, a shortage that passes.
+"""Which errors of the operating system mean what for a replica: a disk that fails, a disk that is
+full, a shortage that passes.
 
-A shortage of this process (descriptors, memory) says nothing about the bytes on disk: whoever meets one tries again later and tells nobody
-that a replica is bad.
+A shortage of this process (descriptors, memory) says nothing about the bytes on disk: whoever meets
+one tries again later and tells nobody that a replica is bad.
 """
 
 from __future__ import annotations
@@ -10,9 +11,30 @@ import errno
 
 from minihdfs.errors import FsError
 
-FAILING = frozenset({errno.EIO, errno.EROFS, errno.ENXIO, errno.ENODEV, errno.ESTALE, errno.EUCLEAN, errno.EREMOTEIO})
+FAILING = frozenset(
+    {
+        errno.EIO,
+        errno.EROFS,
+        errno.ENXIO,
+        errno.ENODEV,
+        errno.ESTALE,
+        errno.EUCLEAN,
+        errno.EREMOTEIO,
+    }
+)
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR, errno.EAGAIN, errno.EBUSY, errno.ENOBUFS, errno.ETIMEDOUT})
+PASSING = frozenset(
+    {
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOMEM,
+        errno.EINTR,
+        errno.EAGAIN,
+        errno.EBUSY,
+        errno.ENOBUFS,
+        errno.ETIMEDOUT,
+    }
+)
 
 
 class DiskFull(FsError):
@@ -22,7 +44,8 @@ class DiskFull(FsError):
 
 
 class ReplicaUnreadable(FsError):
-    """The files are there but cannot be read, or not now. `passing`: the bytes may well be sound."""
+    """The files are there but cannot be read, or not now. `passing`: the bytes may well be
+    sound."""
 
     code = "REPLICA_UNREADABLE"
 

@@ -1,6 +1,8 @@
-"""The agent's durable edits, kept as what they say: the highest namenode epoch and the cluster's id, in the data directory's own files.
+"""The agent's durable edits, kept as what they say: the highest namenode epoch and the cluster's
+id, in the data directory's own files.
 
-Satisfies clusterkit.journal.Journal for the driver; there is nothing to replay, because the agent is made from what the directory holds.
+Satisfies clusterkit.journal.Journal for the driver; there is nothing to replay, because the agent
+is made from what the directory holds.
 """
 
 from __future__ import annotations
@@ -32,7 +34,9 @@ class IdentityJournal:
         try:
             self._append(records)
         except OSError as error:
-            raise disk_failure(error, self._directory.path, "this datanode's identity and the epochs it has seen") from error
+            raise disk_failure(
+                error, self._directory.path, "this datanode's identity and the epochs it has seen"
+            ) from error
 
     def _append(self, records: Sequence[JournalRecord]) -> None:
         for record in records:
@@ -40,7 +44,8 @@ class IdentityJournal:
             if isinstance(op, EpochSeen):
                 self._directory.saw_epoch(NAMENODE_SERVICE, op.epoch)
             elif isinstance(op, ClusterAdopted):
-                # The directory first: volumes that a crash left without a cluster follow it when they are opened.
+                # The directory first: volumes that a crash left without a cluster follow it when
+                # they are opened.
                 self._directory.adopt(op.cluster_id)
                 self._store.adopt(self._node_id, op.cluster_id)
             self._last_txid = record.txid

@@ -1,9 +1,12 @@
-"""The checksum file beside a block file, `blk_ID_STAMP.meta`: a header that says whose it is, then one CRC per chunk of the block.
+"""The checksum file beside a block file, `blk_ID_STAMP.meta`: a header that says whose it is, then
+one CRC per chunk of the block.
 
-    magic "MRCBLOCK" | format version u16 | checksum type u8 | 0 u8 | bytes per checksum u32 | block id u64 | generation stamp u64 |
-    crc32c of all that u32 | the CRCs of the chunks, 4 bytes big-endian each, as the data plane carries them
+    magic "MRCBLOCK" | format version u16 | checksum type u8 | 0 u8 | bytes per checksum u32 | block
+    id u64 | generation stamp u64 | crc32c of all that u32 | the CRCs of the chunks, 4 bytes
+    big-endian each, as the data plane carries them
 
-The header is checksummed and names the block, so a meta file that a misdirected write or rename put beside another block is noticed.
+The header is checksummed and names the block, so a meta file that a misdirected write or rename put
+beside another block is noticed.
 """
 
 from __future__ import annotations
@@ -34,7 +37,14 @@ class MetaHeader:
 
 def encode_header(header: MetaHeader) -> bytes:
     checksum = header.checksum
-    fields = _FIELDS.pack(MAGIC, FORMAT_VERSION, checksum.type, checksum.bytes_per_checksum, header.block_id, header.stamp)
+    fields = _FIELDS.pack(
+        MAGIC,
+        FORMAT_VERSION,
+        checksum.type,
+        checksum.bytes_per_checksum,
+        header.block_id,
+        header.stamp,
+    )
     return fields + _CRC.pack(crc32c(fields))
 
 
@@ -47,15 +57,22 @@ def decode_header(data: bytes) -> MetaHeader:
         raise CorruptRecord("the header of the checksum file does not match its own checksum")
     _magic, version, kind, per_checksum, block_id, stamp = _FIELDS.unpack(fields)
     if version != FORMAT_VERSION or not 0 < per_checksum <= BYTES_PER_CHECKSUM_MAX:
-        raise CorruptRecord(f"checksum file of format {version} with chunks of {per_checksum} bytes: this version reads {FORMAT_VERSION}")
+        raise CorruptRecord(
+            f"checksum file of format {version} with chunks of {per_checksum} bytes: this "
+            f"version reads {FORMAT_VERSION}"
+        )
     return MetaHeader(block_id, stamp, Checksum(kind, per_checksum))
 
 
 def read_header(fd: int, block_id: int, stamp: int) -> MetaHeader:
-    """The header of an open meta file, which must be that of this block. Raises CorruptRecord, OSError."""
+    """The header of an open meta file, which must be that of this block. Raises CorruptRecord,
+    OSError."""
     header = decode_header(os.pread(fd, HEADER_BYTES, 0))
     if (header.block_id, header.stamp) != (block_id, stamp):
-        raise CorruptRecord(f"the checksum file of block {block_id}@{stamp} says it is of {header.block_id}@{header.stamp}")
+        raise CorruptRecord(
+            f"the checksum file of block {block_id}@{stamp} says it is of "
+            f"{header.block_id}@{header.stamp}"
+        )
     return header
 
 

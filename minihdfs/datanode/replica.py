@@ -1,6 +1,7 @@
 """One replica as the store's map has it, and one that is open for reading.
 
-(create) → RBW ──finalize──▶ FINALIZED ──invalidate──▶ out of the map, then deleted (or kept in the trash for an hour)
+(create) → RBW ──finalize──▶ FINALIZED ──invalidate──▶ out of the map, then deleted (or kept in the
+trash for an hour)
             │ the writer died: kept, readable up to what was acknowledged (deleted when empty)
             ▼ restart
            RWR, readable up to its last good chunk; not reported as a replica
@@ -93,24 +94,41 @@ class Replica:
             if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
                 raise unreadable(what, error) from error
             raise
-        return OpenReplica(BlockRef(self.block_id, self.stamp, self.visible), self.state, header.checksum, self.volume, fds[0], fds[1])
+        return OpenReplica(
+            BlockRef(self.block_id, self.stamp, self.visible),
+            self.state,
+            header.checksum,
+            self.volume,
+            fds[0],
+            fds[1],
+        )
 
     def measure(self) -> None:
-        """How much of what a dead writer left agrees with its checksums. The files stay as they are, whatever is found."""
+        """How much of what a dead writer left agrees with its checksums. The files stay as they
+        are, whatever is found."""
         try:
             with self.open() as files, files.reading():
                 size = os.fstat(files.data_fd).st_size
                 self.length = good_length(files.data_fd, files.meta_fd, size, files.checksum)
                 if self.length < size:
-                    self.length += torn_prefix(files.data_fd, files.meta_fd, self.length, files.checksum)
-            self.bad = "its first chunk does not match its checksum" if size and not self.length else ""
+                    self.length += torn_prefix(
+                        files.data_fd, files.meta_fd, self.length, files.checksum
+                    )
+            self.bad = (
+                "its first chunk does not match its checksum" if size and not self.length else ""
+            )
         except (CorruptRecord, ReplicaUnreadable, OSError) as error:
             self.length, self.bad = 0, str(error)
         if self.bad:
-            log.warning("what was written of block %d is kept, but cannot be read: %s", self.block_id, self.bad)
+            log.warning(
+                "what was written of block %d is kept, but cannot be read: %s",
+                self.block_id,
+                self.bad,
+            )
 
     def unlink(self, *, keep_data: bool = False) -> None:
-        """Data first: a crash in between leaves a checksum file of a few bytes, never a block file that nobody counts."""
+        """Data first: a crash in between leaves a checksum file of a few bytes, never a block file
+        that nobody counts."""
         for path in (self.data_path, self.meta_path, self.mark_path)[1 if keep_data else 0 :]:
             with suppress(FileNotFoundError):
                 path.unlink()
@@ -132,7 +150,15 @@ class Replica:
 class OpenReplica:
     """Two descriptors for reading, which stay good whatever happens to the names. Close it."""
 
-    def __init__(self, ref: BlockRef, state: State, checksum: Checksum, volume: Volume, data_fd: int, meta_fd: int) -> None:
+    def __init__(
+        self,
+        ref: BlockRef,
+        state: State,
+        checksum: Checksum,
+        volume: Volume,
+        data_fd: int,
+        meta_fd: int,
+    ) -> None:
         self.ref, self.state, self.checksum = ref, state, checksum
         self.data_fd, self.meta_fd = data_fd, meta_fd
         self._volume = volume
@@ -146,7 +172,8 @@ class OpenReplica:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Around reads of the two files and nothing else: an error of the disk becomes ReplicaUnreadable, and the volume hears of it."""
+        """Around reads of the two files and nothing else: an error of the disk becomes
+        ReplicaUnreadable, and the volume hears of it."""
         what = f"block {self.ref.id}"
         try:
             with self._volume.watched(what):

@@ -1,8 +1,9 @@
 """One replica while it is written: packets in, a block file and its checksum file grow.
 
-Chunks are stored with the file's own bytes-per-checksum. When the sender's chunks are the same and begin on a border, its checksums are
-stored as they came; otherwise the data must have been verified with the sender's, and is summed anew here. A packet may begin before
-the end of what is stored (a client resends a partial chunk after a flush) but never after it.
+Chunks are stored with the file's own bytes-per-checksum. When the sender's chunks are the same and
+begin on a border, its checksums are stored as they came; otherwise the data must have been verified
+with the sender's, and is summed anew here. A packet may begin before the end of what is stored (a
+client resends a partial chunk after a flush) but never after it.
 """
 
 from __future__ import annotations
@@ -35,46 +36,73 @@ class ReplicaGap(FsError):
 class ReplicaWriter:
     """Made by the BlockStore. One thread writes; any may read `length` and `visible`."""
 
-    def __init__(self, block: BlockRef, checksum: Checksum, paths: tuple[Path, Path], volume: Volume, *, temporary: bool) -> None:
+    def __init__(
+        self,
+        block: BlockRef,
+        checksum: Checksum,
+        paths: tuple[Path, Path],
+        volume: Volume,
+        *,
+        temporary: bool,
+    ) -> None:
         """`paths` are those of the block file and of its checksum file; `open` makes them."""
-        self.block_id, self.stamp, self.checksum, self.temporary = block.id, block.stamp, checksum, temporary
+        self.block_id, self.stamp, self.checksum, self.temporary = (
+            block.id,
+            block.stamp,
+            checksum,
+            temporary,
+        )
         self.data_path, self.meta_path = paths
         self.length = 0
-        self.visible = 0  # acknowledged by every datanode behind this one: what a reader of an open file may see
+        # acknowledged by every datanode behind this one: what a reader of an open file may see
+        self.visible = 0
         self._volume = volume
         self._room_checked = 0
         self._writeback_from = 0
         self.data_fd = self.meta_fd = -1
 
     def open(self) -> None:
-        """The meta file first: a block file without one is then always half of a finalize. Raises DiskFull, OSError (also when a file
-        of this name is there that no replica in the map has: it is not ours to truncate)."""
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | (os.O_TRUNC if self.temporary else os.O_EXCL)
+        """The meta file first: a block file without one is then always half of a finalize. Raises
+        DiskFull, OSError (also when a file of this name is there that no replica in the map has: it
+        is not ours to truncate)."""
+        flags = (
+            os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | (os.O_TRUNC if self.temporary else os.O_EXCL)
+        )
         try:
             with self._disk():
                 self.meta_fd = os.open(self.meta_path, flags, 0o600)
                 self.data_fd = os.open(self.data_path, flags, 0o600)
-                os.pwrite(self.meta_fd, encode_header(MetaHeader(self.block_id, self.stamp, self.checksum)), 0)
+                os.pwrite(
+                    self.meta_fd,
+                    encode_header(MetaHeader(self.block_id, self.stamp, self.checksum)),
+                    0,
+                )
         except BaseException:
             self.close()
             raise
 
     def takes_checksums_of(self, offset: int, sender: Checksum) -> bool:
-        """May the sender's checksums of a packet at `offset` be stored as they are? Otherwise verify the packet first."""
+        """May the sender's checksums of a packet at `offset` be stored as they are? Otherwise
+        verify the packet first."""
         return sender == self.checksum and offset % self.checksum.bytes_per_checksum == 0
 
     def write(self, offset: int, data: memoryview, checksums: memoryview, sender: Checksum) -> None:
         """Raises ReplicaGap, DiskFull, OSError."""
         end = offset + len(data)
         if offset > self.length:
-            raise ReplicaGap(f"block {self.block_id}: a packet begins at {offset}, after {self.length} bytes")
+            raise ReplicaGap(
+                f"block {self.block_id}: a packet begins at {offset}, after {self.length} bytes"
+            )
         if end <= self.length:
-            return  # all of it is stored; its last checksum may be of a shorter chunk than the stored one
+            # all of it is stored; its last checksum may be of a shorter chunk than the stored one
+            return
         self._check_room(end)
         with self._disk():
             if self.takes_checksums_of(offset, sender):
                 _pwrite_all(self.data_fd, data, offset)
-                _pwrite_all(self.meta_fd, checksums, crc_offset(offset // self.checksum.bytes_per_checksum))
+                _pwrite_all(
+                    self.meta_fd, checksums, crc_offset(offset // self.checksum.bytes_per_checksum)
+                )
             else:
                 fresh = data[self.length - offset :]
                 self._write_sums(fresh)
@@ -95,10 +123,13 @@ class ReplicaWriter:
             piece = fresh[at : at + per_chunk - filled]
             sums.append(crc(piece, running))
             at, running, filled = at + len(piece), 0, 0
-        _pwrite_all(self.meta_fd, memoryview(struct.pack(f">{len(sums)}I", *sums)), crc_offset(chunk))
+        _pwrite_all(
+            self.meta_fd, memoryview(struct.pack(f">{len(sums)}I", *sums)), crc_offset(chunk)
+        )
 
     def _check_room(self, end: int) -> None:
-        """The reserve is kept by looking now and then; a disk that fills faster answers ENOSPC, with the same outcome."""
+        """The reserve is kept by looking now and then; a disk that fills faster answers ENOSPC,
+        with the same outcome."""
         if end - self._room_checked >= ROOM_CHECK_BYTES or not self._room_checked:
             self._room_checked = end
             with self._disk():
@@ -112,7 +143,8 @@ class ReplicaWriter:
 
     @contextmanager
     def _disk(self) -> Iterator[None]:
-        """Around file operations: a full disk is called one, with its path; one that fails is told to the volume."""
+        """Around file operations: a full disk is called one, with its path; one that fails is told
+        to the volume."""
         what = f"block {self.block_id}"
         try:
             with self._volume.watched(what):

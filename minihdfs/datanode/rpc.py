@@ -1,6 +1,8 @@
-"""ClientDatanodeProtocol over Hadoop RPC: what a reader of a file that is still being written asks each datanode.
+"""ClientDatanodeProtocol over Hadoop RPC: what a reader of a file that is still being written asks
+each datanode.
 
-Hadoop's own client cannot open such a file without `getReplicaVisibleLength`. One thread per connection; clients close them after seconds.
+Hadoop's own client cannot open such a file without `getReplicaVisibleLength`. One thread per
+connection; clients close them after seconds.
 """
 
 from __future__ import annotations
@@ -57,12 +59,19 @@ class IpcServer:
 
     def _answer(self, call: Call) -> bytes:
         if call.method != "getReplicaVisibleLength":
-            return encode_error(call, NoSuchMethod.java_class, f"datanodes do not serve {call.method}", NoSuchMethod.code)
+            return encode_error(
+                call,
+                NoSuchMethod.java_class,
+                f"datanodes do not serve {call.method}",
+                NoSuchMethod.code,
+            )
         try:
             block = pb.GetReplicaVisibleLengthRequest.FromString(call.payload).block
             length = self._store.visible_length(block.blockId, block.generationStamp)
         except DecodeError as error:
-            return encode_error(call, "java.io.IOException", f"the request does not decode: {error}")
+            return encode_error(
+                call, "java.io.IOException", f"the request does not decode: {error}"
+            )
         except ClusterError as error:
             return encode_error(call, _REPLICA_NOT_FOUND, error.message, error.code)
         return encode_success(call, pb.GetReplicaVisibleLengthResponse(length=length))

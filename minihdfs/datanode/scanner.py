@@ -1,6 +1,8 @@
-"""The scrub: reads every replica within a period and whatever a reader complained about, and tells of bad ones. Repairs nothing itself.
+"""The scrub: reads every replica within a period and whatever a reader complained about, and tells
+of bad ones. Repairs nothing itself.
 
-One thread. Suspects go first; the order and pace of the rest is core/scan_plan's. Where a pass is survives a restart (scan.json).
+One thread. Suspects go first; the order and pace of the rest is core/scan_plan's. Where a pass is
+survives a restart (scan.json).
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ _MAGIC = "mrcluster scan position"
 _SAVE_EVERY_US = 60_000_000
 _SUSPECTS_MAX = 10_000
 _AGAIN_S, _TRIES = 1.0, 3
-"""A suspect that could not be looked at for a shortage of ours is tried again so often; then its turn comes with the rest."""
+"""A suspect that could not be looked at for a shortage of ours is tried again so often; then its
+turn comes with the rest."""
 
 
 class _SavedPosition(msgspec.Struct, frozen=True):
@@ -39,8 +42,20 @@ class _SavedPosition(msgspec.Struct, frozen=True):
 
 
 class Scanner:
-    def __init__(self, context: TransferContext, clock: Clock, state_file: Path, options: ScanOptions, bytes_per_s: int) -> None:
-        self._context, self._clock, self._state_file, self._bytes_per_s = context, clock, state_file, bytes_per_s
+    def __init__(
+        self,
+        context: TransferContext,
+        clock: Clock,
+        state_file: Path,
+        options: ScanOptions,
+        bytes_per_s: int,
+    ) -> None:
+        self._context, self._clock, self._state_file, self._bytes_per_s = (
+            context,
+            clock,
+            state_file,
+            bytes_per_s,
+        )
         self._plan = ScanPlan(options, _load(state_file))
         self._saved_us = 0
         self._suspects: queue.SimpleQueue[BlockRef | None] = queue.SimpleQueue()
@@ -70,7 +85,9 @@ class Scanner:
             suspect = self._next_suspect(0)
             if suspect is None:
                 if self._plan.begins_anew(ids):
-                    ids = self._context.store.finalized_ids()  # once a pass: what comes meanwhile was verified by its writer
+                    ids = (
+                        self._context.store.finalized_ids()
+                    )  # once a pass: what comes meanwhile was verified by its writer
                 suspect = self._next_suspect(self._plan.pause_us(ids, self._clock.now().wall_us))
             if suspect is not None:
                 self._waiting.discard(suspect.id)
@@ -80,7 +97,11 @@ class Scanner:
 
     def _next_suspect(self, wait_us: int) -> BlockRef | None:
         try:
-            return self._suspects.get(timeout=wait_us / 1e6) if wait_us else self._suspects.get_nowait()
+            return (
+                self._suspects.get(timeout=wait_us / 1e6)
+                if wait_us
+                else self._suspects.get_nowait()
+            )
         except queue.Empty:
             return None
 
@@ -110,7 +131,9 @@ class Scanner:
                 self._context.left(left)
             return
         wrong = fault_of(store, block, self._pace)
-        if self._stopping.is_set() or _finalized(store, block_id) != block:  # deleted or replaced meanwhile
+        if (
+            self._stopping.is_set() or _finalized(store, block_id) != block
+        ):  # deleted or replaced meanwhile
             return
         if wrong:
             self._context.found_bad(block, wrong)
@@ -118,7 +141,8 @@ class Scanner:
             self._context.found_sound(block)
 
     def _pace(self, count: int) -> None:
-        """Reading waits so that the scrub takes no more than its rate; a stop cuts the waiting short."""
+        """Reading waits so that the scrub takes no more than its rate; a stop cuts the waiting
+        short."""
         self._stopping.wait(count / self._bytes_per_s)
 
     def _save(self) -> None:
@@ -126,7 +150,10 @@ class Scanner:
         position = self._plan.position
         try:
             write_durably(
-                self._state_file, msgspec.json.encode(_SavedPosition(block_id=position.block_id, begun_wall_us=position.begun_wall_us))
+                self._state_file,
+                msgspec.json.encode(
+                    _SavedPosition(block_id=position.block_id, begun_wall_us=position.begun_wall_us)
+                ),
             )
         except OSError as error:
             log.warning("the scrub's position could not be kept: %s", error)

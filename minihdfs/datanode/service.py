@@ -1,8 +1,10 @@
-"""A datanode: its data directory and volumes, the data plane, the agent on its driver, the link to the namenode, the scrub.
+"""A datanode: its data directory and volumes, the data plane, the agent on its driver, the link to
+the namenode, the scrub.
 
-Order of a start: lock the directory, open the volumes (another cluster's are refused), read what they hold, bind the ports (and remember
-them), register. It serves what it holds before any namenode answers. A halt by the agent (another cluster), a failed fsync of its identity
-or a fenced epoch ends the process: `wait` raises it.
+Order of a start: lock the directory, open the volumes (another cluster's are refused), read what
+they hold, bind the ports (and remember them), register. It serves what it holds before any namenode
+answers. A halt by the agent (another cluster), a failed fsync of its identity or a fenced epoch
+ends the process: `wait` raises it.
 """
 
 from __future__ import annotations
@@ -53,14 +55,17 @@ class DatanodeServiceOptions:
     node_id: str
     data_dir: Path
     host: str = "127.0.0.1"
-    advertised_host: str = ""  # what others connect to; "" = host, or where the namenode sees us when that is everywhere
+    # what others connect to; "" = host, or where the namenode sees us when that is everywhere
+    advertised_host: str = ""
     hostname: str = ""  # for people and locality; "" = this machine's name
     rack: str = "/default-rack"
     port: int = 0  # DataTransferProtocol
     ipc_port: int = 0  # ClientDatanodeProtocol
     preferred_port: int = 0
     preferred_ipc_port: int = 0
-    more_volumes: tuple[Path, ...] = ()  # block directories on other disks; the first is data_dir/blocks
+    more_volumes: tuple[
+        Path, ...
+    ] = ()  # block directories on other disks; the first is data_dir/blocks
     reserve_bytes: int = 256 << 20  # left free on each disk
     full_report_interval_s: float = 600.0
     call_timeout_s: float = 10.0
@@ -71,9 +76,20 @@ class DatanodeServiceOptions:
 
 
 class DatanodeService:
-    def __init__(self, options: DatanodeServiceOptions, find_namenode: Callable[[], str], *, clock: Clock | None = None) -> None:
-        """`find_namenode` gives "host:port" where the leading namenode serves datanodes, or raises ClusterError when nobody leads."""
-        self._options, self._find_namenode, self._clock = options, find_namenode, clock or SystemClock()
+    def __init__(
+        self,
+        options: DatanodeServiceOptions,
+        find_namenode: Callable[[], str],
+        *,
+        clock: Clock | None = None,
+    ) -> None:
+        """`find_namenode` gives "host:port" where the leading namenode serves datanodes, or raises
+        ClusterError when nobody leads."""
+        self._options, self._find_namenode, self._clock = (
+            options,
+            find_namenode,
+            clock or SystemClock(),
+        )
         self._ports: dict[str, int] = {}
         self._driver: Driver | None = None
         self._thread: threading.Thread | None = None
@@ -81,7 +97,7 @@ class DatanodeService:
         self._ended = threading.Event()
         self._failure: BaseException | None = None
 
-    # ── the face every service has ──────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── the face every service has ────────────────────────────────────────────────────────────────
 
     @property
     def address(self) -> str:
@@ -95,7 +111,8 @@ class DatanodeService:
         return dict(self._ports)
 
     def start(self) -> None:
-        """Returns when blocks are served; registering goes on beside. Raises ClusterError when it cannot serve."""
+        """Returns when blocks are served; registering goes on beside. Raises ClusterError when it
+        cannot serve."""
         try:
             self._start()
         except BaseException:
@@ -112,7 +129,7 @@ class DatanodeService:
     def stop(self) -> None:
         self._ended.set()
 
-    # ── starting ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── starting ──────────────────────────────────────────────────────────────────────────────────
 
     @property
     def _advertised_host(self) -> str:
@@ -124,7 +141,9 @@ class DatanodeService:
         options = self._options
         directory = DataDirectory.open(options.data_dir, ROLE, options.node_id)
         self._stoppers.append(directory.close)
-        volumes = open_volumes(directory, (options.data_dir / "blocks", *options.more_volumes), options.reserve_bytes)
+        volumes = open_volumes(
+            directory, (options.data_dir / "blocks", *options.more_volumes), options.reserve_bytes
+        )
         store = BlockStore(volumes)
         context = TransferContext(store, options.transfer)
         replicator = Replicator(context)
@@ -135,15 +154,35 @@ class DatanodeService:
             cluster_id=directory.cluster_id,
             epoch=directory.highest_epoch(NAMENODE_SERVICE),
         )
-        driver = Driver(agent, IdentityJournal(directory, store, options.node_id), CODEC, self._deliver, self._clock)
-        scanner = Scanner(context, self._clock, options.data_dir / "scan.json", options.scan, options.scan_bytes_per_s)
+        driver = Driver(
+            agent,
+            IdentityJournal(directory, store, options.node_id),
+            CODEC,
+            self._deliver,
+            self._clock,
+        )
+        scanner = Scanner(
+            context,
+            self._clock,
+            options.data_dir / "scan.json",
+            options.scan,
+            options.scan_bytes_per_s,
+        )
         self._driver = driver
         self._connect(context, driver, scanner)
-        self._link = NamenodeLink(self._find_namenode, self._usage(context), driver.post, options.call_timeout_s * 0.9)
+        self._link = NamenodeLink(
+            self._find_namenode, self._usage(context), driver.post, options.call_timeout_s * 0.9
+        )
         self._work = Work(store, replicator, driver.post, options.copies_max + 2)
         self._stoppers += [scanner.stop, self._work.stop, self._link.stop, tend_volumes(volumes)]
-        replicas, unfinished, bad = tuple(store.finalized()), tuple(store.unfinished()), tuple(store.bad())
-        log.info("%d replicas in %s", len(replicas), ", ".join(str(volume.root) for volume in volumes))
+        replicas, unfinished, bad = (
+            tuple(store.finalized()),
+            tuple(store.unfinished()),
+            tuple(store.bad()),
+        )
+        log.info(
+            "%d replicas in %s", len(replicas), ", ".join(str(volume.root) for volume in volumes)
+        )
         driver.post(e.ReplicasListed(replicas, unfinished, bad))
         for block in (*bad, *unfinished):
             scanner.suspect(block)  # what was wrong at the last look may have passed
@@ -170,21 +209,33 @@ class DatanodeService:
             copies_max=options.copies_max,
         )
 
-    def _listen(self, directory: DataDirectory, context: TransferContext, replicator: Replicator) -> str:
-        """Binds the ports and the unix socket; returns its path. Streams that come before the agent runs wait in its inbox."""
+    def _listen(
+        self, directory: DataDirectory, context: TransferContext, replicator: Replicator
+    ) -> str:
+        """Binds the ports and the unix socket; returns its path. Streams that come before the agent
+        runs wait in its inbox."""
         options = self._options
-        transfer, ipc, descriptors = TransferServer(context, replicator.transfer), IpcServer(context.store), DescriptorServer(context)
+        transfer, ipc, descriptors = (
+            TransferServer(context, replicator.transfer),
+            IpcServer(context.store),
+            DescriptorServer(context),
+        )
         self._stoppers += [transfer.stop, ipc.stop, descriptors.stop]
         remembered = directory.ports
-        self._ports["xfer"] = self._bind(transfer.start, options.port, remembered.get("xfer", 0) or options.preferred_port)
-        self._ports["ipc"] = self._bind(ipc.start, options.ipc_port, remembered.get("ipc", 0) or options.preferred_ipc_port)
+        self._ports["xfer"] = self._bind(
+            transfer.start, options.port, remembered.get("xfer", 0) or options.preferred_port
+        )
+        self._ports["ipc"] = self._bind(
+            ipc.start, options.ipc_port, remembered.get("ipc", 0) or options.preferred_ipc_port
+        )
         directory.remember_ports(self._ports)
         return descriptors.start(options.data_dir / "descriptors.sock")
 
     def _bind(self, start: Callable[[str, int], int], port: int, wished: int) -> int:
         host = self._options.host
         if not port and wished:
-            # Somebody has it: any other will do, and is kept from now on. Addresses are told anew with each registration.
+            # Somebody has it: any other will do, and is kept from now on. Addresses are told anew
+            # with each registration.
             with contextlib.suppress(OSError):
                 return start(host, wished)
         try:
@@ -211,7 +262,7 @@ class DatanodeService:
     def _usage(context: TransferContext) -> Callable[[], DatanodeUsage]:
         return lambda: context.store.usage(context.streams)
 
-    # ── running and ending ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── running and ending ────────────────────────────────────────────────────────────────────────
 
     def _run(self, driver: Driver) -> None:
         try:

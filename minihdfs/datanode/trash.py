@@ -1,11 +1,14 @@
-"""What a volume keeps for a while instead of deleting it: `trash/REASON/`, the files of a replica under their own names.
+"""What a volume keeps for a while instead of deleting it: `trash/REASON/`, the files of a replica
+under their own names.
 
-Two reasons. *unknown*: the namenode did not know the block and ordered it away; a namespace that was restored from an old copy gives such
-orders for good blocks. It is kept an hour and comes back when a namenode begins a new term, or this datanode starts: both list what they
-hold anew. *stray*: files met at a start that make no replica (half of a deletion, half of a write); a day.
+Two reasons. *unknown*: the namenode did not know the block and ordered it away; a namespace that
+was restored from an old copy gives such orders for good blocks. It is kept an hour and comes back
+when a namenode begins a new term, or this datanode starts: both list what they hold anew. *stray*:
+files met at a start that make no replica (half of a deletion, half of a write); a day.
 
-Ages count from when this process met them, not by the wall clock, which may jump. Kept bytes count as free: when a write finds no room they
-go first, the oldest before the others. Not thread-safe: the volume's lock guards it.
+Ages count from when this process met them, not by the wall clock, which may jump. Kept bytes count
+as free: when a write finds no room they go first, the oldest before the others. Not thread-safe:
+the volume's lock guards it.
 """
 
 from __future__ import annotations
@@ -35,7 +38,9 @@ class Kept:
 class Trash:
     def __init__(self, root: Path) -> None:
         self._root = root / TRASH
-        self._kept: dict[tuple[str, str], Kept] = {}  # (reason, name of the first file), oldest first
+        self._kept: dict[
+            tuple[str, str], Kept
+        ] = {}  # (reason, name of the first file), oldest first
         self.size = 0
 
     def load(self, now_s: float) -> None:
@@ -56,7 +61,9 @@ class Trash:
                 path.rename(directory / path.name)
                 moved.append(directory / path.name)
         if moved:
-            self._note(Kept(reason, tuple(moved), sum(path.stat().st_size for path in moved), now_s))
+            self._note(
+                Kept(reason, tuple(moved), sum(path.stat().st_size for path in moved), now_s)
+            )
 
     def unknown(self) -> list[Kept]:
         """What comes back when it is asked for again."""
@@ -69,7 +76,11 @@ class Trash:
 
     def sweep(self, now_s: float) -> int:
         """Deletes what has been here long enough; returns how many bytes."""
-        return sum(self._drop(key) for key, kept in list(self._kept.items()) if now_s - kept.since_s > KEPT_S[kept.reason])
+        return sum(
+            self._drop(key)
+            for key, kept in list(self._kept.items())
+            if now_s - kept.since_s > KEPT_S[kept.reason]
+        )
 
     def give(self, wanted_bytes: int) -> int:
         """Deletes the oldest until so many bytes are free that were not; returns how many."""

@@ -1,4 +1,5 @@
-"""Reads a replica and compares every chunk with its checksum: for the scanner, copies, repairs and what a dead writer left."""
+"""Reads a replica and compares every chunk with its checksum: for the scanner, copies, repairs and
+what a dead writer left."""
 
 from __future__ import annotations
 
@@ -12,8 +13,15 @@ from minihdfs.datanode.meta_file import CRC_BYTES, crc_offset
 PIECE_BYTES = 1 << 20
 
 
-def good_length(data_fd: int, meta_fd: int, length: int, checksum: Checksum, pause: Callable[[int], None] = lambda _bytes: None) -> int:
-    """How many bytes from the beginning agree with their checksums: `length` when all do. `pause(bytes)` is called after each piece."""
+def good_length(
+    data_fd: int,
+    meta_fd: int,
+    length: int,
+    checksum: Checksum,
+    pause: Callable[[int], None] = lambda _bytes: None,
+) -> int:
+    """How many bytes from the beginning agree with their checksums: `length` when all do.
+    `pause(bytes)` is called after each piece."""
     per_chunk = checksum.bytes_per_checksum
     piece = max(per_chunk, PIECE_BYTES - PIECE_BYTES % per_chunk)
     buffer = memoryview(bytearray(piece))
@@ -21,7 +29,9 @@ def good_length(data_fd: int, meta_fd: int, length: int, checksum: Checksum, pau
     while at < length:
         wanted = min(piece, length - at)
         count = read_fully(data_fd, buffer[:wanted], at)
-        sums = os.pread(meta_fd, CRC_BYTES * chunk_count(wanted, per_chunk), crc_offset(at // per_chunk))
+        sums = os.pread(
+            meta_fd, CRC_BYTES * chunk_count(wanted, per_chunk), crc_offset(at // per_chunk)
+        )
         bad = first_bad_chunk(buffer[:count], sums, per_chunk, checksum.type)
         if bad is not None:
             return at + bad * per_chunk
@@ -33,7 +43,8 @@ def good_length(data_fd: int, meta_fd: int, length: int, checksum: Checksum, pau
 
 
 def torn_prefix(data_fd: int, meta_fd: int, at: int, checksum: Checksum) -> int:
-    """How many bytes of the bad chunk at `at` its checksum is of: a power cut may keep the longer data and the checksum of before."""
+    """How many bytes of the bad chunk at `at` its checksum is of: a power cut may keep the longer
+    data and the checksum of before."""
     sums = os.pread(meta_fd, CRC_BYTES, crc_offset(at // checksum.bytes_per_checksum))
     data = memoryview(os.pread(data_fd, checksum.bytes_per_checksum, at))
     if len(sums) < CRC_BYTES:

@@ -1,8 +1,10 @@
-"""What a start finds on a volume. Nothing is deleted here but copies that were under way, which other datanodes have.
+"""What a start finds on a volume. Nothing is deleted here but copies that were under way, which
+other datanodes have.
 
-Files that make no replica go to the trash as strays, where a day passes before they are deleted. A directory or a file that cannot be read
-is said in the log and left alone: an error is never a reason to take anything away. Files of a finalized replica move meta first; a crash
-between the two renames is completed, because both files were durable before the first.
+Files that make no replica go to the trash as strays, where a day passes before they are deleted. A
+directory or a file that cannot be read is said in the log and left alone: an error is never a
+reason to take anything away. Files of a finalized replica move meta first; a crash between the two
+renames is completed, because both files were durable before the first.
 """
 
 from __future__ import annotations
@@ -47,7 +49,8 @@ class _Files:
 
 
 def scan(volume: Volume) -> tuple[list[FoundReplica], list[FoundReplica]]:
-    """(the finalized replicas, the unfinished ones) of a volume. 10⁵ replicas take about a second."""
+    """(the finalized replicas, the unfinished ones) of a volume. 10⁵ replicas take about a
+    second."""
     volume.trash.load(time.monotonic())
     bring_back(volume)
     _clear_copies(volume)
@@ -61,8 +64,11 @@ def scan(volume: Volume) -> tuple[list[FoundReplica], list[FoundReplica]]:
     return finalized, list(_pairs(volume, volume.root / RBW))
 
 
-def bring_back(volume: Volume, is_held: Callable[[int], bool] = lambda _id: False) -> list[FoundReplica]:
-    """Moves what a namenode did not know back to its place, to be asked about anew; not where the block is held again already."""
+def bring_back(
+    volume: Volume, is_held: Callable[[int], bool] = lambda _id: False
+) -> list[FoundReplica]:
+    """Moves what a namenode did not know back to its place, to be asked about anew; not where the
+    block is held again already."""
     found = _Files()
     for kept in volume.trash.unknown():
         if all(_back(volume, path, is_held, found) for path in kept.paths):
@@ -89,7 +95,9 @@ def _back(volume: Volume, path: Path, is_held: Callable[[int], bool], found: _Fi
 
 
 def _clear_copies(volume: Volume) -> None:
-    metas = {block_id for _path, block_id, kind in _named(volume, volume.root / TMP) if kind == "meta"}
+    metas = {
+        block_id for _path, block_id, kind in _named(volume, volume.root / TMP) if kind == "meta"
+    }
     for path, block_id, kind in list(_named(volume, volume.root / TMP)):
         if kind == "data" and block_id not in metas:
             continue  # its meta file has been renamed already: see _finish_renames
@@ -100,7 +108,8 @@ def _clear_copies(volume: Volume) -> None:
 
 
 def _finish_renames(volume: Volume) -> None:
-    """A block file whose meta file is already in its finalized directory follows it, unless another one is there."""
+    """A block file whose meta file is already in its finalized directory follows it, unless another
+    one is there."""
     for place in (RBW, TMP):
         files = list(_named(volume, volume.root / place))
         metas = {block_id for _path, block_id, kind in files if kind == "meta"}
@@ -132,9 +141,21 @@ def _pairs(volume: Volume, directory: Path) -> Iterator[FoundReplica]:
             volume.note(entry.path, error)
             found.lengths[block_id], found.troubles[block_id] = 0, f"{entry.path}: {error.strerror}"
     yield from _replicas(volume, found)
-    strays = [directory / f"blk_{one}" for one in found.lengths if one not in found.stamps and one not in found.troubles]
-    strays += [directory / f"blk_{one}_{stamp}.meta" for one, stamp in found.stamps.items() if one not in found.lengths]
-    strays += [directory / f"blk_{one}_{stamp}.bad" for one, stamp in found.marks.items() if one not in found.lengths]
+    strays = [
+        directory / f"blk_{one}"
+        for one in found.lengths
+        if one not in found.stamps and one not in found.troubles
+    ]
+    strays += [
+        directory / f"blk_{one}_{stamp}.meta"
+        for one, stamp in found.stamps.items()
+        if one not in found.lengths
+    ]
+    strays += [
+        directory / f"blk_{one}_{stamp}.bad"
+        for one, stamp in found.marks.items()
+        if one not in found.lengths
+    ]
     for path in strays:
         log.warning("%s belongs to no replica: kept in the trash for a day", path)
         try:
@@ -146,14 +167,19 @@ def _pairs(volume: Volume, directory: Path) -> Iterator[FoundReplica]:
 def _replicas(volume: Volume, found: _Files) -> Iterator[FoundReplica]:
     for block_id, length in sorted(found.lengths.items()):
         if block_id in found.stamps:
-            yield FoundReplica(block_id, found.stamps[block_id], length, _reason(volume, found, block_id))
+            yield FoundReplica(
+                block_id, found.stamps[block_id], length, _reason(volume, found, block_id)
+            )
 
 
 def _reason(volume: Volume, found: _Files, block_id: int) -> str:
     """Why the replica is bad, "" when nothing says so."""
     if found.marks.get(block_id) == found.stamps[block_id]:
         try:
-            return volume.mark_path(block_id, found.stamps[block_id]).read_text(errors="replace")[:500] or "marked as bad"
+            return (
+                volume.mark_path(block_id, found.stamps[block_id]).read_text(errors="replace")[:500]
+                or "marked as bad"
+            )
         except OSError:
             return "marked as bad"
     return found.troubles.get(block_id, "")
@@ -178,11 +204,16 @@ def _entries(volume: Volume, directory: Path) -> list[os.DirEntry[str]]:
 
 
 def _directories(volume: Volume, path: Path) -> list[Path]:
-    return sorted(Path(entry.path) for entry in _entries(volume, path) if entry.name.startswith("subdir") and entry.is_dir())
+    return sorted(
+        Path(entry.path)
+        for entry in _entries(volume, path)
+        if entry.name.startswith("subdir") and entry.is_dir()
+    )
 
 
 def parse_name(name: str) -> tuple[int | None, int, str]:
-    """(block id, stamp, "data", "meta" or "mark") of a file of ours, a stamp of 0 for data; (None, 0, "") of anything else."""
+    """(block id, stamp, "data", "meta" or "mark") of a file of ours, a stamp of 0 for data; (None,
+    0, "") of anything else."""
     if name.startswith("blk_"):
         stem, dot, suffix = name[4:].partition(".")
         kind = {"": "data", ".meta": "meta", ".bad": "mark"}.get(dot + suffix, "")

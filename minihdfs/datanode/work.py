@@ -1,4 +1,5 @@
-"""The agent's orders, done: copies, repairs and deletions on a few threads of their own, each answered with an event."""
+"""The agent's orders, done: copies, repairs and deletions on a few threads of their own, each
+answered with an event."""
 
 from __future__ import annotations
 
@@ -21,11 +22,17 @@ WorkOrder = e.CopyReplica | e.RepairReplica | e.DeleteReplicas | e.BringBack
 
 
 class Work:
-    def __init__(self, store: BlockStore, replicator: Replicator, post: Callable[[Any], None], threads: int) -> None:
-        """`threads` is at least what the agent lets run at once. They are daemons: a copy to a silent datanode holds up no exit."""
+    def __init__(
+        self, store: BlockStore, replicator: Replicator, post: Callable[[Any], None], threads: int
+    ) -> None:
+        """`threads` is at least what the agent lets run at once. They are daemons: a copy to a
+        silent datanode holds up no exit."""
         self._store, self._replicator, self._post = store, replicator, post
         self._orders: queue.SimpleQueue[WorkOrder | None] = queue.SimpleQueue()
-        self._threads = [threading.Thread(target=self._run, name=f"work-{i}", daemon=True) for i in range(threads)]
+        self._threads = [
+            threading.Thread(target=self._run, name=f"work-{i}", daemon=True)
+            for i in range(threads)
+        ]
         for thread in self._threads:
             thread.start()
 
@@ -52,10 +59,18 @@ class Work:
                     self._post(e.ReplicaFinalized(block))
             else:
                 self._delete(order.blocks, keep=order.unknown)
-        except Exception:  # a bug in one order must not end the others silently: the agent would wait for its answer for ever
+        except Exception:
+            # a bug in one order must not end the others silently: the agent would wait for its
+            # answer for ever
             log.exception("order failed: %s", order)
             if isinstance(order, e.CopyReplica):
-                self._post(e.CopyFinished(order.block, order.targets, tuple((t.uuid, "failed inside") for t in order.targets)))
+                self._post(
+                    e.CopyFinished(
+                        order.block,
+                        order.targets,
+                        tuple((t.uuid, "failed inside") for t in order.targets),
+                    )
+                )
             elif isinstance(order, e.RepairReplica):
                 self._post(e.RepairFinished(order.block, False, "failed inside", known=False))
 
@@ -76,4 +91,6 @@ class Work:
             try:
                 self._store.unlink(replica, keep=keep)
             except OSError as error:
-                log.warning("the files of block %d could not be deleted: %s", replica.block_id, error)
+                log.warning(
+                    "the files of block %d could not be deleted: %s", replica.block_id, error
+                )

@@ -1,8 +1,9 @@
 """Tells the kernel to begin writing a range of a file to disk now, without waiting for it.
 
-A block is fsynced when it is closed. Left alone, the kernel begins to write only then: started early, 512 MiB in 1 MiB writes and an
-fdatasync went from 0.4–2.0 GB/s to 2.7–3.0 GB/s on the machine this was measured on. sync_file_range(2) is not in `os`; posix_fadvise's
-DONTNEED starts writing too but drops pages that readers will want.
+A block is fsynced when it is closed. Left alone, the kernel begins to write only then: started
+early, 512 MiB in 1 MiB writes and an fdatasync went from 0.4–2.0 GB/s to 2.7–3.0 GB/s on the
+machine this was measured on. sync_file_range(2) is not in `os`; posix_fadvise's DONTNEED starts
+writing too but drops pages that readers will want.
 """
 
 from __future__ import annotations

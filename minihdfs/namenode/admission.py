@@ -1,7 +1,8 @@
 """How many connections there may be, and which end when there are too many.
 
-A client whose idle connection ends makes another with its next call, so room is made there: first those that never said who they are,
-then the idle ones of whoever has most. What works on a call is never ended for a newcomer; when nothing else is left the newcomer is.
+A client whose idle connection ends makes another with its next call, so room is made there: first
+those that never said who they are, then the idle ones of whoever has most. What works on a call is
+never ended for a newcomer; when nothing else is left the newcomer is.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ LOG = logging.getLogger(__name__)
 RESERVED_DESCRIPTORS = 128
 """For journal, store, datanodes' connections and whatever a library opens."""
 IN_VAIN_US = 50_000
-"""Where nobody could end for a newcomer, nobody is looked for again so long: each look is at thousands of connections."""
+"""Where nobody could end for a newcomer, nobody is looked for again so long: each look is at
+thousands of connections."""
 
 
 _ALL, _STRANGERS = "*", "?"  # in place of a host
@@ -28,7 +30,9 @@ class Admission:
         descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         self.connections = limits.connections
         if descriptors != resource.RLIM_INFINITY:
-            self.connections = min(limits.connections, max(descriptors - RESERVED_DESCRIPTORS, descriptors // 2))
+            self.connections = min(
+                limits.connections, max(descriptors - RESERVED_DESCRIPTORS, descriptors // 2)
+            )
         self.per_host = max(1, self.connections * 3 // 4)
         self.opening = max(1, self.connections // 4)
         self._every: set[ClientConnection] = set()
@@ -55,7 +59,9 @@ class Admission:
             return _least_missed(self._strangers, self.opening)
         if crowd == _ALL:
             return _least_missed(self._every, self.connections)
-        return _least_missed([connection for connection in self._every if connection.host == crowd], self.per_host)
+        return _least_missed(
+            [connection for connection in self._every if connection.host == crowd], self.per_host
+        )
 
     def in_vain(self, host: str, now_us: int) -> None:
         """Those that `to_end` named for one more of `host` do work after all."""
@@ -65,13 +71,16 @@ class Admission:
     def tell(self) -> None:
         """Once a second, whatever comes."""
         if self.refused or self.made_room:
-            said = "%d connections were refused and %d idle ones ended: there are %d, and at most %d"
+            said = (
+                "%d connections were refused and %d idle ones ended: there are %d, and at most %d"
+            )
             LOG.warning(said, self.refused, self.made_room, len(self._every), self.connections)
             self.refused = self.made_room = 0
             self._in_vain.clear()
 
     def _crowd(self, host: str) -> str | None:
-        """Of which there are too many for one more of `host`: of all, of that host's, of those that have not said who they are."""
+        """Of which there are too many for one more of `host`: of all, of that host's, of those that
+        have not said who they are."""
         if len(self._every) >= self.connections:
             return _ALL
         if self._hosts[host] >= self.per_host:
@@ -94,9 +103,14 @@ class Admission:
             del self._hosts[connection.host]
 
 
-def _least_missed(connections: Collection[ClientConnection], limit: int) -> list[ClientConnection] | None:
-    """A thirty-second part of the limit at once, so that making room is not done for every newcomer."""
+def _least_missed(
+    connections: Collection[ClientConnection], limit: int
+) -> list[ClientConnection] | None:
+    """A thirty-second part of the limit at once, so that making room is not done for every
+    newcomer."""
     crowd = Counter(connection.peer for connection in connections)
     spare = [connection for connection in connections if connection.spare]
-    spare.sort(key=lambda connection: (connection.opened, -crowd[connection.peer], connection.heard_us))
+    spare.sort(
+        key=lambda connection: (connection.opened, -crowd[connection.peer], connection.heard_us)
+    )
     return spare[: max(1, limit // 32)] or None

@@ -1,6 +1,8 @@
-"""One client's connection to the namenode: bytes to events, answers to bytes. Owned by the loop in `rpc`; holds the socket, never waits.
+"""One client's connection to the namenode: bytes to events, answers to bytes. Owned by the loop in
+`rpc`; holds the socket, never waits.
 
-What a client may make the namenode keep is bounded: answers it does not read, calls it has not been answered, and half-said openings.
+What a client may make the namenode keep is bounded: answers it does not read, calls it has not been
+answered, and half-said openings.
 """
 
 from __future__ import annotations
@@ -31,15 +33,20 @@ _DETAILS = {
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    frame_bytes: int = hadoop_rpc.MAX_FRAME_BYTES  # longer ends the connection; what is longer than its method may be is not kept
+    frame_bytes: int = (
+        hadoop_rpc.MAX_FRAME_BYTES
+    )  # longer ends the connection; what is longer than its method may be is not kept
     receive_bytes: int = 16 << 10  # taken from one connection in one turn
-    paused_answer_bytes: int = 256 << 10  # unread answers above this: no more is read from the client, and nothing done for it
+    paused_answer_bytes: int = (
+        256 << 10
+    )  # unread answers above this: no more is read from the client, and nothing done for it
     dropped_answer_bytes: int = 64 << 20  # above this the client is dropped
     pending_calls: int = 4096  # unanswered calls above this: no more is read from the client
     crowded_calls: int = 50_000  # of all clients together: above this each may have FEW_CALLS
     stall_s: float = 60.0  # a client that reads nothing for so long is dropped
     opening_s: float = 10.0
-    leaving_s: float = 2.0  # what a client still sends is thrown away so long, that it may read why it is not understood
+    # what a client still sends is thrown away so long, that it may read why it is not understood
+    leaving_s: float = 2.0
     frame_s: float = 30.0  # from the first byte of a frame to its last
     idle_s: float = 600.0
     connections: int = 8192  # at most; as many as the process's descriptors allow
@@ -61,7 +68,9 @@ class Asked:
 
     __slots__ = ("call", "connection", "method", "request", "values")
 
-    def __init__(self, connection: ClientConnection, call: Call, method: Method, request: Any) -> None:
+    def __init__(
+        self, connection: ClientConnection, call: Call, method: Method, request: Any
+    ) -> None:
         self.connection, self.call, self.method, self.request = connection, call, method, request
         self.values: list[Any] = []
 
@@ -72,19 +81,33 @@ class Asked:
             return
         refused = next((value for value in self.values if isinstance(value, Refusal)), None)
         if refused is not None and not self.method.lenient:
-            self.connection.answer(hadoop_rpc.encode_error(self.call, refused.error.java_class, refused.message, refused.error.code))
+            self.connection.answer(
+                hadoop_rpc.encode_error(
+                    self.call, refused.error.java_class, refused.message, refused.error.code
+                )
+            )
             return
         self.connection.answer(self._encoded())
 
     def _encoded(self) -> bytes:
         try:
             value = self.values[0] if len(self.values) == 1 else self.values
-            return hadoop_rpc.encode_success(self.call, self.method.respond(value, self.request, self.connection.facts))
+            return hadoop_rpc.encode_success(
+                self.call, self.method.respond(value, self.request, self.connection.facts)
+            )
         except FsError as error:
             return encode_failure(self.call, error)
-        except (ValueError, TypeError, AttributeError) as error:  # a row's defect costs its call, not the namenode
+        except (
+            ValueError,
+            TypeError,
+            AttributeError,
+        ) as error:  # a row's defect costs its call, not the namenode
             LOG.error("%s: the answer does not encode: %r", self.call.method, error)
-            return hadoop_rpc.encode_error(self.call, FsError.java_class, f"{self.call.method}: the answer does not encode: {error}")
+            return hadoop_rpc.encode_error(
+                self.call,
+                FsError.java_class,
+                f"{self.call.method}: the answer does not encode: {error}",
+            )
 
 
 def encode_failure(call: Call, error: FsError) -> bytes:
@@ -95,9 +118,10 @@ def encode_failure(call: Call, error: FsError) -> bytes:
 class ClientConnection:
     # fmt: off
     __slots__ = (
-        "_changed", "_frame_number", "_frame_us", "_groups", "_limits", "_lineages", "_methods", "_wire",
-        "closed", "counted", "facts", "given_up", "heard_us", "host", "leaving_us", "lineage", "load", "mask", "number", "out", "pending",
-        "queued", "repeated", "sent_us", "sock",
+        "_changed", "_frame_number", "_frame_us", "_groups", "_limits", "_lineages", "_methods",
+        "_wire", "closed", "counted", "facts", "given_up", "heard_us", "host", "leaving_us",
+        "lineage", "load", "mask", "number", "out", "pending", "queued", "repeated", "sent_us",
+        "sock",
     )
     # fmt: on
 
@@ -122,9 +146,16 @@ class ClientConnection:
         self._lineages, self.number, self.load = lineages, number, load
         self.lineage: Lineage | None = None
         self.given_up = False  # its client repeats its calls over a later connection
-        self.repeated = False  # calls came that have come before: older connections of this client are given up
-        self._wire = ServerConnection(limit_bytes=limits.frame_bytes, method_bytes=wire_limits.frame_bytes)
-        self._frame_number, self._frame_us = -1, now_us  # the frame that is still coming, and since when
+        self.repeated = (
+            False  # calls came that have come before: older connections of this client are given up
+        )
+        self._wire = ServerConnection(
+            limit_bytes=limits.frame_bytes, method_bytes=wire_limits.frame_bytes
+        )
+        self._frame_number, self._frame_us = (
+            -1,
+            now_us,
+        )  # the frame that is still coming, and since when
         self.out = bytearray()
         self.queued = False  # waits for its turn
         self.counted = 0  # bytes the loop has counted for it
@@ -154,7 +185,8 @@ class ClientConnection:
         return self._wire.held + len(self.out)
 
     def received(self, data: bytes, now_us: int) -> None:
-        """Keeps what came. Raises MalformedRpc when the connection must end (its farewell is in `out`)."""
+        """Keeps what came. Raises MalformedRpc when the connection must end (its farewell is in
+        `out`)."""
         try:
             self._wire.receive(data)
         except MalformedRpc as error:
@@ -172,7 +204,8 @@ class ClientConnection:
         return not self.closed and not self.leaving_us and self._wire.waiting and self._has_room
 
     def take(self, now_us: int) -> list[Event]:
-        """The events of one call (none of what is for the connection itself, or refused at once). Raises as `received`."""
+        """The events of one call (none of what is for the connection itself, or refused at once).
+        Raises as `received`."""
         events: list[Event] = []
         try:
             call = self._wire.next_call()
@@ -183,7 +216,9 @@ class ClientConnection:
         if call is None:
             return events
         if self.lineage is None or call.retry_count > 0:
-            self.given_up = not self._lineages.carries(self, (call.client_id, self._wire.user or "", call.protocol))
+            self.given_up = not self._lineages.carries(
+                self, (call.client_id, self._wire.user or "", call.protocol)
+            )
             self.repeated |= call.retry_count > 0
         if not self.given_up:
             self._begin(call, events)
@@ -210,17 +245,27 @@ class ClientConnection:
             method = self._methods.find(call.protocol, call.method)
             if call.refused:
                 limit = wire_limits.frame_bytes(call.protocol, call.method)
-                raise InvalidArgument(f"{call.method}: a request of {call.refused} bytes is over the limit of {limit}: ask in parts")
+                raise InvalidArgument(
+                    f"{call.method}: a request of {call.refused} bytes is over the limit of "
+                    f"{limit}: ask in parts"
+                )
             request = decode_request(method, call.payload, call.method)
             asked = Asked(self, call, method, request)
             user = self._wire.user or ""
-            identity = (call.client_id, call.call_id, call.retry_count > 0) if method.changes else (b"", 0, False)
+            identity = (
+                (call.client_id, call.call_id, call.retry_count > 0)
+                if method.changes
+                else (b"", 0, False)
+            )
             caller = Caller(asked, user, self._groups(user), *identity, self.host)
             made = [event(caller, request) for event in method.events]
         except FsError as error:
             self.answer(encode_failure(call, error))
             return
-        except (ValueError, KeyError) as error:  # a value of the request that no field of an event can hold
+        except (
+            ValueError,
+            KeyError,
+        ) as error:  # a value of the request that no field of an event can hold
             self.answer(encode_failure(call, FsError(f"{call.method}: {error}")))
             return
         if made:
@@ -237,16 +282,22 @@ class ClientConnection:
 
     @property
     def _has_room(self) -> bool:
-        most = self._limits.pending_calls if self.load.pending < self._limits.crowded_calls else FEW_CALLS
+        most = (
+            self._limits.pending_calls
+            if self.load.pending < self._limits.crowded_calls
+            else FEW_CALLS
+        )
         return len(self.out) <= self._limits.paused_answer_bytes and self.pending < most
 
     @property
     def wants_more(self) -> bool:
-        """False while calls wait here, the client leaves its answers unread or has too many calls open."""
+        """False while calls wait here, the client leaves its answers unread or has too many calls
+        open."""
         return bool(self.leaving_us) or (not self._wire.waiting and self._has_room)
 
     def flush(self, now_us: int) -> bool:
-        """Sends what the socket takes; True when some is left. Raises OSError when the peer is gone."""
+        """Sends what the socket takes; True when some is left. Raises OSError when the peer is
+        gone."""
         try:
             while self.out:
                 sent = self.sock.send(self.out)
@@ -263,7 +314,9 @@ class ClientConnection:
         """Why this connection should end now, or ""."""
         limits = self._limits
         if self.leaving_us:
-            return "it was not understood" if now_us - self.leaving_us > limits.leaving_s * 1e6 else ""
+            return (
+                "it was not understood" if now_us - self.leaving_us > limits.leaving_s * 1e6 else ""
+            )
         if len(self.out) > limits.dropped_answer_bytes:
             return f"{len(self.out)} bytes of answers are not read"
         if self.out and now_us - self.sent_us > limits.stall_s * 1e6:

@@ -1,6 +1,8 @@
-"""The gRPC service that datanodes speak to: each handler posts one event into the loop's inbox and waits for its reply.
+"""The gRPC service that datanodes speak to: each handler posts one event into the loop's inbox and
+waits for its reply.
 
-gRPC's threads decide nothing and touch no state of the core; a datanode that is refused gets the refusal's own error class.
+gRPC's threads decide nothing and touch no state of the core; a datanode that is refused gets the
+refusal's own error class.
 """
 
 from __future__ import annotations
@@ -12,7 +14,16 @@ from typing import Any
 from clusterkit.effects import Event
 from clusterkit.errors import TimedOut, UsageError
 from clusterkit.rpc import Server, make_server, peer_host
-from minihdfs.model import BlockRef, CopyEnded, DatanodeAddress, DatanodeUsage, Disk, Invalidate, Order, Replicate
+from minihdfs.model import (
+    BlockRef,
+    CopyEnded,
+    DatanodeAddress,
+    DatanodeUsage,
+    Disk,
+    Invalidate,
+    Order,
+    Replicate,
+)
 from minihdfs.namenode.core import events as ev
 from minihdfs.namenode.core.commands import HeartbeatReply, Refusal, Registered, Reregister
 from minihdfs.pb import datanode_pb2 as pb
@@ -24,7 +35,8 @@ BYTES_MAX = 1 << 60
 DISKS_MAX = 64
 DISK_ID_CHARS_MAX = 64
 BLOCKS_MAX = 30_000
-"""In one message: a datanode tells 10,000 of a kind at a time, and what the loop does for one message nobody else is served in."""
+"""In one message: a datanode tells 10,000 of a kind at a time, and what the loop does for one
+message nobody else is served in."""
 REQUEST_BYTES = BLOCKS_MAX * 40
 FAILURE_CHARS_MAX = 500
 NAME_MAX = 1_000  # characters of a datanode's uuid, host, rack or socket
@@ -45,7 +57,10 @@ class _Waiter:
 
     def wait(self, what: str) -> Any:
         if not self._answered.wait(REPLY_TIMEOUT_S):
-            raise TimedOut(f"{what} was not answered within {REPLY_TIMEOUT_S:g} s: the namenode is overloaded or stopping")
+            raise TimedOut(
+                f"{what} was not answered within {REPLY_TIMEOUT_S:g} s: the namenode is "
+                "overloaded or stopping"
+            )
         if isinstance(self._message, Refusal):
             raise self._message.error(self._message.message)
         return self._message
@@ -65,7 +80,9 @@ class DatanodeService:
     def Register(self, request: pb.RegisterRequest, context: Any) -> pb.RegisterReply:
         address = address_from_pb(request.address, peer_host(context))
         usage = usage_from_pb(request.usage)
-        reply: Registered = self._ask("Register", lambda to: ev.RegisterDatanode(to, address, request.cluster_id, usage))
+        reply: Registered = self._ask(
+            "Register", lambda to: ev.RegisterDatanode(to, address, request.cluster_id, usage)
+        )
         return pb.RegisterReply(
             registration_id=reply.registration_id,
             cluster_id=reply.cluster_id,
@@ -75,11 +92,15 @@ class DatanodeService:
 
     def Heartbeat(self, request: pb.HeartbeatRequest, context: Any) -> pb.HeartbeatReply:
         usage = usage_from_pb(request.usage)
-        reply = self._ask("Heartbeat", lambda to: ev.Heartbeat(to, request.uuid, request.registration_id, usage))
+        reply = self._ask(
+            "Heartbeat", lambda to: ev.Heartbeat(to, request.uuid, request.registration_id, usage)
+        )
         if isinstance(reply, Reregister):
             return pb.HeartbeatReply(epoch=reply.epoch, reregister=True)
         assert isinstance(reply, HeartbeatReply)
-        return pb.HeartbeatReply(epoch=reply.epoch, orders=[order_to_pb(order) for order in reply.orders])
+        return pb.HeartbeatReply(
+            epoch=reply.epoch, orders=[order_to_pb(order) for order in reply.orders]
+        )
 
     def FullReport(self, request: pb.FullReportChunk, context: Any) -> pb.ReportReply:
         r = request
@@ -87,22 +108,37 @@ class DatanodeService:
         numbers = r.report_id, r.begun_sequence, r.chunk, r.last
         held = blocks_from_pb(r.replicas), blocks_from_pb(r.unfinished), blocks_from_pb(r.bad)
         return _report_reply(
-            self._ask("FullReport", lambda to: ev.FullBlockReport(to, r.uuid, r.registration_id, *numbers, *held)),
+            self._ask(
+                "FullReport",
+                lambda to: ev.FullBlockReport(to, r.uuid, r.registration_id, *numbers, *held),
+            ),
         )
 
     def Changed(self, request: pb.ChangesRequest, context: Any) -> pb.ReportReply:
         r = request
         _check_count(len(r.received) + len(r.deleted) + len(r.copied))
         received, deleted = blocks_from_pb(r.received), blocks_from_pb(r.deleted)
-        copied = tuple(CopyEnded(ended.block_id, ended.target[:NAME_MAX], ended.failure[:FAILURE_CHARS_MAX]) for ended in r.copied)
+        copied = tuple(
+            CopyEnded(ended.block_id, ended.target[:NAME_MAX], ended.failure[:FAILURE_CHARS_MAX])
+            for ended in r.copied
+        )
         return _report_reply(
-            self._ask("Changed", lambda to: ev.BlocksChanged(to, r.uuid, r.registration_id, r.sequence, received, deleted, copied)),
+            self._ask(
+                "Changed",
+                lambda to: ev.BlocksChanged(
+                    to, r.uuid, r.registration_id, r.sequence, received, deleted, copied
+                ),
+            ),
         )
 
     def FoundBad(self, request: pb.BadReplicasRequest, context: Any) -> pb.ReportReply:
         _check_count(len(request.blocks))
         r, blocks = request, blocks_from_pb(request.blocks)
-        return _report_reply(self._ask("FoundBad", lambda to: ev.ReplicasFoundBad(to, r.uuid, r.registration_id, blocks)))
+        return _report_reply(
+            self._ask(
+                "FoundBad", lambda to: ev.ReplicasFoundBad(to, r.uuid, r.registration_id, blocks)
+            )
+        )
 
 
 def datanode_server(host: str, port: int, post: Callable[[Event], None]) -> Server:
@@ -118,7 +154,7 @@ def _report_reply(reply: Any) -> pb.ReportReply:
     return pb.ReportReply(epoch=reply.epoch, orders=[order_to_pb(order) for order in reply.orders])
 
 
-# ── nouns ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── nouns ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 def address_from_pb(message: pb.Address, seen_host: str) -> DatanodeAddress:
@@ -133,7 +169,9 @@ def address_from_pb(message: pb.Address, seen_host: str) -> DatanodeAddress:
     )
     for what, name in names:
         if len(name) > NAME_MAX or not name.isprintable():
-            raise UsageError(f"a datanode's {what} {name[:40]!r} is not at most {NAME_MAX} printable characters")
+            raise UsageError(
+                f"a datanode's {what} {name[:40]!r} is not at most {NAME_MAX} printable characters"
+            )
     for what, port in (("transfer", message.xfer_port), ("ipc", message.ipc_port)):
         if port > 65_535:
             raise UsageError(f"a datanode's {what} port {port} is none")
@@ -162,9 +200,16 @@ def address_to_pb(address: DatanodeAddress) -> pb.Address:
 
 def usage_from_pb(message: pb.Usage) -> DatanodeUsage:
     """Whatever it says is bounded."""
-    capacity, used, remaining = (min(n, BYTES_MAX) for n in (message.capacity_bytes, message.used_bytes, message.remaining_bytes))
+    capacity, used, remaining = (
+        min(n, BYTES_MAX)
+        for n in (message.capacity_bytes, message.used_bytes, message.remaining_bytes)
+    )
     disks = tuple(
-        Disk(disk.id[:DISK_ID_CHARS_MAX], min(disk.capacity_bytes, BYTES_MAX), min(disk.remaining_bytes, BYTES_MAX))
+        Disk(
+            disk.id[:DISK_ID_CHARS_MAX],
+            min(disk.capacity_bytes, BYTES_MAX),
+            min(disk.remaining_bytes, BYTES_MAX),
+        )
         for disk in message.disks[:DISKS_MAX]
     )
     return DatanodeUsage(capacity, used, remaining, message.transfers, message.blocks, disks)
@@ -172,7 +217,10 @@ def usage_from_pb(message: pb.Usage) -> DatanodeUsage:
 
 def _check_count(count: int) -> None:
     if count > BLOCKS_MAX:
-        raise UsageError(f"a datanode's message holds {count} blocks; {BLOCKS_MAX} is the most: tell them in parts")
+        raise UsageError(
+            f"a datanode's message holds {count} blocks; {BLOCKS_MAX} is the most: tell them in "
+            "parts"
+        )
 
 
 def blocks_from_pb(blocks: Iterable[pb.Block]) -> tuple[BlockRef, ...]:
@@ -188,6 +236,10 @@ def order_to_pb(order: Order) -> pb.Order:
         targets = [address_to_pb(target) for target in order.targets]
         return pb.Order(replicate=pb.Replicate(block=block_to_pb(order.block), targets=targets))
     if isinstance(order, Invalidate):
-        return pb.Order(invalidate=pb.Invalidate(blocks=[block_to_pb(block) for block in order.blocks], unknown=order.unknown))
+        return pb.Order(
+            invalidate=pb.Invalidate(
+                blocks=[block_to_pb(block) for block in order.blocks], unknown=order.unknown
+            )
+        )
     sources = [address_to_pb(source) for source in order.sources]
     return pb.Order(repair=pb.Repair(block=block_to_pb(order.block), sources=sources))

@@ -1,7 +1,8 @@
-"""Asks the coordinator for the core which epochs it has handed out, on a thread of its own: the loop never waits for it.
+"""Asks the coordinator for the core which epochs it has handed out, on a thread of its own: the
+loop never waits for it.
 
-One question is under way at a time (the core sees to that). While the coordinator does not answer it is asked again; the core lets the
-requests that wait go meanwhile, with "come back later".
+One question is under way at a time (the core sees to that). While the coordinator does not answer
+it is asked again; the core lets the requests that wait go meanwhile, with "come back later".
 """
 
 from __future__ import annotations

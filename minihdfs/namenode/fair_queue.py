@@ -1,8 +1,11 @@
-"""Who is served next: fair by time among hosts, among the users of one host, among the connections of one user.
+"""Who is served next: fair by time among hosts, among the users of one host, among the connections
+of one user.
 
-Start-time fair queueing at each level. What waits longest *in its own time* goes first: a member's tag moves on by what it cost, and one
-that comes anew begins at the present, which is the lowest tag that waits. So whoever asks little is served almost at once however many
-others are backlogged, and whoever asks much gets an equal part, over one connection or a thousand. Pure: costs are told, never measured.
+Start-time fair queueing at each level. What waits longest *in its own time* goes first: a member's
+tag moves on by what it cost, and one that comes anew begins at the present, which is the lowest tag
+that waits. So whoever asks little is served almost at once however many others are backlogged, and
+whoever asks much gets an equal part, over one connection or a thousand. Pure: costs are told, never
+measured.
 """
 
 from __future__ import annotations
@@ -16,12 +19,14 @@ Item = TypeVar("Item")
 Path = tuple[Hashable, ...]
 _DEBTS_MAX = 1024
 LENT = 10_000
-"""How much more than its part a member may have had when it comes anew and still is served at once; it is counted all the same. Where a
-hundred are backlogged, one cheap call would else wait for a hundred dear ones after the last."""
+"""How much more than its part a member may have had when it comes anew and still is served at once;
+it is counted all the same. Where a hundred are backlogged, one cheap call would else wait for a
+hundred dear ones after the last."""
 
 
 class FairQueue(Generic[Item]):
-    """Every item waits under a path of one length (host, user, connection); one item is in service at a time."""
+    """Every item waits under a path of one length (host, user, connection); one item is in service
+    at a time."""
 
     def __init__(self) -> None:
         self._root = _Group()
@@ -70,8 +75,12 @@ class _Group:
         self.members: dict[Hashable, Any] = {}
         self._heap: list[tuple[int, int, Hashable]] = []  # tag, order of coming, member
         self._now = 0  # the tag of what was served last
-        self._debts: dict[Hashable, int] = {}  # where those that do not wait now left off, if that is ahead of the others
-        self._lent: dict[Hashable, int] = {}  # of those that wait since they came: how far behind their debt
+        self._debts: dict[
+            Hashable, int
+        ] = {}  # where those that do not wait now left off, if that is ahead of the others
+        self._lent: dict[
+            Hashable, int
+        ] = {}  # of those that wait since they came: how far behind their debt
         self._order = count()
 
     def enter(self, key: Hashable, member: Any) -> None:
@@ -96,7 +105,9 @@ class _Group:
         self._debts[key] = tag
         if len(self._debts) > _DEBTS_MAX:
             self._debts = {key: tag for key, tag in self._debts.items() if tag > self._now}
-            if len(self._debts) > _DEBTS_MAX // 2:  # of as many that come and go: they begin at the present
+            if (
+                len(self._debts) > _DEBTS_MAX // 2
+            ):  # of as many that come and go: they begin at the present
                 self._debts.clear()
 
     def waits(self) -> bool:

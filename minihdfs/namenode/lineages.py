@@ -1,7 +1,9 @@
-"""Which connections carry the calls of which client: a client that repeats a call has given up the connection that carried it first.
+"""Which connections carry the calls of which client: a client that repeats a call has given up the
+connection that carried it first.
 
-What still lies on that connection (in the kernel, or read and not yet stepped) is thrown away with it, so a first transmission never runs
-after its repetition. Only older connections end: a client may have several at once, and no two of them can end each other.
+What still lies on that connection (in the kernel, or read and not yet stepped) is thrown away with
+it, so a first transmission never runs after its repetition. Only older connections end: a client
+may have several at once, and no two of them can end each other.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ C = TypeVar("C", bound=Connected)
 class Lineages(Generic[C]):
     def __init__(self) -> None:
         self._connections: dict[Lineage, list[C]] = {}
-        self._fences: dict[Lineage, int] = {}  # connections below this number are given up, also those whose client is not known yet
+        # connections below this number are given up, also those whose client is not known yet
+        self._fences: dict[Lineage, int] = {}
 
     def carries(self, connection: C, lineage: Lineage) -> bool:
         """Called with a connection's first call. False: it is given up already."""

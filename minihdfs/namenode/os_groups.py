@@ -1,7 +1,9 @@
-"""Which groups a user is in, as the operating system of the namenode's machine knows them: HDFS's own default.
+"""Which groups a user is in, as the operating system of the namenode's machine knows them: HDFS's
+own default.
 
-Looked up when a user first calls and again after some minutes, never by the core, which is told with every call. A user the system does
-not know is in a group of their own name, so that a cluster without accounts works like one with them.
+Looked up when a user first calls and again after some minutes, never by the core, which is told
+with every call. A user the system does not know is in a group of their own name, so that a cluster
+without accounts works like one with them.
 """
 
 from __future__ import annotations
@@ -40,7 +42,11 @@ def looked_up(user: str) -> tuple[str, ...]:
     """The primary group first. Names only: a number without a name cannot be said to a file."""
     try:
         ids = os.getgrouplist(user, pwd.getpwnam(user).pw_gid)
-    except (KeyError, OSError, ValueError):  # ValueError: a name with NUL, or one that the system's encoding cannot say
+    except (
+        KeyError,
+        OSError,
+        ValueError,
+    ):  # ValueError: a name with NUL, or one that the system's encoding cannot say
         return (user,)
     names = []
     for number in ids:

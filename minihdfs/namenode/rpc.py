@@ -1,9 +1,12 @@
-"""The namenode's only thread: one non-blocking loop that reads, parses, steps, makes durable, encodes and writes.
+"""The namenode's only thread: one non-blocking loop that reads, parses, steps, makes durable,
+encodes and writes.
 
-Each round keeps what readable connections have said, and hands `Driver.turn` as many calls as one turn may take, in the order of
-`fair_queue`. Datanodes' calls, which gRPC's threads post, wait there too, each datanode for itself. One fsync covers every edit of a turn
-(group commit). A call is cut out of its connection's bytes, decoded and stepped when its turn comes: what waits costs nobody anything but
-its bytes, which are bounded. Why one thread: handing calls between threads cost three quarters of the calls per second.
+Each round keeps what readable connections have said, and hands `Driver.turn` as many calls as one
+turn may take, in the order of `fair_queue`. Datanodes' calls, which gRPC's threads post, wait there
+too, each datanode for itself. One fsync covers every edit of a turn (group commit). A call is cut
+out of its connection's bytes, decoded and stepped when its turn comes: what waits costs nobody
+anything but its bytes, which are bounded. Why one thread: handing calls between threads cost three
+quarters of the calls per second.
 """
 
 from __future__ import annotations
@@ -33,10 +36,13 @@ from minihdfs.namenode.wire_own import method_table
 
 LOG = logging.getLogger(__name__)
 _HOUSEKEEPING_US = 1_000_000
-_READY_MAX = 128  # connections served in one round; the kernel hands out the others first in the next
+_READY_MAX = (
+    128  # connections served in one round; the kernel hands out the others first in the next
+)
 _ROOM_LOOKS = 30_000  # at connections, for one newcomer
 _READS_TURN_US = 5_000
-"""A turn without edits: there is no fsync that a longer one would spread over more of them, and others wait to be read."""
+"""A turn without edits: there is no fsync that a longer one would spread over more of them, and
+others wait to be read."""
 _FLUSH_US = 2_000  # pipelined answers that no edit holds back leave so often within a turn
 _OWN = "this process"  # in place of a host: datanodes' events
 _BROKEN = select.EPOLLHUP | select.EPOLLERR
@@ -84,7 +90,9 @@ class RpcLoop:
         self._changed: list[ClientConnection] = []
         self._inbox: deque[Event] = deque()
         self._stopping = self._closed = False
-        self._open = threading.Lock()  # held around every use of the wakeup descriptor, so that a late post cannot write to another's
+        # held around every use of the wakeup descriptor, so that a late post cannot write to
+        # another's
+        self._open = threading.Lock()
         self._accepting = True
         self._housekeeping_at_us = 0
         self._epoll = select.epoll()
@@ -93,7 +101,8 @@ class RpcLoop:
             self._epoll.register(fd, select.EPOLLIN)
 
     def post(self, event: Event) -> None:
-        """Queues an event from any thread; its reply token needs a method `take(message)`. Raises Standby once the loop has ended."""
+        """Queues an event from any thread; its reply token needs a method `take(message)`. Raises
+        Standby once the loop has ended."""
         with self._open:
             if self._closed:
                 raise Standby("this namenode is stopping")
@@ -101,7 +110,8 @@ class RpcLoop:
             os.eventfd_write(self._wakeup, 1)
 
     def stop(self) -> None:
-        """Ends `run` after the round it is in. Any thread or signal handler may call it, and more than once."""
+        """Ends `run` after the round it is in. Any thread or signal handler may call it, and more
+        than once."""
         self._stopping = True
         with self._open:
             if not self._closed:
@@ -121,7 +131,8 @@ class RpcLoop:
             self._close()
 
     def run(self, driver: Driver) -> None:
-        """Serves until `stop`. Raises what the driver raises: a journal that fails or a lease that ran out ends the process."""
+        """Serves until `stop`. Raises what the driver raises: a journal that fails or a lease that
+        ran out ends the process."""
         try:
             while not self._stopping:
                 self._round(driver)
@@ -134,7 +145,9 @@ class RpcLoop:
         for fd, mask in ready:
             connection = self._connections.get(fd)
             if connection is not None:
-                if mask & _BROKEN:  # nobody is there to read an answer: what it asked for is not done any more
+                if (
+                    mask & _BROKEN
+                ):  # nobody is there to read an answer: what it asked for is not done any more
                     self._drop(connection)
                 elif mask & select.EPOLLIN:
                     self._read(connection, now_us)
@@ -155,14 +168,19 @@ class RpcLoop:
         if self._inbox or self._queue:
             return 0
         deadline = driver.core.next_deadline()
-        deadline = self._housekeeping_at_us if deadline is None else min(deadline, self._housekeeping_at_us)
+        deadline = (
+            self._housekeeping_at_us
+            if deadline is None
+            else min(deadline, self._housekeeping_at_us)
+        )
         return max(0.0, (deadline - self._clock.now().mono_us) / 1e6)
 
-    # ── whose turn it is ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── whose turn it is ──────────────────────────────────────────────────────────────────────────
 
     def _due(self, driver: Driver) -> Iterator[Event]:
-        """What this turn steps. The driver asks for the next event when it has stepped the last one: that is how each call's cost is
-        known (its decoding and, where no edit holds it back, its answer are in it)."""
+        """What this turn steps. The driver asks for the next event when it has stepped the last
+        one: that is how each call's cost is known (its decoding and, where no edit holds it back,
+        its answer are in it)."""
         own = self._sort_inbox()
         began_us = flushed_us = at_us = self._clock.now().mono_us
         for _ in range(MAX_BATCH):
@@ -183,14 +201,18 @@ class RpcLoop:
             at_us = now_us
             if at_us - began_us >= (TURN_US if driver.holds else _READS_TURN_US):
                 break
-            if not more or at_us - flushed_us >= _FLUSH_US:  # nobody waits for others' calls to be done, with an answer that is ready
+            if (
+                not more or at_us - flushed_us >= _FLUSH_US
+            ):  # nobody waits for others' calls to be done, with an answer that is ready
                 self._flush(at_us)
-                flushed_us = at_us = self._clock.now().mono_us  # what others' answers took is no cost of the next
+                flushed_us = at_us = (
+                    self._clock.now().mono_us
+                )  # what others' answers took is no cost of the next
         yield from own
 
     def _sort_inbox(self) -> list[Event]:
-        """Datanodes' events wait in the queue, each datanode's in its order; those of this process itself are few, and part of each
-        turn."""
+        """Datanodes' events wait in the queue, each datanode's in its order; those of this process
+        itself are few, and part of each turn."""
         own: list[Event] = []
         for _ in range(len(self._inbox)):
             event = self._inbox.popleft()
@@ -229,7 +251,7 @@ class RpcLoop:
             connection.queued = True
             self._queue.add((*connection.peer, connection.number), connection)
 
-    # ── connections ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── connections ───────────────────────────────────────────────────────────────────────────────
 
     def _accept(self, listener: socket.socket, now_us: int) -> None:
         for _ in range(64):
@@ -269,7 +291,8 @@ class RpcLoop:
             self._admission.came(connection)
 
     def _make_room(self, host: str, now_us: int) -> bool:
-        """False when nobody can end for one more of `host`. What lies unread in the kernel is looked at before anybody ends."""
+        """False when nobody can end for one more of `host`. What lies unread in the kernel is
+        looked at before anybody ends."""
         for _ in range(1 + _ROOM_LOOKS // (len(self._connections) + 1)):
             ending = self._admission.to_end(host, now_us)
             if not ending:
@@ -277,7 +300,10 @@ class RpcLoop:
             before = [(connection, connection.opened) for connection in ending]
             for connection in ending:
                 self._read(connection, now_us)
-            if all(connection.closed or (connection.spare and connection.opened == opened) for connection, opened in before):
+            if all(
+                connection.closed or (connection.spare and connection.opened == opened)
+                for connection, opened in before
+            ):
                 self._admission.made_room += len(ending)
                 for connection in ending:
                     self._drop(connection)
@@ -316,7 +342,9 @@ class RpcLoop:
         if not connection.wants_more:
             self._changed.append(connection)
 
-    def _end_malformed(self, connection: ClientConnection, error: MalformedRpc, now_us: int) -> None:
+    def _end_malformed(
+        self, connection: ClientConnection, error: MalformedRpc, now_us: int
+    ) -> None:
         LOG.info("client %s is not understood: %s", connection.host, error.message)
         try:
             connection.leave(now_us)
@@ -334,14 +362,22 @@ class RpcLoop:
         """All connections together hold too much: those that hold most end."""
         if self._held <= self._limits.held_bytes:
             return
-        for connection in sorted(self._connections.values(), key=lambda connection: -connection.counted):
-            LOG.warning("client %s is dropped: it holds %d of %d bytes in flight", connection.host, connection.counted, self._held)
+        for connection in sorted(
+            self._connections.values(), key=lambda connection: -connection.counted
+        ):
+            LOG.warning(
+                "client %s is dropped: it holds %d of %d bytes in flight",
+                connection.host,
+                connection.counted,
+                self._held,
+            )
             self._drop(connection)
             if self._held <= self._limits.held_bytes * 3 // 4:
                 return
 
     def _flush(self, now_us: int) -> None:
-        """Writes to every connection that has something new to say or can be written again, and waits for what is left to do there."""
+        """Writes to every connection that has something new to say or can be written again, and
+        waits for what is left to do there."""
         while self._changed:
             connection = self._changed.pop()
             if connection.closed:
@@ -394,6 +430,8 @@ class RpcLoop:
             self._closed = True
             os.close(self._wakeup)
         unstepped = [*self._inbox, *(event for events in self._posted.values() for event in events)]
-        for event in unstepped:  # nobody will step these: their threads need not wait for the deadline
+        for (
+            event
+        ) in unstepped:  # nobody will step these: their threads need not wait for the deadline
             if (waiter := getattr(event, "reply_to", None)) is not None:
                 waiter.take(Refusal(Standby, "this namenode is stopping"))

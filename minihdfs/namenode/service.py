@@ -1,8 +1,10 @@
-"""A namenode: its data directory, journal and store, the loop that serves clients, gRPC for datanodes, and the campaign to lead.
+"""A namenode: its data directory, journal and store, the loop that serves clients, gRPC for
+datanodes, and the campaign to lead.
 
-Order of a start: lock the directory, learn whose cluster it is, open store and journal, replay, bind both ports (and remember them), answer
-Standby, campaign, persist the epoch, lead. Any failure of the journal, the store or the lease ends the process: `wait` raises it, memory is
-discarded. Formatting happens only on an empty directory of a cluster nobody has named yet.
+Order of a start: lock the directory, learn whose cluster it is, open store and journal, replay,
+bind both ports (and remember them), answer Standby, campaign, persist the epoch, lead. Any failure
+of the journal, the store or the lease ends the process: `wait` raises it, memory is discarded.
+Formatting happens only on an empty directory of a cluster nobody has named yet.
 """
 
 from __future__ import annotations
@@ -53,7 +55,8 @@ ADOPTING = "mrc namenode adopt {directory} --accept-lost-edits"
 
 @dataclass(frozen=True, slots=True)
 class NamenodeServiceOptions:
-    """`core.cluster_id` is filled in by the service. A port of 0 is the one bound last time, else `preferred_port` if free, else any."""
+    """`core.cluster_id` is filled in by the service. A port of 0 is the one bound last time, else
+    `preferred_port` if free, else any."""
 
     node_id: str
     data_dir: Path
@@ -88,9 +91,11 @@ class NamenodeService:
         self._ended = threading.Event()
         self._failure: BaseException | None = None
         self._closers: list[Callable[[], None]] = []
-        self._epoch_reader = EpochReader(coordinator.election.highest_epoch, self._post_while_serving)
+        self._epoch_reader = EpochReader(
+            coordinator.election.highest_epoch, self._post_while_serving
+        )
 
-    # ── the face every service has ──────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── the face every service has ────────────────────────────────────────────────────────────────
 
     @property
     def address(self) -> str:
@@ -151,7 +156,7 @@ class NamenodeService:
         else:
             self._ended.set()
 
-    # ── starting ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── starting ──────────────────────────────────────────────────────────────────────────────────
 
     @property
     def _advertised_host(self) -> str:
@@ -162,47 +167,78 @@ class NamenodeService:
         directory = self._directory = DataDirectory.open(options.data_dir, SERVICE, options.node_id)
         self._closers.append(directory.close)
         self._facts.cluster_id = self._cluster_of(directory)
-        home = ServiceHome(SERVICE, directory, self._coordinator.config, what="file system", adopting=ADOPTING)
+        home = ServiceHome(
+            SERVICE, directory, self._coordinator.config, what="file system", adopting=ADOPTING
+        )
         home.check()
         cluster_id, store_path = self._facts.cluster_id, options.data_dir / "store"
         store = LmdbStore(store_path, cluster_id)
         self._closers.append(store.close)
         counters, journal_path = store.counters(), options.data_dir / "journal"
         stored_txid = counters.txid if counters is not None else 0
-        journal = self._open_journal(journal_path) if self._open_journal else LocalJournal(journal_path, stored_txid=stored_txid)
+        journal = (
+            self._open_journal(journal_path)
+            if self._open_journal
+            else LocalJournal(journal_path, stored_txid=stored_txid)
+        )
         self._closers.append(journal.close)
-        core = Namesystem(dataclasses.replace(options.core, cluster_id=cluster_id), store, random.Random())
+        core = Namesystem(
+            dataclasses.replace(options.core, cluster_id=cluster_id), store, random.Random()
+        )
         groups = OsGroups(options.core.superuser, options.core.supergroup, time.monotonic)
-        loop = RpcLoop([self._listen(directory)], facts=self._facts, groups=groups, clock=self._clock, limits=options.limits)
+        loop = RpcLoop(
+            [self._listen(directory)],
+            facts=self._facts,
+            groups=groups,
+            clock=self._clock,
+            limits=options.limits,
+        )
         self._loop = loop
-        flusher = self._flusher = StoreFlusher(core, journal, store_path, cluster_id, self._post_while_serving)
+        flusher = self._flusher = StoreFlusher(
+            core, journal, store_path, cluster_id, self._post_while_serving
+        )
         flusher.start()
         loop.each_second = flusher.turned
         driver = Driver(
-            core, journal, CODEC, self._deliver, self._clock, durable=flusher.durable, lease_deadline_us=self._lease_deadline_us
+            core,
+            journal,
+            CODEC,
+            self._deliver,
+            self._clock,
+            durable=flusher.durable,
+            lease_deadline_us=self._lease_deadline_us,
         )
         replayed = driver.replay(core.txid)
         LOG.info("cluster %s: %d edits replayed, txid %d", cluster_id, replayed, core.txid)
-        self._grpc = datanode_server(options.host, options.datanode_port or directory.ports.get("datanode", 0), loop.post)
+        self._grpc = datanode_server(
+            options.host, options.datanode_port or directory.ports.get("datanode", 0), loop.post
+        )
         self._ports["datanode"] = self._grpc.start()
         directory.remember_ports(self._ports)
-        self._thread = threading.Thread(target=self._serve, args=(driver,), name="namenode", daemon=True)
+        self._thread = threading.Thread(
+            target=self._serve, args=(driver,), name="namenode", daemon=True
+        )
         self._thread.start()
-        self._campaign(directory, home, max(core.epoch, directory.highest_epoch(SERVICE)), driver.alive)
+        self._campaign(
+            directory, home, max(core.epoch, directory.highest_epoch(SERVICE)), driver.alive
+        )
 
     def _cluster_of(self, directory: DataDirectory) -> str:
-        """The cluster this directory belongs to; a new one when neither the directory nor the coordinator knows any."""
+        """The cluster this directory belongs to; a new one when neither the directory nor the
+        coordinator knows any."""
         known = self._known_cluster()
         if not directory.cluster_id and not known:
-            # Only whose offer the coordinator takes has begun the cluster. The offer is written down first, so that after a crash between
-            # the two the next start knows that the cluster which then exists is its own.
+            # Only whose offer the coordinator takes has begun the cluster. The offer is written
+            # down first, so that after a crash between the two the next start knows that the
+            # cluster which then exists is its own.
             directory.form(directory.forming or secrets.token_hex(8))
             known = self._offer(directory.forming)
         if not directory.cluster_id:
             if known != directory.forming:
                 directory.form("")
                 raise WrongCluster(
-                    f"{directory.path} is empty, but cluster {known} exists: serving an empty file system would delete its blocks",
+                    f"{directory.path} is empty, but cluster {known} exists: serving an empty "
+                    "file system would delete its blocks",
                     next_command=f"restore the namenode's data directory to {directory.path}",
                 )
             directory.adopt(known)
@@ -210,7 +246,8 @@ class NamenodeService:
             known = self._offer(directory.cluster_id)  # a coordinator that lost its memory
         if known != directory.cluster_id:
             raise WrongCluster(
-                f"{directory.path} belongs to cluster {directory.cluster_id}, not to {known}", next_command=f"ls -la {directory.path}"
+                f"{directory.path} belongs to cluster {directory.cluster_id}, not to {known}",
+                next_command=f"ls -la {directory.path}",
             )
         return directory.cluster_id
 
@@ -229,7 +266,9 @@ class NamenodeService:
         port = options.port or directory.ports.get("rpc", 0)
         listener: socket.socket | None = None
         if not port and options.preferred_port:
-            with contextlib.suppress(OSError):  # somebody has it: any other will do, and is kept from now on
+            with contextlib.suppress(
+                OSError
+            ):  # somebody has it: any other will do, and is kept from now on
                 listener = listen(options.host, options.preferred_port)
         if listener is None:
             try:
@@ -239,9 +278,17 @@ class NamenodeService:
         self._ports["rpc"] = listener.getsockname()[1]
         return listener
 
-    def _campaign(self, directory: DataDirectory, home: ServiceHome, highest_epoch: int, alive: Callable[[], bool]) -> None:
+    def _campaign(
+        self,
+        directory: DataDirectory,
+        home: ServiceHome,
+        highest_epoch: int,
+        alive: Callable[[], bool],
+    ) -> None:
         # Clients connect to the first address, datanodes to the second.
-        candidate = Candidate(self._options.node_id, f"{self.address},{self.datanode_address}", directory.place)
+        candidate = Candidate(
+            self._options.node_id, f"{self.address},{self.datanode_address}", directory.place
+        )
         leadership = self._coordinator.election.campaign(
             SERVICE,
             candidate,
@@ -266,7 +313,8 @@ class NamenodeService:
             self._loop.deliver(send)
 
     def _post_while_serving(self, event: Event) -> None:
-        """For the flusher, which still writes after the loop's last round: then nobody needs to hear."""
+        """For the flusher, which still writes after the loop's last round: then nobody needs to
+        hear."""
         assert self._loop is not None
         with contextlib.suppress(Standby):
             self._loop.post(event)
@@ -274,7 +322,7 @@ class NamenodeService:
     def _lease_deadline_us(self) -> int | None:
         return self._leadership.deadline_us() if self._leadership is not None else None
 
-    # ── ending ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── ending ────────────────────────────────────────────────────────────────────────────────────
 
     def _serve(self, driver: Driver) -> None:
         assert self._loop is not None

@@ -1,12 +1,37 @@
-"""The namespace store's interface, for shells and roots. It is defined beside the core, which may not import from here.
+"""The namespace store's interface, for shells and roots. It is defined beside the core, which may
+not import from here.
 
-Backends: `store_lmdb.LmdbStore` (production), `store_memory.MemoryStore` (simulator). One contract suite:
-tests/contract/test_namespace_store.py.
+Backends: `store_lmdb.LmdbStore` (production), `store_memory.MemoryStore` (simulator). One contract
+suite: tests/contract/test_namespace_store.py.
 """
 
 from __future__ import annotations
 
 from minihdfs.namenode.core.overlay import Batch, Store
-from minihdfs.namenode.core.records import ANSWERED, BLOCK, DATANODE, DENTRY, DETACHED, INODE, LEASE, RETRY, TABLES, Counters
+from minihdfs.namenode.core.records import (
+    ANSWERED,
+    BLOCK,
+    DATANODE,
+    DENTRY,
+    DETACHED,
+    INODE,
+    LEASE,
+    RETRY,
+    TABLES,
+    Counters,
+)
 
-__all__ = ["ANSWERED", "BLOCK", "DATANODE", "DENTRY", "DETACHED", "INODE", "LEASE", "RETRY", "TABLES", "Batch", "Counters", "Store"]
+__all__ = [
+    "ANSWERED",
+    "BLOCK",
+    "DATANODE",
+    "DENTRY",
+    "DETACHED",
+    "INODE",
+    "LEASE",
+    "RETRY",
+    "TABLES",
+    "Batch",
+    "Counters",
+    "Store",
+]

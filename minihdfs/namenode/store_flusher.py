@@ -1,13 +1,18 @@
-"""Brings the core's changed records to the store on disk, behind the journal: nothing ever waits for it.
+"""Brings the core's changed records to the store on disk, behind the journal: nothing ever waits
+for it.
 
-The writer is a process of its own, fed through a pipe. (A thread would release and re-take the interpreter lock at every record:
-beside a busy core that was measured at 2,600–10,000 records/s; a process is not slowed.) `durable` is the driver's hook, `turned` the
-loop's, about once a second; both are called on the core's thread when all applied edits are durable, and from time to time freeze what
-changed. A thread encodes it and waits for the writer; the end is posted to the core as StoreFlushed.
+The writer is a process of its own, fed through a pipe. (A thread would release and re-take the
+interpreter lock at every record: beside a busy core that was measured at 2,600–10,000 records/s; a
+process is not slowed.) `durable` is the driver's hook, `turned` the loop's, about once a second;
+both are called on the core's thread when all applied edits are durable, and from time to time
+freeze what changed. A thread encodes it and waits for the writer; the end is posted to the core as
+StoreFlushed.
 
-When the writer lags until `dirty_max` records wait in memory, the core is told by StoreLags and holds edits back; reads, heartbeats and
-the lease go on. When the writer died, the next hook raises: the process exits, and its journal has everything. A disk below its reserve
-is posted as StoreSpaceChanged. One writer at a time: it holds a lock beside the store, and ends when its namenode does.
+When the writer lags until `dirty_max` records wait in memory, the core is told by StoreLags and
+holds edits back; reads, heartbeats and the lease go on. When the writer died, the next hook raises:
+the process exits, and its journal has everything. A disk below its reserve is posted as
+StoreSpaceChanged. One writer at a time: it holds a lock beside the store, and ends when its
+namenode does.
 """
 
 from __future__ import annotations
@@ -63,9 +68,20 @@ class StoreFlusher:
         dirty_max: int = DIRTY_MAX,
         reserve_bytes: int = RESERVE_BYTES,
     ) -> None:
-        """`path` is the LmdbStore the core reads; `post` queues an event to the core from any thread."""
-        self._core, self._journal, self._path, self._cluster_id, self._post = core, journal, path, cluster_id, post
-        self._flush_records, self._dirty_max, self._reserve_bytes = flush_records, dirty_max, reserve_bytes
+        """`path` is the LmdbStore the core reads; `post` queues an event to the core from any
+        thread."""
+        self._core, self._journal, self._path, self._cluster_id, self._post = (
+            core,
+            journal,
+            path,
+            cluster_id,
+            post,
+        )
+        self._flush_records, self._dirty_max, self._reserve_bytes = (
+            flush_records,
+            dirty_max,
+            reserve_bytes,
+        )
         self._batches: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
         self._idle = threading.Event()
         self._idle.set()
@@ -79,8 +95,16 @@ class StoreFlusher:
 
     def start(self) -> None:
         """Before any gRPC server or channel is made: it starts a process."""
-        command = [sys.executable, "-m", "minihdfs.namenode.store_flusher", str(self._path), self._cluster_id]
-        self._process = subprocess.Popen(command, executable=interpreter(), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        command = [
+            sys.executable,
+            "-m",
+            "minihdfs.namenode.store_flusher",
+            str(self._path),
+            self._cluster_id,
+        ]
+        self._process = subprocess.Popen(
+            command, executable=interpreter(), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
         self._thread.start()
 
     def durable(self, _edits: Sequence[Edit]) -> None:
@@ -88,14 +112,17 @@ class StoreFlusher:
         self.turned()
 
     def turned(self) -> None:
-        """Between two turns, also when nothing happens: what the last edits changed must not wait for the next one. Never blocks."""
+        """Between two turns, also when nothing happens: what the last edits changed must not wait
+        for the next one. Never blocks."""
         self._check()
         if self._flushed_txid > self._forgotten_txid:
             self._forgotten_txid = self._flushed_txid
             self._journal.forget(self._forgotten_txid)
         dirty = self._core.dirty_records()
         self._tell_lag(dirty)
-        due = dirty >= self._flush_records or time.monotonic() - self._flushed_at >= FLUSH_INTERVAL_S
+        due = (
+            dirty >= self._flush_records or time.monotonic() - self._flushed_at >= FLUSH_INTERVAL_S
+        )
         if due and dirty and self._idle.is_set():
             self._begin()
 
@@ -103,12 +130,18 @@ class StoreFlusher:
         lags = dirty >= (self._dirty_max // 2 if self._lags else self._dirty_max)
         if lags != self._lags:
             self._lags = lags
-            reason = f"The namespace store {self._path} is {dirty} records behind; changes wait until it has caught up." if lags else ""
+            reason = (
+                f"The namespace store {self._path} is {dirty} records behind; changes wait until "
+                "it has caught up."
+                if lags
+                else ""
+            )
             LOG.warning(reason or "the namespace store has caught up")
             self._post(StoreLags(reason))
 
     def stop(self) -> None:
-        """Orderly: what is durable goes to the store, then the writer ends. Only after the core's last step."""
+        """Orderly: what is durable goes to the store, then the writer ends. Only after the core's
+        last step."""
         if self._process is None:
             return
         for _ in range(2):  # what is being written, and what changed since
@@ -123,7 +156,8 @@ class StoreFlusher:
         self._process.wait(STALL_S)
 
     def abandon(self) -> None:
-        """After a failure: what the core holds is not to be trusted, so nothing more of it is written."""
+        """After a failure: what the core holds is not to be trusted, so nothing more of it is
+        written."""
         self._batches.put(None)
         if self._process is not None:
             self._process.kill()
@@ -138,9 +172,11 @@ class StoreFlusher:
 
     def _check(self) -> None:
         if self._failure is not None:
-            raise ClusterError(f"the namespace store {self._path} cannot be written: {self._failure}")
+            raise ClusterError(
+                f"the namespace store {self._path} cannot be written: {self._failure}"
+            )
 
-    # ── the flusher's thread ────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── the flusher's thread ──────────────────────────────────────────────────────────────────────
 
     def _run(self) -> None:
         while self._failure is None:
@@ -152,7 +188,9 @@ class StoreFlusher:
                 self._hand_over(batch)
             except queue.Empty:
                 continue
-            except Exception as error:  # whatever it is: a flusher that ended in silence would let the journal and memory grow
+            except Exception as error:
+                # whatever it is: a flusher that ended in silence would let the journal and memory
+                # grow
                 self._failure = str(error) or type(error).__name__
                 LOG.error("the namespace store's writer failed: %r", error)
             self._idle.set()
@@ -173,7 +211,10 @@ class StoreFlusher:
 
     def _look_at_space(self) -> None:
         free = shutil.disk_usage(self._path).free
-        short = f"The disk under {self._path} has {free >> 20} MiB left, its reserve is {self._reserve_bytes >> 20} MiB."
+        short = (
+            f"The disk under {self._path} has {free >> 20} MiB left, its reserve is "
+            f"{self._reserve_bytes >> 20} MiB."
+        )
         short = short if free < self._reserve_bytes else ""
         if bool(short) != bool(self._short):
             self._short = short
@@ -201,7 +242,9 @@ def write_batches(store: LmdbStore, source: IO[bytes], replies: IO[bytes]) -> No
 def main() -> None:
     path, cluster_id = sys.argv[1:]
     lock = (Path(path) / "writer.lock").open("wb")
-    fcntl.flock(lock, fcntl.LOCK_EX)  # a predecessor's writer ends with its last batch; this namenode's edits are in its journal
+    fcntl.flock(
+        lock, fcntl.LOCK_EX
+    )  # a predecessor's writer ends with its last batch; this namenode's edits are in its journal
     store = LmdbStore(Path(path), cluster_id)
     try:
         write_batches(store, sys.stdin.buffer, sys.stdout.buffer)

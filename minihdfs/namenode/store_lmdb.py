@@ -1,12 +1,15 @@
-"""The namespace store in LMDB: ordered, crash-safe, larger than memory, and readable while another process writes.
+"""The namespace store in LMDB: ordered, crash-safe, larger than memory, and readable while another
+process writes.
 
-Each table of `core.records` is a sub-database; keys are big-endian so that LMDB's order is ours, records are MessagePack arrays.
-*meta* holds magic, format version, cluster id and the counters, whose txid is written in the same transaction as the batch. Reads go
-through one read transaction that `refresh` renews; the only writer is whoever calls `write` (in production the flusher's process). A
-batch that is not newer than what the store holds is dropped: a dying predecessor's flusher may still be at work.
+Each table of `core.records` is a sub-database; keys are big-endian so that LMDB's order is ours,
+records are MessagePack arrays. *meta* holds magic, format version, cluster id and the counters,
+whose txid is written in the same transaction as the batch. Reads go through one read transaction
+that `refresh` renews; the only writer is whoever calls `write` (in production the flusher's
+process). A batch that is not newer than what the store holds is dropped: a dying predecessor's
+flusher may still be at work.
 
-No writemap (a full disk would be a SIGBUS), sync on commit. The map is address space, not disk: it begins large and doubles before it
-fills.
+No writemap (a full disk would be a SIGBUS), sync on commit. The map is address space, not disk: it
+begins large and doubles before it fills.
 """
 
 from __future__ import annotations
@@ -63,7 +66,8 @@ class LmdbStore:
     """See `core.overlay.Store`."""
 
     def __init__(self, path: Path, cluster_id: str, *, map_bytes: int = MAP_BYTES) -> None:
-        """Opens or formats. Raises WrongCluster, or CorruptRecord for something that is not a namespace store."""
+        """Opens or formats. Raises WrongCluster, or CorruptRecord for something that is not a
+        namespace store."""
         make_directory(path)
         self.path = path
         try:
@@ -77,7 +81,11 @@ class LmdbStore:
         self._read = self._env.begin()
 
     def _identify(self, cluster_id: str) -> None:
-        want = {b"magic": MAGIC, b"version": str(FORMAT_VERSION).encode(), b"cluster_id": cluster_id.encode()}
+        want = {
+            b"magic": MAGIC,
+            b"version": str(FORMAT_VERSION).encode(),
+            b"cluster_id": cluster_id.encode(),
+        }
         with self._env.begin() as txn:
             have = {key: txn.get(key, db=self._meta) for key in want}
         if not any(have.values()):
@@ -88,11 +96,17 @@ class LmdbStore:
         if have[b"magic"] != MAGIC:
             raise CorruptRecord(f"{self.path} is not a namespace store")
         if have[b"version"] != want[b"version"]:
-            raise ClusterError(f"{self.path} has format version {(have[b'version'] or b'?').decode()}, this program knows {FORMAT_VERSION}")
+            raise ClusterError(
+                f"{self.path} has format version {(have[b'version'] or b'?').decode()}, this "
+                f"program knows {FORMAT_VERSION}"
+            )
         if have[b"cluster_id"] != want[b"cluster_id"]:
-            raise WrongCluster(f"{self.path} belongs to cluster {(have[b'cluster_id'] or b'?').decode()}, not to {cluster_id}")
+            raise WrongCluster(
+                f"{self.path} belongs to cluster {(have[b'cluster_id'] or b'?').decode()}, not "
+                f"to {cluster_id}"
+            )
 
-    # ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── reading ───────────────────────────────────────────────────────────────────────────────────
 
     def counters(self) -> Counters | None:
         return self._counters(self._read)
@@ -144,7 +158,7 @@ class LmdbStore:
             self._env.set_mapsize(0)
             self._read = self._env.begin()
 
-    # ── writing ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── writing ───────────────────────────────────────────────────────────────────────────────────
 
     def write(self, batch: Batch) -> None:
         self.write_rows(batch.counters, encode_rows(batch))
@@ -152,13 +166,20 @@ class LmdbStore:
     def write_rows(self, counters: Counters, rows: Rows) -> None:
         """One transaction, durable on return. Grows the map first when it might not fit.
 
-        Readers that were killed are forgotten before and after: each would hold a slot, and keep old pages from being used again."""
+        Readers that were killed are forgotten before and after: each would hold a slot, and keep
+        old pages from being used again."""
         self._env.reader_check()
         self._write_rows(counters, rows)
         self._env.reader_check()
 
     def _write_rows(self, counters: Counters, rows: Rows) -> None:
-        self._make_room(sum(len(key) + len(value) + 64 for puts, _removed in rows.values() for key, value in puts))
+        self._make_room(
+            sum(
+                len(key) + len(value) + 64
+                for puts, _removed in rows.values()
+                for key, value in puts
+            )
+        )
         with self._env.begin(write=True) as txn:
             have = self._counters(txn)
             if have is not None and have.txid >= counters.txid:
@@ -174,7 +195,11 @@ class LmdbStore:
         """LMDB copies every page it touches, so a batch may need many times its own size."""
         info = self._env.info()
         page_bytes = self._env.stat()["psize"]
-        need = (info["last_pgno"] + 1) * page_bytes + 16 * batch_bytes + min(_GROWTH_RESERVE_BYTES, info["map_size"] // 4)
+        need = (
+            (info["last_pgno"] + 1) * page_bytes
+            + 16 * batch_bytes
+            + min(_GROWTH_RESERVE_BYTES, info["map_size"] // 4)
+        )
         if need <= info["map_size"]:
             return
         size = info["map_size"]
@@ -196,7 +221,11 @@ class LmdbStore:
 def encode_rows(batch: Batch) -> Rows:
     rows: Rows = {}
     for table, changes in batch.changes.items():
-        puts = [(_key(table, key), _value(table, record)) for key, record in changes.items() if record is not None]
+        puts = [
+            (_key(table, key), _value(table, record))
+            for key, record in changes.items()
+            if record is not None
+        ]
         removed = [_key(table, key) for key, record in changes.items() if record is None]
         rows[table] = (sorted(puts), sorted(removed))
     return rows
@@ -207,7 +236,13 @@ def _open(path: Path, map_bytes: int) -> Any:
     while True:
         try:
             return lmdb.open(
-                str(path), map_size=map_bytes, max_dbs=len(TABLES) + 1, max_readers=MAX_READERS, metasync=True, sync=True, writemap=False
+                str(path),
+                map_size=map_bytes,
+                max_dbs=len(TABLES) + 1,
+                max_readers=MAX_READERS,
+                metasync=True,
+                sync=True,
+                writemap=False,
             )
         except (lmdb.MemoryError, MemoryError):
             if map_bytes <= 64 << 20:

@@ -1,4 +1,5 @@
-"""The namespace store in memory: the simulator's and the tests' twin of `store_lmdb`. What was written survives as long as the object."""
+"""The namespace store in memory: the simulator's and the tests' twin of `store_lmdb`. What was
+written survives as long as the object."""
 
 from __future__ import annotations
 
@@ -26,14 +27,18 @@ class MemoryStore:
     def children(self, parent_id: int, after: str, limit: int) -> list[tuple[str, int]]:
         names = self._names.get(parent_id, [])
         start = bisect_right(names, after)
-        return [(name, self._tables[DENTRY][(parent_id, name)]) for name in names[start : start + limit]]
+        return [
+            (name, self._tables[DENTRY][(parent_id, name)]) for name in names[start : start + limit]
+        ]
 
     def items(self, table: str) -> Iterator[tuple[Any, Any]]:
         return iter(sorted(self._tables[table].items()))
 
     def page(self, table: str, after: int, limit: int) -> list[tuple[int, Any]]:
         records = self._tables[table]
-        return [(key, records[key]) for key in nsmallest(limit, (key for key in records if key > after))]
+        return [
+            (key, records[key]) for key in nsmallest(limit, (key for key in records if key > after))
+        ]
 
     def write(self, batch: Batch) -> None:
         if self._counters is not None and self._counters.txid >= batch.counters.txid:

@@ -1,8 +1,9 @@
-"""The namenode's calls as a table: method name → how its request becomes events and how their answers become its response.
+"""The namenode's calls as a table: method name → how its request becomes events and how their
+answers become its response.
 
-Adding a call is adding a row in `wire_reads`, `wire_changes`, `wire_system` or `wire_own`; there is no chain of ifs. Rows are pure: a
-row may raise an FsError (it becomes the call's error reply) and must not keep anything. What Hadoop has and we have not is refused by
-name.
+Adding a call is adding a row in `wire_reads`, `wire_changes`, `wire_system` or `wire_own`; there is
+no chain of ifs. Rows are pure: a row may raise an FsError (it becomes the call's error reply) and
+must not keep anything. What Hadoop has and we have not is refused by name.
 """
 
 from __future__ import annotations
@@ -35,10 +36,12 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """`events` are posted together; `respond` gets their values in order (one value alone when there is one event) and the request.
+    """`events` are posted together; `respond` gets their values in order (one value alone when
+    there is one event) and the request.
 
-    `changes`: a repeated call must get the first answer, so its identity goes to the core's retry table. `lenient`: `respond` gets a
-    Refusal in place of a value instead of the call failing with it.
+    `changes`: a repeated call must get the first answer, so its identity goes to the core's retry
+    table. `lenient`: `respond` gets a Refusal in place of a value instead of the call failing with
+    it.
     """
 
     request: type[Message]
@@ -59,13 +62,16 @@ def answered(value: Any) -> Any:
 
 
 def decode_request(method: Method, payload: bytes, name: str = "") -> Any:
-    """Raises InvalidArgument for a request that is beyond its bounds, does not decode or lacks a required field."""
+    """Raises InvalidArgument for a request that is beyond its bounds, does not decode or lacks a
+    required field."""
     request: Any
     wire_limits.check(name, method.request.DESCRIPTOR, payload)
     try:
         request = method.request.FromString(payload)
     except DecodeError as error:
-        raise InvalidArgument(f"{method.request.DESCRIPTOR.name} does not decode: {error}") from None
+        raise InvalidArgument(
+            f"{method.request.DESCRIPTOR.name} does not decode: {error}"
+        ) from None
     if not request.IsInitialized():
         missing = ", ".join(request.FindInitializationErrors())
         raise InvalidArgument(f"{method.request.DESCRIPTOR.name} lacks {missing}")
@@ -97,18 +103,24 @@ class MethodTable:
 
 NOT_SUPPORTED = frozenset(
     """
-    append concat truncate setQuota createSymlink getLinkTarget getBatchedListing setStoragePolicy unsetStoragePolicy satisfyStoragePolicy
-    saveNamespace rollEdits restoreFailedStorage refreshNodes finalizeUpgrade metaSave setBalancerBandwidth listOpenFiles
+    append concat truncate setQuota createSymlink getLinkTarget getBatchedListing setStoragePolicy
+    unsetStoragePolicy satisfyStoragePolicy
+    saveNamespace rollEdits restoreFailedStorage refreshNodes finalizeUpgrade metaSave
+    setBalancerBandwidth listOpenFiles
     listCorruptFileBlocks getCurrentEditLogTxid getEditsFromTxid
-    addCacheDirective modifyCacheDirective removeCacheDirective listCacheDirectives addCachePool modifyCachePool removeCachePool
+    addCacheDirective modifyCacheDirective removeCacheDirective listCacheDirectives addCachePool
+    modifyCachePool removeCachePool
     listCachePools
-    createSnapshot renameSnapshot deleteSnapshot allowSnapshot disallowSnapshot getSnapshotListing getSnapshotDiffReport
+    createSnapshot renameSnapshot deleteSnapshot allowSnapshot disallowSnapshot getSnapshotListing
+    getSnapshotDiffReport
     getSnapshotDiffReportListing
     modifyAclEntries removeAclEntries removeDefaultAcl removeAcl setAcl setXAttr removeXAttr
     createEncryptionZone reencryptEncryptionZone listReencryptionStatus
-    setErasureCodingPolicy unsetErasureCodingPolicy addErasureCodingPolicies removeErasureCodingPolicy enableErasureCodingPolicy
+    setErasureCodingPolicy unsetErasureCodingPolicy addErasureCodingPolicies
+    removeErasureCodingPolicy enableErasureCodingPolicy
     disableErasureCodingPolicy getErasureCodingCodecs getECTopologyResultForPolicies
     renewDelegationToken cancelDelegationToken
     """.split()  # noqa: SIM905 - a list of sixty quoted names reads worse
 )
-"""Calls that Hadoop clients know and this namenode has no feature for: refused in words a user understands."""
+"""Calls that Hadoop clients know and this namenode has no feature for: refused in words a user
+understands."""

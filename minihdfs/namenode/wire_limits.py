@@ -1,7 +1,9 @@
-"""What a request may hold, looked at in its bytes before a message is made of them: decoding takes forty times a request's size in memory.
+"""What a request may hold, looked at in its bytes before a message is made of them: decoding takes
+forty times a request's size in memory.
 
-Three bounds: bytes of a frame by method, entries of a request by method, bytes of each string by what it is. Each refusal names the field,
-what was sent and what may be. A request of a few hundred bytes cannot break any of them and is not looked at.
+Three bounds: bytes of a frame by method, entries of a request by method, bytes of each string by
+what it is. Each refusal names the field, what was sent and what may be. A request of a few hundred
+bytes cannot break any of them and is not looked at.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ from minihdfs.model import MAX_PATH_BYTES
 
 UNLOOKED_BYTES = 255
 """No bound is lower: what is not longer keeps them all."""
-PATH_BYTES = 4 * MAX_PATH_BYTES  # one that is longer than a path may be is refused by the core, which knows what it is
+PATH_BYTES = (
+    4 * MAX_PATH_BYTES
+)  # one that is longer than a path may be is refused by the core, which knows what it is
 TEXT_BYTES = 1024  # names of clients, owners, hosts, storages, policies
 OPAQUE_BYTES = 16 << 10  # tokens
 _DEPTH_MAX = 16
@@ -40,7 +44,8 @@ _BOUNDS = {
 }
 # fmt: off
 _PATHS = frozenset({
-    "src", "dst", "trg", "srcs", "path", "filename", "source", "destination", "staging", "startAfter", "target", "link", "sources",
+    "src", "dst", "trg", "srcs", "path", "filename", "source", "destination", "staging",
+    "startAfter", "target", "link", "sources",
 })
 # fmt: on
 
@@ -82,7 +87,8 @@ def frame_bytes(_protocol: str, method: str) -> int:
 
 
 def check(method: str, descriptor: Any, payload: bytes) -> None:
-    """Raises InvalidArgument for a request that holds more than it may, or is cut short. Stops at the first of them."""
+    """Raises InvalidArgument for a request that holds more than it may, or is cut short. Stops at
+    the first of them."""
     if len(payload) <= UNLOOKED_BYTES:
         return
     shape = _SHAPES.get(descriptor.full_name) or _Shape(descriptor, _SHAPES)
@@ -102,7 +108,8 @@ class _Look:
             self._seen += 1
             if self._seen > self._entries_max:
                 raise InvalidArgument(
-                    f"{self._method}: the request holds more than {self._entries_max} entries, which is the limit: ask in parts"
+                    f"{self._method}: the request holds more than {self._entries_max} entries, "
+                    "which is the limit: ask in parts"
                 )
             tag, at = _varint(data, at, end)
             kind = tag & 7
@@ -120,12 +127,17 @@ class _Look:
                 elif field.message is not None:
                     self.at(field.message, data, at, at + length, depth + 1)
                 elif length > field.bytes_max:
-                    raise InvalidArgument(f"{self._method}: {field.name} of {length} bytes is over the limit of {field.bytes_max}")
+                    raise InvalidArgument(
+                        f"{self._method}: {field.name} of {length} bytes is over the limit of "
+                        f"{field.bytes_max}"
+                    )
                 at += length
             elif kind in (1, 5):
                 at += 8 if kind == 1 else 4
             else:
-                raise InvalidArgument(f"{self._method}: the request does not decode: wire type {kind}")
+                raise InvalidArgument(
+                    f"{self._method}: the request does not decode: wire type {kind}"
+                )
         if at > end:
             raise InvalidArgument(f"{self._method}: the request is cut short")
 

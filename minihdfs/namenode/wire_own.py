@@ -1,4 +1,5 @@
-"""Our own calls, under a protocol name of their own on the same port: what the tracker's publish and `mrc status` need."""
+"""Our own calls, under a protocol name of their own on the same port: what the tracker's publish
+and `mrc status` need."""
 
 from __future__ import annotations
 
@@ -47,9 +48,17 @@ def _status(values: list[Any], _request: Any, facts: Facts) -> Message:
 
 OWN: dict[str, Method] = {
     "publish": Method(
-        own.PublishRequest, (_publish,), lambda inode_id, _request, _facts: own.PublishResponse(inode_id=inode_id), changes=True
+        own.PublishRequest,
+        (_publish,),
+        lambda inode_id, _request, _facts: own.PublishResponse(inode_id=inode_id),
+        changes=True,
     ),
-    "renameMany": Method(own.RenameManyRequest, (_rename_many,), lambda _value, _request, _facts: own.RenameManyResponse(), changes=True),
+    "renameMany": Method(
+        own.RenameManyRequest,
+        (_rename_many,),
+        lambda _value, _request, _facts: own.RenameManyResponse(),
+        changes=True,
+    ),
     "abandonFile": Method(
         own.AbandonFileRequest,
         (lambda caller, request: ev.AbandonFile(caller, request.inode_id, request.client_name),),
@@ -61,10 +70,17 @@ OWN: dict[str, Method] = {
         (lambda caller, _request: ResetTrackerEpoch(caller),),
         lambda value, _request, _facts: own.ResetTrackerEpochResponse(was=value[0], now=value[1]),
     ),
-    "whoLeads": Method(own.WhoLeadsRequest, (), lambda _value, _request, facts: own.WhoLeadsResponse(epoch=facts.epoch)),
+    "whoLeads": Method(
+        own.WhoLeadsRequest,
+        (),
+        lambda _value, _request, facts: own.WhoLeadsResponse(epoch=facts.epoch),
+    ),
     "getStatus": Method(
         own.GetStatusRequest,
-        (lambda caller, _request: ev.GetFsStats(caller), lambda caller, _request: ev.GetDatanodeReport(caller, "all")),
+        (
+            lambda caller, _request: ev.GetFsStats(caller),
+            lambda caller, _request: ev.GetDatanodeReport(caller, "all"),
+        ),
         _status,
     ),
 }

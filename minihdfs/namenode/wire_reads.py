@@ -27,11 +27,19 @@ def existing(status: FileStatus | None, path: str) -> FileStatus:
 
 def _file_info(status: FileStatus | None, _request: Any, _facts: Facts) -> Message:
     # An empty response is how HDFS says that a path is missing.
-    return nn.GetFileInfoResponse() if status is None else nn.GetFileInfoResponse(fs=to.status_to_pb(status))
+    return (
+        nn.GetFileInfoResponse()
+        if status is None
+        else nn.GetFileInfoResponse(fs=to.status_to_pb(status))
+    )
 
 
 def _link_info(status: FileStatus | None, _request: Any, _facts: Facts) -> Message:
-    return nn.GetFileLinkInfoResponse() if status is None else nn.GetFileLinkInfoResponse(fs=to.status_to_pb(status))
+    return (
+        nn.GetFileLinkInfoResponse()
+        if status is None
+        else nn.GetFileLinkInfoResponse(fs=to.status_to_pb(status))
+    )
 
 
 def _located_file_info(values: list[Any], _request: Any, _facts: Facts) -> Message:
@@ -44,7 +52,11 @@ def _located_file_info(values: list[Any], _request: Any, _facts: Facts) -> Messa
 
 
 def _listing(listing: Listing | None, _request: Any, _facts: Facts) -> Message:
-    return nn.GetListingResponse() if listing is None else nn.GetListingResponse(dirList=to.listing_to_pb(listing))
+    return (
+        nn.GetListingResponse()
+        if listing is None
+        else nn.GetListingResponse(dirList=to.listing_to_pb(listing))
+    )
 
 
 def _quota_usage(summary: Any, _request: Any, _facts: Facts) -> Message:
@@ -62,7 +74,12 @@ def _acl_status(status: FileStatus | None, request: Any, _facts: Facts) -> Messa
     # No file has ACL entries beyond its permission bits.
     found = existing(status, request.src)
     permission = hdfs.FsPermission(perm=found.permission)
-    acl = hdfs.AclStatus(owner=found.owner, group=found.group, sticky=bool(found.permission & 0o1000), permission=permission)
+    acl = hdfs.AclStatus(
+        owner=found.owner,
+        group=found.group,
+        sticky=bool(found.permission & 0o1000),
+        permission=permission,
+    )
     return nn.GetAclStatusResponse(result=acl)
 
 
@@ -106,20 +123,36 @@ READS: dict[str, Method] = {
     ),
     "getListing": Method(
         nn.GetListingRequest,
-        (lambda caller, request: ev.GetListing(caller, request.src, request.startAfter, request.needLocation),),
+        (
+            lambda caller, request: ev.GetListing(
+                caller, request.src, request.startAfter, request.needLocation
+            ),
+        ),
         _listing,
     ),
     "getBlockLocations": Method(
         nn.GetBlockLocationsRequest,
-        (lambda caller, r: ev.GetBlockLocations(caller, r.src, min(r.offset, _EVERYTHING), min(r.length, _EVERYTHING)),),
-        lambda located, _request, _facts: nn.GetBlockLocationsResponse(locations=to.located_blocks_to_pb(located)),
+        (
+            lambda caller, r: ev.GetBlockLocations(
+                caller, r.src, min(r.offset, _EVERYTHING), min(r.length, _EVERYTHING)
+            ),
+        ),
+        lambda located, _request, _facts: nn.GetBlockLocationsResponse(
+            locations=to.located_blocks_to_pb(located)
+        ),
     ),
     "getContentSummary": Method(
         nn.GetContentSummaryRequest,
         (lambda caller, request: ev.GetContentSummary(caller, request.path),),
-        lambda summary, _request, _facts: nn.GetContentSummaryResponse(summary=to.summary_to_pb(summary)),
+        lambda summary, _request, _facts: nn.GetContentSummaryResponse(
+            summary=to.summary_to_pb(summary)
+        ),
     ),
-    "getQuotaUsage": Method(nn.GetQuotaUsageRequest, (lambda caller, request: ev.GetContentSummary(caller, request.path),), _quota_usage),
+    "getQuotaUsage": Method(
+        nn.GetQuotaUsageRequest,
+        (lambda caller, request: ev.GetContentSummary(caller, request.path),),
+        _quota_usage,
+    ),
     "isFileClosed": Method(
         nn.IsFileClosedRequest,
         (lambda caller, request: ev.IsFileClosed(caller, request.src),),
@@ -130,10 +163,14 @@ READS: dict[str, Method] = {
         (lambda caller, request: ev.CheckAccess(caller, request.path, request.mode),),
         lambda _value, _request, _facts: nn.CheckAccessResponse(),
     ),
-    "getPreferredBlockSize": Method(nn.GetPreferredBlockSizeRequest, (_info_of("filename"),), _preferred_block_size),
+    "getPreferredBlockSize": Method(
+        nn.GetPreferredBlockSizeRequest, (_info_of("filename"),), _preferred_block_size
+    ),
     "getAclStatus": Method(nn.GetAclStatusRequest, (_info,), _acl_status),
     "getXAttrs": Method(nn.GetXAttrsRequest, (_info,), _xattrs),
     "listXAttrs": Method(nn.ListXAttrsRequest, (_info,), _none_of(nn.ListXAttrsResponse)),
-    "getErasureCodingPolicy": Method(nn.GetErasureCodingPolicyRequest, (_info,), _none_of(nn.GetErasureCodingPolicyResponse)),
+    "getErasureCodingPolicy": Method(
+        nn.GetErasureCodingPolicyRequest, (_info,), _none_of(nn.GetErasureCodingPolicyResponse)
+    ),
     "getEZForPath": Method(nn.GetEZForPathRequest, (_info,), _none_of(nn.GetEZForPathResponse)),
 }

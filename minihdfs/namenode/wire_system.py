@@ -1,6 +1,8 @@
-"""Calls about the file system as a whole, and those whose honest answer is "none": no erasure coding, no encryption, no snapshots.
+"""Calls about the file system as a whole, and those whose honest answer is "none": no erasure
+coding, no encryption, no snapshots.
 
-A call with nothing to ask still goes through the core (as GetServerDefaults), so that a standby refuses it like any other.
+A call with nothing to ask still goes through the core (as GetServerDefaults), so that a standby
+refuses it like any other.
 """
 
 from __future__ import annotations
@@ -22,8 +24,15 @@ from minihdfs.pb import hadoop_namenode_pb2 as nn
 
 _WHICH = {nn.ALL: "all", nn.LIVE: "live", nn.DEAD: "dead"}
 _STATE_OF_TYPE = {nn.DECOMMISSIONING: "draining"}
-_SAFE_MODE = {nn.SAFEMODE_LEAVE: "leave", nn.SAFEMODE_ENTER: "enter", nn.SAFEMODE_GET: "get", nn.SAFEMODE_FORCE_EXIT: "leave"}
-_HOT = hdfs.BlockStoragePolicy(policyId=7, name="HOT", creationPolicy=hdfs.StorageTypes(storageTypes=[hdfs.DISK]))
+_SAFE_MODE = {
+    nn.SAFEMODE_LEAVE: "leave",
+    nn.SAFEMODE_ENTER: "enter",
+    nn.SAFEMODE_GET: "get",
+    nn.SAFEMODE_FORCE_EXIT: "leave",
+}
+_HOT = hdfs.BlockStoragePolicy(
+    policyId=7, name="HOT", creationPolicy=hdfs.StorageTypes(storageTypes=[hdfs.DISK])
+)
 
 
 def _stats(stats: FsStats, _request: Any, _facts: Facts) -> Message:
@@ -53,7 +62,11 @@ def _replicated_stats(stats: FsStats, _request: Any, _facts: Facts) -> Message:
 
 def _no_ec_groups(_value: Any, _request: Any, _facts: Facts) -> Message:
     return nn.GetFsEcBlockGroupStatsResponse(
-        low_redundancy=0, corrupt_blocks=0, missing_blocks=0, blocks_in_future=0, pending_deletion_blocks=0
+        low_redundancy=0,
+        corrupt_blocks=0,
+        missing_blocks=0,
+        blocks_in_future=0,
+        pending_deletion_blocks=0,
     )
 
 
@@ -113,15 +126,23 @@ SYSTEM: dict[str, Method] = {
     "getServerDefaults": Method(
         nn.GetServerDefaultsRequest,
         (_ask,),
-        lambda defaults, _request, _facts: nn.GetServerDefaultsResponse(serverDefaults=to.defaults_to_pb(defaults)),
+        lambda defaults, _request, _facts: nn.GetServerDefaultsResponse(
+            serverDefaults=to.defaults_to_pb(defaults)
+        ),
     ),
-    "getFsStats": Method(nn.GetFsStatsRequest, (lambda caller, _request: ev.GetFsStats(caller),), _stats),
+    "getFsStats": Method(
+        nn.GetFsStatsRequest, (lambda caller, _request: ev.GetFsStats(caller),), _stats
+    ),
     "getFsReplicatedBlockStats": Method(
-        nn.GetFsReplicatedBlockStatsRequest, (lambda caller, _request: ev.GetFsStats(caller),), _replicated_stats
+        nn.GetFsReplicatedBlockStatsRequest,
+        (lambda caller, _request: ev.GetFsStats(caller),),
+        _replicated_stats,
     ),
     "getFsECBlockGroupStats": Method(nn.GetFsEcBlockGroupStatsRequest, (_ask,), _no_ec_groups),
     "getDatanodeReport": Method(nn.GetDatanodeReportRequest, (_report_event,), _report),
-    "getDatanodeStorageReport": Method(nn.GetDatanodeStorageReportRequest, (_report_event,), _storage_report),
+    "getDatanodeStorageReport": Method(
+        nn.GetDatanodeStorageReportRequest, (_report_event,), _storage_report
+    ),
     "setSafeMode": Method(
         nn.SetSafeModeRequest,
         (lambda caller, request: ev.SetSafeMode(caller, _SAFE_MODE[request.action]),),
@@ -130,21 +151,37 @@ SYSTEM: dict[str, Method] = {
     ),
     "rollingUpgrade": Method(nn.RollingUpgradeRequest, (_ask,), _rolling_upgrade),
     "getStoragePolicy": Method(
-        nn.GetStoragePolicyRequest, (lambda caller, request: ev.GetFileInfo(caller, request.path),), _storage_policy
+        nn.GetStoragePolicyRequest,
+        (lambda caller, request: ev.GetFileInfo(caller, request.path),),
+        _storage_policy,
     ),
     "getHAServiceState": Method(nn.HAServiceStateRequest, (), _ha_state),
     "msync": _always(nn.MsyncRequest, nn.MsyncResponse),
-    "upgradeStatus": _always(nn.UpgradeStatusRequest, lambda: nn.UpgradeStatusResponse(upgradeFinalized=True)),
-    "getSlowDatanodeReport": _always(nn.GetSlowDatanodeReportRequest, nn.GetSlowDatanodeReportResponse),
-    "getStoragePolicies": _always(nn.GetStoragePoliciesRequest, lambda: nn.GetStoragePoliciesResponse(policies=[_HOT])),
-    "getErasureCodingPolicies": _always(nn.GetErasureCodingPoliciesRequest, nn.GetErasureCodingPoliciesResponse),
-    "getDataEncryptionKey": _always(nn.GetDataEncryptionKeyRequest, nn.GetDataEncryptionKeyResponse),
+    "upgradeStatus": _always(
+        nn.UpgradeStatusRequest, lambda: nn.UpgradeStatusResponse(upgradeFinalized=True)
+    ),
+    "getSlowDatanodeReport": _always(
+        nn.GetSlowDatanodeReportRequest, nn.GetSlowDatanodeReportResponse
+    ),
+    "getStoragePolicies": _always(
+        nn.GetStoragePoliciesRequest, lambda: nn.GetStoragePoliciesResponse(policies=[_HOT])
+    ),
+    "getErasureCodingPolicies": _always(
+        nn.GetErasureCodingPoliciesRequest, nn.GetErasureCodingPoliciesResponse
+    ),
+    "getDataEncryptionKey": _always(
+        nn.GetDataEncryptionKeyRequest, nn.GetDataEncryptionKeyResponse
+    ),
     "getDelegationToken": _always(nn.GetDelegationTokenRequest, nn.GetDelegationTokenResponse),
-    "listEncryptionZones": _always(nn.ListEncryptionZonesRequest, lambda: nn.ListEncryptionZonesResponse(hasMore=False)),
+    "listEncryptionZones": _always(
+        nn.ListEncryptionZonesRequest, lambda: nn.ListEncryptionZonesResponse(hasMore=False)
+    ),
     "getEnclosingRoot": Method(
         nn.GetEnclosingRootRequest,
         (lambda caller, request: ev.GetFileInfo(caller, request.filename),),
         lambda _status, _request, _facts: nn.GetEnclosingRootResponse(enclosingRootPath="/"),
     ),
-    "getSnapshottableDirListing": _always(nn.GetSnapshottableDirListingRequest, nn.GetSnapshottableDirListingResponse),
+    "getSnapshottableDirListing": _always(
+        nn.GetSnapshottableDirListingRequest, nn.GetSnapshottableDirListingResponse
+    ),
 }

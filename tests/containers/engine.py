@@ -1,6 +1,7 @@
 """Finding a container engine, the images, and a compose project of the test's own.
 
-What a test makes it takes away: containers, networks and volumes. Images stay, tagged `…:test`: they are the next run's build cache.
+What a test makes it takes away: containers, networks and volumes. Images stay, tagged `…:test`:
+they are the next run's build cache.
 """
 
 from __future__ import annotations
@@ -22,8 +23,12 @@ CERTIFICATES = Path("/usr/local/share/ca-certificates")
 HEALTHY_LIMIT_S = 180.0
 
 
-def docker(*arguments: str, timeout_s: float = 60.0, check: bool = True) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=timeout_s, check=False)
+def docker(
+    *arguments: str, timeout_s: float = 60.0, check: bool = True
+) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        ["docker", *arguments], capture_output=True, text=True, timeout=timeout_s, check=False
+    )
     assert not check or done.returncode == 0, f"docker {' '.join(arguments)}: {done.stderr.strip()}"
     return done
 
@@ -47,16 +52,22 @@ def base_image() -> str:
     official = "python:3.11-slim-bookworm"
     if docker("image", "inspect", official, check=False).returncode == 0:
         return official
-    made = subprocess.run([ROOT / "deploy/base-image"], capture_output=True, text=True, timeout=600, check=False)
+    made = subprocess.run(
+        [ROOT / "deploy/base-image"], capture_output=True, text=True, timeout=600, check=False
+    )
     if made.returncode == 0:
         return made.stdout.strip()
     if docker("pull", "-q", official, timeout_s=300, check=False).returncode == 0:
         return official
-    cannot(f"no container test: {made.stderr.strip().splitlines()[-2].removeprefix('error: ')}; and {official} cannot be pulled")
+    cannot(
+        f"no container test: {made.stderr.strip().splitlines()[-2].removeprefix('error: ')}; and "
+        f"{official} cannot be pulled"
+    )
 
 
 class ComposeCluster:
-    """deploy/compose.yaml as a project of its own, on free ports, built from a copy of this tree."""
+    """deploy/compose.yaml as a project of its own, on free ports, built from a copy of this
+    tree."""
 
     def __init__(self, directory: Path) -> None:
         self._compose_command = require_engine()
@@ -76,23 +87,46 @@ class ComposeCluster:
         self._copy_tree()
 
     def _copy_tree(self) -> None:
-        """This machine's own authorities go into the build context: its proxy may sign with them."""
+        """This machine's own authorities go into the build context: its proxy may sign with
+        them."""
         for name in SOURCES:
-            shutil.copytree(ROOT / name, self._tree / name, ignore=shutil.ignore_patterns("__pycache__", "*.crt"))
+            shutil.copytree(
+                ROOT / name,
+                self._tree / name,
+                ignore=shutil.ignore_patterns("__pycache__", "*.crt"),
+            )
         for name in ("pyproject.toml", "README.md", ".dockerignore"):
             shutil.copy(ROOT / name, self._tree / name)
         for certificate in CERTIFICATES.glob("*.crt") if CERTIFICATES.is_dir() else ():
             shutil.copy(certificate, self._tree / "deploy/ca")
 
-    def compose(self, *arguments: str, timeout_s: float = 120.0, check: bool = True) -> subprocess.CompletedProcess[str]:
-        command = [*self._compose_command, "-f", str(self._tree / "deploy/compose.yaml"), *arguments]
-        done = subprocess.run(command, env=self._environment, capture_output=True, text=True, timeout=timeout_s, check=False)
-        assert not check or done.returncode == 0, f"compose {' '.join(arguments)}: {done.stdout[-2000:]}{done.stderr[-4000:]}"
+    def compose(
+        self, *arguments: str, timeout_s: float = 120.0, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        command = [
+            *self._compose_command,
+            "-f",
+            str(self._tree / "deploy/compose.yaml"),
+            *arguments,
+        ]
+        done = subprocess.run(
+            command,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+        assert not check or done.returncode == 0, (
+            f"compose {' '.join(arguments)}: {done.stdout[-2000:]}{done.stderr[-4000:]}"
+        )
         return done
 
     def build(self) -> None:
         """Images of earlier trees are not left behind untagged."""
-        before = {tag: self._image_id(tag) for tag in ("mrcluster:test", "mrcluster-zookeeper:test")}
+        before = {
+            tag: self._image_id(tag) for tag in ("mrcluster:test", "mrcluster-zookeeper:test")
+        }
         self.compose("build", "zookeeper", "namenode", timeout_s=800)
         for tag, image in before.items():
             if image and image != self._image_id(tag):
@@ -104,13 +138,17 @@ class ComposeCluster:
 
     def up(self, **scale: int) -> None:
         """Returns when every container is healthy."""
-        scales = [word for service, number in scale.items() for word in ("--scale", f"{service}={number}")]
+        scales = [
+            word for service, number in scale.items() for word in ("--scale", f"{service}={number}")
+        ]
         self.compose("up", "-d", *scales, timeout_s=HEALTHY_LIMIT_S + 60)
         until(self._all_healthy, f"every container of {self.project} is healthy", HEALTHY_LIMIT_S)
 
     def _all_healthy(self) -> bool:
         states = [self.inspect(container)["State"] for container in self.containers()]
-        return bool(states) and all(state.get("Health", {}).get("Status") == "healthy" for state in states)
+        return bool(states) and all(
+            state.get("Health", {}).get("Status") == "healthy" for state in states
+        )
 
     def containers(self, service: str = "") -> list[str]:
         """Ids of the running ones."""
@@ -124,22 +162,36 @@ class ComposeCluster:
 
     def published(self, service: str, port: int) -> str:
         """host:port on this machine."""
-        bindings = self.inspect(self.containers(service)[0])["NetworkSettings"]["Ports"][f"{port}/tcp"]
+        bindings = self.inspect(self.containers(service)[0])["NetworkSettings"]["Ports"][
+            f"{port}/tcp"
+        ]
         assert [binding["HostIp"] for binding in bindings] == ["127.0.0.1"]
         return f"127.0.0.1:{bindings[0]['HostPort']}"
 
     def client(self, *command: str, mount: Path | None = None, timeout_s: float = 120.0) -> str:
-        """Standard output of a command in a client container of its own, as a user would run it. (`--no-deps`: compose would start again
-        what the test killed.)"""
+        """Standard output of a command in a client container of its own, as a user would run it.
+        (`--no-deps`: compose would start again what the test killed.)"""
         mounts = ["-v", f"{mount}:/here:ro"] if mount else []
-        return self.compose("run", "--rm", "--no-deps", "-T", *mounts, "client", *command, timeout_s=timeout_s).stdout
+        return self.compose(
+            "run", "--rm", "--no-deps", "-T", *mounts, "client", *command, timeout_s=timeout_s
+        ).stdout
 
     def mrc_json(self, *arguments: str) -> Any:
         """A quick question: asked in the tracker's container."""
-        return json.loads(docker("exec", self.containers("tracker")[0], "mrc", *arguments, "-o", "json").stdout)
+        return json.loads(
+            docker("exec", self.containers("tracker")[0], "mrc", *arguments, "-o", "json").stdout
+        )
 
     def down(self, *, volumes: bool) -> None:
-        self.compose("down", "--remove-orphans", "-t", "5", *(["-v"] if volumes else []), timeout_s=120, check=False)
+        self.compose(
+            "down",
+            "--remove-orphans",
+            "-t",
+            "5",
+            *(["-v"] if volumes else []),
+            timeout_s=120,
+            check=False,
+        )
 
     def logs(self) -> str:
         return self.compose("logs", "--no-color", "--tail=25", check=False).stdout

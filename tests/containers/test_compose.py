@@ -1,4 +1,5 @@
-"""deploy/compose.yaml, as a user starts it: health-gated, scaled, killed in the middle of a job, taken down and up again."""
+"""deploy/compose.yaml, as a user starts it: health-gated, scaled, killed in the middle of a job,
+taken down and up again."""
 
 from __future__ import annotations
 
@@ -69,13 +70,19 @@ def books(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def live(status: dict[str, Any], role: str) -> list[str]:
-    return sorted(row["id"] for row in status["services"] if row["role"] == role and row["state"] in ("live", "active"))
+    return sorted(
+        row["id"]
+        for row in status["services"]
+        if row["role"] == role and row["state"] in ("live", "active")
+    )
 
 
 def wait_for_nodes(cluster: ComposeCluster, datanodes: int, workers: int) -> dict[str, Any]:
     def look() -> dict[str, Any] | None:
         status: dict[str, Any] = cluster.mrc_json("status")
-        right = len(live(status, "datanode")) == datanodes and len(live(status, "worker")) == workers
+        right = (
+            len(live(status, "datanode")) == datanodes and len(live(status, "worker")) == workers
+        )
         return status if right else None
 
     found = until(look, f"{datanodes} datanodes and {workers} workers are live", 60)
@@ -98,10 +105,20 @@ def test_containers_hold_no_privileges(cluster: ComposeCluster) -> None:
         assert facts["Config"]["User"] == "mrc"
 
 
-def test_a_job_survives_the_death_of_a_worker_and_a_datanode(cluster: ComposeCluster, books: Path) -> None:
+def test_a_job_survives_the_death_of_a_worker_and_a_datanode(
+    cluster: ComposeCluster, books: Path
+) -> None:
     files = sorted(path.name for path in books.glob("*.txt"))
     cluster.client("mrc", "fs", "mkdir", "/books")
-    cluster.client("mrc", "fs", "put", *(f"/here/{name}" for name in files), "/books", mount=books, timeout_s=180)
+    cluster.client(
+        "mrc",
+        "fs",
+        "put",
+        *(f"/here/{name}" for name in files),
+        "/books",
+        mount=books,
+        timeout_s=180,
+    )
     submit = ("mrc", "submit", "-d", "--split-bytes", str(1 << 20), "/here/slow_count.py")
     job = cluster.client(*submit, "/books", "/counts", mount=books).strip()
 
@@ -116,20 +133,29 @@ def test_a_job_survives_the_death_of_a_worker_and_a_datanode(cluster: ComposeClu
     status = cluster.mrc_json("job", "status", job)
     assert status["state"] == "SUCCEEDED", status
     lines = cluster.client("mrc", "fs", "cat", "/counts/part-r-*").splitlines()
-    counted = Counter({word: int(count) for word, _, count in (line.rpartition("\t") for line in lines)})
+    counted = Counter(
+        {word: int(count) for word, _, count in (line.rpartition("\t") for line in lines)}
+    )
     assert counted == count_plainly([books / name for name in files])
 
     def whole_again() -> bool:
         status = cluster.mrc_json("status")
-        return len(live(status, "datanode")) == 3 and status["filesystem"]["under_replicated_blocks"] == 0
+        return (
+            len(live(status, "datanode")) == 3
+            and status["filesystem"]["under_replicated_blocks"] == 0
+        )
 
     until(whole_again, "what the dead datanode held is replicated again", 120)
 
 
-def test_the_hosts_own_mrc_reaches_the_cluster_by_the_coordinators_word(cluster: ComposeCluster) -> None:
+def test_the_hosts_own_mrc_reaches_the_cluster_by_the_coordinators_word(
+    cluster: ComposeCluster,
+) -> None:
     environment = host_environment(cluster.published("zookeeper", 2181))
     command = [sys.executable, "-m", "mrc.main", "fs", "cat", "/counts/_SUCCESS"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -144,5 +170,8 @@ def test_down_and_up_again_finds_every_node_and_every_byte(cluster: ComposeClust
     for role in ("namenode", "datanode", "tracker", "worker"):
         assert live(after, role) == live(before, role)
     for service in ("namenode", "tracker"):
-        assert after["coordinator"]["leaders"][service]["epoch"] > before["coordinator"]["leaders"][service]["epoch"]
+        assert (
+            after["coordinator"]["leaders"][service]["epoch"]
+            > before["coordinator"]["leaders"][service]["epoch"]
+        )
     assert cluster.client("mrc", "fs", "cat", "/counts/part-r-*") == counts

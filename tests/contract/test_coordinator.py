@@ -1,4 +1,5 @@
-"""The coordinator's contract, on every backend: memory, embedded (a real service with a real journal) and a real ZooKeeper."""
+"""The coordinator's contract, on every backend: memory, embedded (a real service with a real
+journal) and a real ZooKeeper."""
 
 from __future__ import annotations
 
@@ -25,9 +26,12 @@ DEADLINE_S = 15.0
 
 
 class Backend:
-    """How a test gets sessions; all are closed after it. `restart` loses everything the backend does not keep on disk."""
+    """How a test gets sessions; all are closed after it. `restart` loses everything the backend
+    does not keep on disk."""
 
-    def __init__(self, open_session: Callable[[str], Coordinator], restart: Callable[[], None]) -> None:
+    def __init__(
+        self, open_session: Callable[[str], Coordinator], restart: Callable[[], None]
+    ) -> None:
         self._open, self.restart, self.opened = open_session, restart, list[Coordinator]()
 
     def session(self, member_id: str = "") -> Coordinator:
@@ -46,7 +50,9 @@ def embedded(_request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backen
 
     def restart() -> None:
         running[0].stop()
-        running[0] = CoordinatorService(LocalJournal(tmp_path / "journal"), ServiceOptions(port=running[0].ports["rpc"]))
+        running[0] = CoordinatorService(
+            LocalJournal(tmp_path / "journal"), ServiceOptions(port=running[0].ports["rpc"])
+        )
         running[0].start()
 
     yield Backend(lambda id_: connect(f"embedded://{running[0].address}", id_, SESSION_S), restart)
@@ -76,16 +82,31 @@ def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]
 class Campaigning:
     """A campaign in a thread of its own."""
 
-    def __init__(self, coordinator: Coordinator, service: str, id_: str, at_least_epoch: int = 0, place: str = "") -> None:
+    def __init__(
+        self,
+        coordinator: Coordinator,
+        service: str,
+        id_: str,
+        at_least_epoch: int = 0,
+        place: str = "",
+    ) -> None:
         self.lost = threading.Event()
         self._results: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._coordinator, self._service, self._id, self._at_least, self._place = coordinator, service, id_, at_least_epoch, place
+        self._coordinator, self._service, self._id, self._at_least, self._place = (
+            coordinator,
+            service,
+            id_,
+            at_least_epoch,
+            place,
+        )
         threading.Thread(target=self._run, daemon=True).start()
 
     def _run(self) -> None:
         candidate = Candidate(self._id, f"{self._id}:8020", self._place)
         try:
-            led = self._coordinator.election.campaign(self._service, candidate, at_least_epoch=self._at_least, on_lost=self.lost.set)
+            led = self._coordinator.election.campaign(
+                self._service, candidate, at_least_epoch=self._at_least, on_lost=self.lost.set
+            )
             self._results.put(led)
         except errors.ClusterError as error:
             self._results.put(error)
@@ -119,7 +140,7 @@ class Heard:
                 return value
 
 
-# ── election ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── election ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_the_first_candidate_leads_and_everybody_can_read_who_it_is(backend: Backend) -> None:
@@ -133,7 +154,9 @@ def test_the_first_candidate_leads_and_everybody_can_read_who_it_is(backend: Bac
     assert other.election.leader("tracker") is None
 
 
-def test_the_next_candidate_waits_until_the_leader_resigns_and_gets_a_higher_epoch(backend: Backend) -> None:
+def test_the_next_candidate_waits_until_the_leader_resigns_and_gets_a_higher_epoch(
+    backend: Backend,
+) -> None:
     one, other = backend.session(), backend.session()
     first = Campaigning(one, "namenode", "nn1")
     led = first.elected()
@@ -148,7 +171,10 @@ def test_the_next_candidate_waits_until_the_leader_resigns_and_gets_a_higher_epo
 
 def test_services_are_led_independently(backend: Backend) -> None:
     one = backend.session()
-    namenode, tracker = Campaigning(one, "namenode", "a").elected(), Campaigning(one, "tracker", "a").elected()
+    namenode, tracker = (
+        Campaigning(one, "namenode", "a").elected(),
+        Campaigning(one, "tracker", "a").elected(),
+    )
     namenode.resign()
     assert one.election.leader("namenode") is None
     found = one.election.leader("tracker")
@@ -202,7 +228,9 @@ def test_the_highest_epoch_is_known_whoever_leads(backend: Backend) -> None:
 def test_an_epoch_after_which_there_is_none_is_refused(backend: Backend) -> None:
     with pytest.raises(errors.UsageError, match="no epoch"):
         Campaigning(backend.session(), "namenode", "nn1", at_least_epoch=MAX_EPOCH + 1).elected()
-    assert MAX_EPOCH << 24 < 1 << 63 and (MAX_EPOCH + 1) * 10**6 < 1 << 63  # registrations and jobs are numbered with epochs
+    assert (
+        MAX_EPOCH << 24 < 1 << 63 and (MAX_EPOCH + 1) * 10**6 < 1 << 63
+    )  # registrations and jobs are numbered with epochs
 
 
 def test_an_epoch_is_above_what_was_found_on_disk(backend: Backend) -> None:
@@ -251,7 +279,7 @@ def test_a_service_name_that_cannot_be_kept_is_refused(backend: Backend, name: s
         backend.session().election.campaign(name, Candidate("a", "a:1"), on_lost=lambda: None)
 
 
-# ── membership ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── membership ────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_members_are_listed_by_id_with_what_they_said(backend: Backend) -> None:
@@ -293,7 +321,9 @@ def test_names_with_slashes_and_dots_are_names(backend: Backend) -> None:
     one = backend.session()
     for id_ in ("a/b", "..", ".", "ä ö"):
         one.membership.join(Member("odd", id_, "h:1"))
-    assert [member.id for member in one.membership.members("odd")] == sorted(["a/b", "..", ".", "ä ö"])
+    assert [member.id for member in one.membership.members("odd")] == sorted(
+        ["a/b", "..", ".", "ä ö"]
+    )
 
 
 def test_members_come_back_after_the_backend_was_restarted(backend: Backend) -> None:
@@ -304,7 +334,7 @@ def test_members_come_back_after_the_backend_was_restarted(backend: Backend) -> 
     heard.until(lambda members: [member.id for member in members] == ["d1"])
 
 
-# ── settings ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── settings ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_setting_is_replaced_only_at_its_version(backend: Backend) -> None:
@@ -332,7 +362,9 @@ def test_settings_outlive_a_restart_of_everything(backend: Backend) -> None:
     assert backend.session().config.get("key") == Setting(b"v2", 2)
 
 
-def test_a_watch_of_a_setting_hears_that_it_is_missing_and_every_later_value_in_the_end(backend: Backend) -> None:
+def test_a_watch_of_a_setting_hears_that_it_is_missing_and_every_later_value_in_the_end(
+    backend: Backend,
+) -> None:
     one, other, heard = backend.session(), backend.session(), Heard()
     one.config.watch("key", heard)
     assert heard.until(lambda _: True) is None

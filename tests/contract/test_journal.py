@@ -1,4 +1,5 @@
-"""Every journal keeps the same promises; the local one also survives every cut and every flipped bit of its files."""
+"""Every journal keeps the same promises; the local one also survives every cut and every flipped
+bit of its files."""
 
 from __future__ import annotations
 
@@ -16,12 +17,19 @@ from clusterkit.journal_memory import MemoryJournal
 
 
 def records(first: int, last: int, epoch: int = 1) -> list[JournalRecord]:
-    return [JournalRecord(txid, epoch, f"edit {txid}".encode() * (txid % 3 + 1)) for txid in range(first, last + 1)]
+    return [
+        JournalRecord(txid, epoch, f"edit {txid}".encode() * (txid % 3 + 1))
+        for txid in range(first, last + 1)
+    ]
 
 
 @pytest.fixture(params=["local", "memory"])
 def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Journal:
-    return LocalJournal(tmp_path / "j", segment_bytes=300) if request.param == "local" else MemoryJournal()
+    return (
+        LocalJournal(tmp_path / "j", segment_bytes=300)
+        if request.param == "local"
+        else MemoryJournal()
+    )
 
 
 def test_what_was_synced_is_read_back_in_order(journal: Journal) -> None:
@@ -92,7 +100,9 @@ def one_segment(tmp_path: Path, count: int) -> tuple[Path, bytes, list[int]]:
 
 def test_cut_at_every_byte_keeps_every_whole_record(tmp_path: Path) -> None:
     path, data, ends = one_segment(tmp_path, 12)
-    for size in range(journal_format.HEADER_BYTES, len(data)):  # a header is fsynced before its segment gets its name
+    for size in range(
+        journal_format.HEADER_BYTES, len(data)
+    ):  # a header is fsynced before its segment gets its name
         path.write_bytes(data[:size])
         whole = sum(end <= size for end in ends)
         journal = LocalJournal(path.parent)
@@ -105,7 +115,9 @@ def test_every_flipped_bit_is_refused_or_cuts_only_the_last_record(tmp_path: Pat
     path, data, ends = one_segment(tmp_path, 8)
     for position in range(len(data)):
         for bit in (0, 5):
-            path.write_bytes(data[:position] + bytes([data[position] ^ (1 << bit)]) + data[position + 1 :])
+            path.write_bytes(
+                data[:position] + bytes([data[position] ^ (1 << bit)]) + data[position + 1 :]
+            )
             if position < ends[-2]:
                 with pytest.raises(CorruptRecord):
                     LocalJournal(path.parent)
@@ -136,7 +148,9 @@ def test_a_crash_forgets_only_what_was_not_synced() -> None:
     journal.append(records(4, 4))
 
 
-def test_a_record_that_could_not_be_read_back_is_refused_before_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_record_that_could_not_be_read_back_is_refused_before_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(journal_format, "MAX_RECORD_BYTES", 1000)
     journal = LocalJournal(tmp_path / "j")
     journal.append(records(1, 1))
@@ -158,8 +172,11 @@ def test_a_large_record_comes_back(tmp_path: Path) -> None:
     assert list(LocalJournal(tmp_path / "j").read()) == [large]
 
 
-def test_what_a_dead_process_wrote_and_did_not_sync_is_durable_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its process may have died between the write and the fsync: whoever replays the record builds on it."""
+def test_what_a_dead_process_wrote_and_did_not_sync_is_durable_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its process may have died between the write and the fsync: whoever replays the record builds
+    on it."""
     LocalJournal(tmp_path / "j").append(records(1, 3))
     (path,) = (tmp_path / "j").glob("edits_*")
     synced: list[int] = []

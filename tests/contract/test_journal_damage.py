@@ -1,4 +1,5 @@
-"""What a power cut, a bad disk and a hostile client can make of the local journal's files: torn is cut, corrupt is kept and told."""
+"""What a power cut, a bad disk and a hostile client can make of the local journal's files: torn is
+cut, corrupt is kept and told."""
 
 from __future__ import annotations
 
@@ -20,7 +21,9 @@ PAGE = 4096
 
 
 def records(first: int, last: int, size: int = 300, epoch: int = 1) -> list[JournalRecord]:
-    return [JournalRecord(txid, epoch, bytes([txid % 251]) * size) for txid in range(first, last + 1)]
+    return [
+        JournalRecord(txid, epoch, bytes([txid % 251]) * size) for txid in range(first, last + 1)
+    ]
 
 
 def last_segment(directory: Path) -> Path:
@@ -53,7 +56,8 @@ def assert_opens_at(directory: Path, txid: int) -> None:
 
 
 def unsynced_batch(directory: Path) -> tuple[Path, int, bytes]:
-    """Ten synced records, then one write of several pages that was never synced: (file, bytes that were synced, all bytes)."""
+    """Ten synced records, then one write of several pages that was never synced: (file, bytes that
+    were synced, all bytes)."""
     journal = LocalJournal(directory)
     journal.append(records(1, 10))
     journal.sync()
@@ -66,11 +70,14 @@ def unsynced_batch(directory: Path) -> tuple[Path, int, bytes]:
 
 @pytest.mark.parametrize("garbage", [b"\0", b"\xa5"], ids=["zeros", "other bytes"])
 def test_a_batch_that_was_not_synced_may_have_any_hole(tmp_path: Path, garbage: bytes) -> None:
-    """Pages of a write reach the disk in any order: whatever is missing, everything synced is there and the journal goes on."""
+    """Pages of a write reach the disk in any order: whatever is missing, everything synced is there
+    and the journal goes on."""
     path, synced, data = unsynced_batch(tmp_path)
     pages = range(synced // PAGE, (len(data) + PAGE - 1) // PAGE)
     assert len(pages) >= 4
-    for lost in itertools.chain.from_iterable(itertools.combinations(pages, count) for count in range(1, len(pages) + 1)):
+    for lost in itertools.chain.from_iterable(
+        itertools.combinations(pages, count) for count in range(1, len(pages) + 1)
+    ):
         torn = bytearray(data)
         for page in lost:
             begin, end = max(synced, page * PAGE), min(len(data), (page + 1) * PAGE)
@@ -84,7 +91,9 @@ def test_a_batch_that_was_not_synced_may_have_any_hole(tmp_path: Path, garbage: 
     assert_opens_at(tmp_path, 10)
 
 
-def test_the_same_hole_behind_an_acknowledged_batch_is_refused_and_nothing_is_cut(tmp_path: Path) -> None:
+def test_the_same_hole_behind_an_acknowledged_batch_is_refused_and_nothing_is_cut(
+    tmp_path: Path,
+) -> None:
     journal = LocalJournal(tmp_path)
     for first in (1, 41, 81):
         journal.append(records(first, first + 39))
@@ -94,11 +103,15 @@ def test_the_same_hole_behind_an_acknowledged_batch_is_refused_and_nothing_is_cu
     data = path.read_bytes()
     for page in range(2 * 40 * 300 // PAGE):
         begin = max(journal_format.HEADER_BYTES, page * PAGE)
-        path.write_bytes(data[:begin] + bytes(page * PAGE + PAGE - begin) + data[page * PAGE + PAGE :])
+        path.write_bytes(
+            data[:begin] + bytes(page * PAGE + PAGE - begin) + data[page * PAGE + PAGE :]
+        )
         assert_refused(tmp_path, r"txid \d+ to txid \d+\) and valid records follow")
 
 
-def test_a_store_that_holds_the_damaged_edits_says_that_they_were_acknowledged(tmp_path: Path) -> None:
+def test_a_store_that_holds_the_damaged_edits_says_that_they_were_acknowledged(
+    tmp_path: Path,
+) -> None:
     path, synced, data = unsynced_batch(tmp_path)
     path.write_bytes(data[: synced + 100])
     assert_refused(tmp_path, "the store beside it holds edits up to txid 11", stored_txid=11)
@@ -107,12 +120,15 @@ def test_a_store_that_holds_the_damaged_edits_says_that_they_were_acknowledged(t
 
 def forged(txid: int, committed: int, mark: bytes) -> bytes:
     """A record as a client that knows the format would write it."""
-    frame, body, _ = journal_format.encode_record(mark, JournalRecord(txid, 1, b"x"), 0, committed, 1)
+    frame, body, _ = journal_format.encode_record(
+        mark, JournalRecord(txid, 1, b"x"), 0, committed, 1
+    )
     return frame + body
 
 
 def test_bytes_of_a_client_are_never_taken_for_records(tmp_path: Path) -> None:
-    """Records of another journal, of this one's past, and forged ones, inside a payload that a power cut tears."""
+    """Records of another journal, of this one's past, and forged ones, inside a payload that a
+    power cut tears."""
     other = LocalJournal(tmp_path / "other")
     other.append(records(1, 30))
     other.sync()
@@ -125,7 +141,12 @@ def test_bytes_of_a_client_are_never_taken_for_records(tmp_path: Path) -> None:
     journal.sync()
     own_past = last_segment(here).read_bytes()
     marks = (bytes(8), b"mrcjrnl\x02", stolen[12:20])
-    payload = stolen + own_past + b"".join(forged(txid, 1 << 40, mark) for mark in marks for txid in (2, 3, 7)) + b"A" * 5000
+    payload = (
+        stolen
+        + own_past
+        + b"".join(forged(txid, 1 << 40, mark) for mark in marks for txid in (2, 3, 7))
+        + b"A" * 5000
+    )
     journal.append([JournalRecord(2, 1, payload)])
     journal.close()
     path = last_segment(here)
@@ -133,20 +154,30 @@ def test_bytes_of_a_client_are_never_taken_for_records(tmp_path: Path) -> None:
     assert_opens_at(here, 1)
 
 
-def test_looking_behind_damage_checks_each_byte_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A payload of plausible beginnings of long records, even with the right mark, must not cost a scan each."""
+def test_looking_behind_damage_checks_each_byte_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A payload of plausible beginnings of long records, even with the right mark, must not cost a
+    scan each."""
     journal = LocalJournal(tmp_path)
     journal.append(records(1, 1))
     path = last_segment(tmp_path)
     mark = path.read_bytes()[12:20]
-    journal.append([JournalRecord(2, 1, (mark + (1 << 19).to_bytes(4, "big") + bytes(40)) * 20_000), *records(3, 4)])
+    journal.append(
+        [
+            JournalRecord(2, 1, (mark + (1 << 19).to_bytes(4, "big") + bytes(40)) * 20_000),
+            *records(3, 4),
+        ]
+    )
     journal.close()
     data = bytearray(path.read_bytes())
     data[-700] ^= 1  # in record 3
     data[500] ^= 1  # in record 2
     path.write_bytes(data)
     checked: list[int] = []
-    monkeypatch.setattr(journal_format, "crc32c", lambda body: (checked.append(len(body)), crc32c(body))[1])
+    monkeypatch.setattr(
+        journal_format, "crc32c", lambda body: (checked.append(len(body)), crc32c(body))[1]
+    )
     assert LocalJournal(tmp_path).last_txid() == 1
     assert sum(checked) < 3 * len(data)
 
@@ -183,7 +214,9 @@ def test_a_segment_that_vanished_is_missed_wherever_it_was(tmp_path: Path) -> No
     assert_refused(directory, "vanished")
 
 
-def test_segments_that_were_forgotten_are_not_missed_even_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_segments_that_were_forgotten_are_not_missed_even_on_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     several_segments(tmp_path)
     journal = LocalJournal(tmp_path)
     journal.forget(2)
@@ -235,7 +268,10 @@ def test_the_first_segment_of_all_may_be_empty_while_nothing_is_noted(tmp_path: 
     assert_opens_at(tmp_path, 0)
 
 
-@pytest.mark.parametrize("note", [None, b"", b"{", b'{"newest_segment": "x"}', b'{"oldest_segment":1,"newest_segment":1}'])
+@pytest.mark.parametrize(
+    "note",
+    [None, b"", b"{", b'{"newest_segment": "x"}', b'{"oldest_segment":1,"newest_segment":1}'],
+)
 def test_a_note_that_is_missing_cut_or_stale_is_mended(tmp_path: Path, note: bytes | None) -> None:
     several_segments(tmp_path)
     good = (tmp_path / NOTE).read_bytes()
@@ -246,7 +282,9 @@ def test_a_note_that_is_missing_cut_or_stale_is_mended(tmp_path: Path, note: byt
     assert (tmp_path / NOTE).read_bytes() == good
 
 
-def test_a_disk_that_cannot_be_read_is_told_as_such_and_nothing_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_cannot_be_read_is_told_as_such_and_nothing_is_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path, synced, data = unsynced_batch(tmp_path)
     path.write_bytes(data[: synced + 100])
     before = contents(tmp_path)
@@ -258,7 +296,9 @@ def test_a_disk_that_cannot_be_read_is_told_as_such_and_nothing_is_cut(tmp_path:
         return opened(self, *args, **named)
 
     monkeypatch.setattr(Path, "open", broken)
-    with pytest.raises(DiskFailed, match=f"{path}, the log of edits that were acknowledged: Input/output error") as told:
+    with pytest.raises(
+        DiskFailed, match=f"{path}, the log of edits that were acknowledged: Input/output error"
+    ) as told:
         LocalJournal(tmp_path)
     monkeypatch.undo()
     assert told.value.next_command
@@ -277,7 +317,9 @@ def test_a_full_disk_is_named_with_what_it_holds_and_the_journal_is_done(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, call, full)
-    with pytest.raises(DiskFailed, match=f"the disk at /.* is full: {tmp_path}, the log of edits") as told:
+    with pytest.raises(
+        DiskFailed, match=f"the disk at /.* is full: {tmp_path}, the log of edits"
+    ) as told:
         journal.append(records(2, 2))
         journal.sync()
     assert told.value.next_command == f"df -h {tmp_path}"
@@ -288,7 +330,9 @@ def test_a_full_disk_is_named_with_what_it_holds_and_the_journal_is_done(
     assert LocalJournal(tmp_path).last_txid() in (1, 2)
 
 
-def test_short_writes_are_written_to_their_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_short_writes_are_written_to_their_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write = os.write
     monkeypatch.setattr(os, "write", lambda fd, data: write(fd, data[:7]))
     journal = LocalJournal(tmp_path, segment_bytes=500)
@@ -301,7 +345,9 @@ def test_short_writes_are_written_to_their_end(tmp_path: Path, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("call", ["open", "write", "fsync"])
-def test_a_segment_that_cannot_be_begun_ends_the_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+def test_a_segment_that_cannot_be_begun_ends_the_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
     journal = LocalJournal(tmp_path, segment_bytes=1)
     journal.append(records(1, 1))
     journal.sync()

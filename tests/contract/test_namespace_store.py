@@ -8,14 +8,31 @@ from pathlib import Path
 import pytest
 
 from minihdfs.namenode.core.records import COMPLETE, Answered, Block, Inode, Retry
-from minihdfs.namenode.store import ANSWERED, BLOCK, DATANODE, DENTRY, DETACHED, INODE, LEASE, RETRY, TABLES, Batch, Counters, Store
+from minihdfs.namenode.store import (
+    ANSWERED,
+    BLOCK,
+    DATANODE,
+    DENTRY,
+    DETACHED,
+    INODE,
+    LEASE,
+    RETRY,
+    TABLES,
+    Batch,
+    Counters,
+    Store,
+)
 from minihdfs.namenode.store_lmdb import LmdbStore
 from minihdfs.namenode.store_memory import MemoryStore
 
 
 @pytest.fixture(params=["memory", "lmdb"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    made: Store = MemoryStore() if request.param == "memory" else LmdbStore(tmp_path / "store", "c1", map_bytes=1 << 20)
+    made: Store = (
+        MemoryStore()
+        if request.param == "memory"
+        else LmdbStore(tmp_path / "store", "c1", map_bytes=1 << 20)
+    )
     yield made
     made.close()
 
@@ -29,7 +46,24 @@ def write(store: Store, txid: int, **changes: dict) -> None:
     store.refresh()
 
 
-FILE = Inode(20, 10, "naïve-日本", False, 0o644, "ann", "staff", 5, 6, 0, 3, 1 << 20, 77, (1 << 30, (1 << 30) + 1), "writer", "")
+FILE = Inode(
+    20,
+    10,
+    "naïve-日本",
+    False,
+    0o644,
+    "ann",
+    "staff",
+    5,
+    6,
+    0,
+    3,
+    1 << 20,
+    77,
+    (1 << 30, (1 << 30) + 1),
+    "writer",
+    "",
+)
 
 
 def test_a_fresh_store_is_empty(store: Store) -> None:
@@ -52,8 +86,14 @@ RECORDS = [
 ]
 
 
-@pytest.mark.parametrize(("table", "key", "record"), RECORDS, ids=[f"{table}-{i}" for i, (table, _k, _r) in enumerate(RECORDS)])
-def test_records_come_back_equal_until_removed(store: Store, table: str, key: object, record: object) -> None:
+@pytest.mark.parametrize(
+    ("table", "key", "record"),
+    RECORDS,
+    ids=[f"{table}-{i}" for i, (table, _k, _r) in enumerate(RECORDS)],
+)
+def test_records_come_back_equal_until_removed(
+    store: Store, table: str, key: object, record: object
+) -> None:
     write(store, 1, **{table: {key: record}})
     assert store.get(table, key) == record
     assert list(store.items(table)) == [(key, record)]
@@ -72,7 +112,12 @@ def test_counters_are_those_of_the_last_batch(store: Store) -> None:
 
 def test_children_are_listed_in_byte_order_page_by_page(store: Store) -> None:
     names = ["", "a", "a b", "aa", "b", "é", "日", "\U0001f600", "\uffff", "z" * 255][1:]
-    write(store, 1, dentry={(7, name): number for number, name in enumerate(names)} | {(6, "x"): 1, (8, "x"): 1})
+    write(
+        store,
+        1,
+        dentry={(7, name): number for number, name in enumerate(names)}
+        | {(6, "x"): 1, (8, "x"): 1},
+    )
     expected = sorted(names, key=str.encode)
     assert [name for name, _ in store.children(7, "", 100)] == expected
     assert dict(store.children(7, "", 100)) == {name: number for number, name in enumerate(names)}

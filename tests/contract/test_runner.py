@@ -1,4 +1,5 @@
-"""What every runner promises: the same bytes for the same job, failures told the same way, nothing left of a job that did not succeed.
+"""What every runner promises: the same bytes for the same job, failures told the same way, nothing
+left of a job that did not succeed.
 
 Runs on the runners that need no cluster; tests/integration compares them with a real one.
 """
@@ -76,7 +77,10 @@ class Bench:
 
     def parts(self, output: str = "out") -> dict[str, bytes]:
         assert (self.directory / output / "_SUCCESS").read_bytes() == b""
-        return {path.name: path.read_bytes() for path in sorted((self.directory / output).glob("part-*"))}
+        return {
+            path.name: path.read_bytes()
+            for path in sorted((self.directory / output).glob("part-*"))
+        }
 
 
 @pytest.fixture(params=sorted(RUNNERS))
@@ -98,29 +102,56 @@ def expected_parts(counts: dict[str, int], reducers: int) -> dict[str, bytes]:
 @pytest.mark.parametrize(("reducers", "split_bytes"), [(1, 0), (2, 999), (5, 100_000)])
 def test_counts_words_byte_for_byte(bench: Bench, reducers: int, split_bytes: int) -> None:
     rng = random.Random(7)
-    text = "\n".join(" ".join(rng.choices(["a", "bé", "ccc", "日本", "e" * 300], k=rng.randrange(12))) for _ in range(799)) + "\na"
+    text = (
+        "\n".join(
+            " ".join(rng.choices(["a", "bé", "ccc", "日本", "e" * 300], k=rng.randrange(12)))
+            for _ in range(799)
+        )
+        + "\na"
+    )
     settings = {"reducers": reducers, "split_bytes": split_bytes}
-    status = bench.run(WORDS, bench.file("in/text", text), settings=settings, parameters={"least": 2})
+    status = bench.run(
+        WORDS, bench.file("in/text", text), settings=settings, parameters={"least": 2}
+    )
     counts = collections.Counter(word for word in text.split() if len(word) >= 2)
     assert bench.parts() == expected_parts(counts, reducers)
     assert status["state"] == "SUCCEEDED"
     assert status["error"] is status["failure"] is None
-    assert status["counters"]["Words"]["words"] == counts.total() == status["counters"]["job"]["map_output_records"]
+    assert (
+        status["counters"]["Words"]["words"]
+        == counts.total()
+        == status["counters"]["job"]["map_output_records"]
+    )
     assert status["counters"]["job"]["map_input_records"] == 800
     assert status["counters"]["job"]["reduce_output_records"] == len(counts)
     assert status["maps"]["done"] == status["maps"]["total"]
-    all_done = {"total": reducers, "done": reducers, "running": 0, "failed_attempts": 0, "killed_attempts": 0, "fraction": 1.0}
+    all_done = {
+        "total": reducers,
+        "done": reducers,
+        "running": 0,
+        "failed_attempts": 0,
+        "killed_attempts": 0,
+        "fraction": 1.0,
+    }
     assert status["reduces"] == all_done
-    manifest = msgspec.json.decode((bench.directory / "out" / ".manifest.json").read_bytes(), type=Manifest)
+    manifest = msgspec.json.decode(
+        (bench.directory / "out" / ".manifest.json").read_bytes(), type=Manifest
+    )
     assert manifest.job_id == status["id"]
-    assert {part.name: part.length for part in manifest.parts} == {name: len(data) for name, data in bench.parts().items()}
+    assert {part.name: part.length for part in manifest.parts} == {
+        name: len(data) for name, data in bench.parts().items()
+    }
 
 
 def test_map_only(bench: Bench) -> None:
     head = "from mapreduce import Job\nclass Upper(Job):\n    reducers = 0\n"
     job = head + "    def map(self, line: bytes):\n        yield None, line.upper()\n"
     status = bench.run(job, bench.file("in", b"one\ntwo\r\nthr\xe9e"), settings={"split_bytes": 5})
-    assert bench.parts() == {"part-m-00000": b"ONE\nTWO\n", "part-m-00001": b"THR\xe9E\n", "part-m-00002": b""}
+    assert bench.parts() == {
+        "part-m-00000": b"ONE\nTWO\n",
+        "part-m-00001": b"THR\xe9E\n",
+        "part-m-00002": b"",
+    }
     assert status["reduces"]["total"] == 0
 
 
@@ -161,9 +192,16 @@ def test_what_the_context_says(bench: Bench) -> None:
             def reduce(self, key, lines):
                 yield key, (*lines, self.context.partition, self.context.offset)
         """
-    bench.run(job, bench.file("in/a", "x\nyy\n"), bench.file("in/b", "é\nz"), settings={"reducers": 1})
+    bench.run(
+        job, bench.file("in/a", "x\nyy\n"), bench.file("in/b", "é\nz"), settings={"reducers": 1}
+    )
     rows = bench.parts()["part-r-00000"].decode().splitlines()
-    assert rows == ["('a', 0)\t('x', 0, -1)", "('a', 2)\t('yy', 0, -1)", "('b', 0)\t('é', 0, -1)", "('b', 3)\t('z', 0, -1)"]
+    assert rows == [
+        "('a', 0)\t('x', 0, -1)",
+        "('a', 2)\t('yy', 0, -1)",
+        "('b', 0)\t('é', 0, -1)",
+        "('b', 3)\t('z', 0, -1)",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -171,9 +209,21 @@ def test_what_the_context_says(bench: Bench) -> None:
     [
         ("return [(next(iter('')), 1)]", "raised", "RuntimeError: map raised StopIteration"),
         ("yield 'ab'", "raised", "map gave a str object where a (key, value) pair is wanted"),
-        ("yield 'k', lambda: 1", "bad_record", "a value of type function cannot travel to a reducer"),
-        ("self.counter('c').inc(0.5); yield 'k', 1", "raised", "TypeError: a counter counts whole numbers, not 0.5"),
-        ("import sys; sys.stdout.close(); sys.stderr.close(); 1 / 0", "raised", "ZeroDivisionError: division by zero"),
+        (
+            "yield 'k', lambda: 1",
+            "bad_record",
+            "a value of type function cannot travel to a reducer",
+        ),
+        (
+            "self.counter('c').inc(0.5); yield 'k', 1",
+            "raised",
+            "TypeError: a counter counts whole numbers, not 0.5",
+        ),
+        (
+            "import sys; sys.stdout.close(); sys.stderr.close(); 1 / 0",
+            "raised",
+            "ZeroDivisionError: division by zero",
+        ),
         ("raise ValueError('begins' + 'x' * 10_000_000)", "raised", "ValueError: beginsxxx"),
         ("raise GeneratorExit", "raised", "GeneratorExit"),
         ("yield int(line), 1", "raised", "ValueError: invalid literal for int() with base 10: 'x'"),
@@ -181,15 +231,24 @@ def test_what_the_context_says(bench: Bench) -> None:
         ("yield [], 1", "bad_key", "a list cannot be a key: keys are"),
     ],
 )
-def test_a_job_that_fails_says_why_and_leaves_nothing(bench: Bench, body: str, kind: str, message: str) -> None:
-    job = f"from mapreduce import Job\nclass Bad(Job):\n    def map(self, line: str):\n        {body}\n"
+def test_a_job_that_fails_says_why_and_leaves_nothing(
+    bench: Bench, body: str, kind: str, message: str
+) -> None:
+    job = (
+        "from mapreduce import Job\nclass Bad(Job):\n    def map(self, line: str):\n        "
+        f"{body}\n"
+    )
     path = bench.file("in", "x\ny\n")
     status = bench.run(job, path)
     assert status["state"] == "FAILED"
     assert status["error"].startswith(message)
     assert status["failure"]["kind"] == kind
     assert status["failure"]["attempt_id"].endswith("_m_000000_0")
-    assert (status["failure"]["path"], status["failure"]["offset"], status["failure"]["record"]) == (path, 0, "x")
+    assert (
+        status["failure"]["path"],
+        status["failure"]["offset"],
+        status["failure"]["record"],
+    ) == (path, 0, "x")
     assert status["maps"]["failed_attempts"] == 1
     assert names(bench.directory) == ["in", "job.py", "work"]
 
@@ -204,7 +263,9 @@ def test_what_cannot_be_written_is_told_with_its_key(bench: Bench) -> None:
         """
     status = bench.run(job, bench.file("in", "x\n"))
     assert status["failure"]["kind"] == "bad_record"
-    assert status["error"].startswith("a value of type str cannot be written as text: UnicodeEncodeError")
+    assert status["error"].startswith(
+        "a value of type str cannot be written as text: UnicodeEncodeError"
+    )
     assert status["failure"]["record"] == "key 'x'"
 
 
@@ -229,12 +290,17 @@ def test_a_value_belongs_to_whoever_is_given_it(bench: Bench, split_bytes: int) 
                     total["n"] += value["n"]
                 yield word, total["n"]
         """
-    bench.run(job, bench.file("in", "a 1\nb 1\na 1\nc 1\na 1\nb 1\n"), settings={"reducers": 1, "split_bytes": split_bytes})
+    bench.run(
+        job,
+        bench.file("in", "a 1\nb 1\na 1\nc 1\na 1\nb 1\n"),
+        settings={"reducers": 1, "split_bytes": split_bytes},
+    )
     assert bench.parts() == {"part-r-00000": b"a\t3\nb\t2\nc\t1\n"}
 
 
 def test_a_task_begins_as_a_process_that_has_just_loaded_the_job(bench: Bench) -> None:
-    """Nothing of a module, of this process or of another task is there; nothing random repeats unless the job's file seeds it."""
+    """Nothing of a module, of this process or of another task is there; nothing random repeats
+    unless the job's file seeds it."""
     job = """
         import os, random, secrets, tempfile, uuid
         from mapreduce import Job
@@ -251,12 +317,16 @@ def test_a_task_begins_as_a_process_that_has_just_loaded_the_job(bench: Bench) -
                 here = os.getcwd()
                 os.chdir("/")
                 yield len(SEEN), (os.environ["LEFT"], here != "/", MINE.random())
-                for made in (random.random(), secrets.token_hex(), uuid.uuid4(), tempfile.mktemp(dir="/")):
-                    yield "random", made
+                yield "random", random.random()
+                yield "random", secrets.token_hex()
+                yield "random", uuid.uuid4()
+                yield "random", tempfile.mktemp(dir="/")
         """
     bench.run(job, bench.file("in", "a\nb\nc\n"), settings={"split_bytes": 2})
     rows = b"".join(bench.parts().values()).decode().splitlines()
-    assert [row for row in rows if row.startswith("1\t")] == [f"1\t('x', True, {random.Random(7).random()})"] * 3
+    assert [row for row in rows if row.startswith("1\t")] == [
+        f"1\t('x', True, {random.Random(7).random()})"
+    ] * 3
     made = [row for row in rows if row.startswith("random")]
     assert len(set(made)) == len(made) == 12
 
@@ -273,7 +343,9 @@ def test_code_that_changes_while_the_job_runs_fails_it(bench: Bench) -> None:
         """
     status = bench.run(job, bench.file("in", "x\n"))
     assert status["state"] == "FAILED"
-    assert status["error"].endswith("job.py changed while the job ran: its tasks have not run the same code")
+    assert status["error"].endswith(
+        "job.py changed while the job ran: its tasks have not run the same code"
+    )
 
 
 def test_a_pool_of_processes_in_map_works(bench: Bench) -> None:
@@ -293,12 +365,15 @@ def test_a_pool_of_processes_in_map_works(bench: Bench) -> None:
             def map(self, line: str):
                 with multiprocessing.get_context(line).Pool(2) as pool:
                     yield line, pool.map(square, [1, 2])
-                with concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context(line)) as pool:
+                context = multiprocessing.get_context(line)
+                with concurrent.futures.ProcessPoolExecutor(1, context) as pool:
                     yield line, list(pool.map(square, [3]))
         """
     bench.run(job, bench.file("in", "fork\nspawn\nforkserver\n"), settings={"split_bytes": 100})
     rows = b"".join(bench.parts().values()).decode().splitlines()
-    assert rows == [f"{how}\t{got}" for how in ("fork", "spawn", "forkserver") for got in ([8, 11], [16])]
+    assert rows == [
+        f"{how}\t{got}" for how in ("fork", "spawn", "forkserver") for got in ([8, 11], [16])
+    ]
 
 
 def test_a_file_larger_than_the_jobs_limit_fails_where_it_is_written(bench: Bench) -> None:
@@ -363,7 +438,10 @@ def test_an_output_that_appears_meanwhile_is_not_touched(bench: Bench) -> None:
 
 def test_killed(bench: Bench) -> None:
     runner = bench._make(bench.work)
-    job = "import time\nfrom mapreduce import Job\nclass Slow(Job):\n    def map(self, line: str):\n        yield line, time.sleep(0.05)\n"
+    job = (
+        "import time\nfrom mapreduce import Job\nclass Slow(Job):\n    def map(self, line: "
+        "str):\n        yield line, time.sleep(0.05)\n"
+    )
     facts = describe(bench.file("job.py", job))
     text = bench.file("in", "x\n" * 100)
     submission = Submission([text], str(bench.directory / "out"), settings={"split_bytes": 2})

@@ -1,4 +1,5 @@
-"""What every storage promises the engine and the runners. Add a backend by adding a row to BACKENDS."""
+"""What every storage promises the engine and the runners. Add a backend by adding a row to
+BACKENDS."""
 
 from __future__ import annotations
 
@@ -33,14 +34,20 @@ def _memory(_scratch: Path) -> Iterator[tuple[Storage, str]]:
 
 @contextlib.contextmanager
 def _minihdfs(scratch: Path) -> Iterator[tuple[Storage, str]]:
-    with small_file_system(scratch, 2, defaults=ServerDefaults(block_bytes=1 << 20, replication=2)) as system:
+    with small_file_system(
+        scratch, 2, defaults=ServerDefaults(block_bytes=1 << 20, replication=2)
+    ) as system:
         storage = MinihdfsStorage.from_uri(system.uri)
         storage.mkdirs("/work")
         yield storage, "/work"
         storage.close()
 
 
-BACKENDS: dict[str, Callable[[Path], Opened]] = {"local": _local, "memory": _memory, "minihdfs": _minihdfs}
+BACKENDS: dict[str, Callable[[Path], Opened]] = {
+    "local": _local,
+    "memory": _memory,
+    "minihdfs": _minihdfs,
+}
 """name -> context manager that gives (storage, an empty directory in it)."""
 
 
@@ -77,7 +84,13 @@ def test_what_was_written_is_read(place: tuple[Storage, str]) -> None:
     assert (info.length, info.is_directory) == (9, False)
     assert storage.stat(f"{root}/deep/er/file") == info
     reader = storage.open(f"{root}/deep/er/file")
-    assert [reader.read_at(*at) for at in ((0, 9), (3, 3), (6, 100), (9, 1), (50, 1))] == [b"abcdefghi", b"def", b"ghi", b"", b""]
+    assert [reader.read_at(*at) for at in ((0, 9), (3, 3), (6, 100), (9, 1), (50, 1))] == [
+        b"abcdefghi",
+        b"def",
+        b"ghi",
+        b"",
+        b"",
+    ]
     reader.close()
 
 

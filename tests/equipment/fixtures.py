@@ -1,4 +1,4 @@
-"""Fixtures for tests/**/conftest.py to import: `from tests.equipment.fixtures import zookeeper`."""
+"""Foreign software as fixtures; tests/conftest.py makes them known to every test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A Java runtime that Hadoop 3.5 and ZooKeeper 3.9 run on: 17 to 23 (24 took away what Hadoop's login needs)."""
+"""A Java runtime that Hadoop 3.5 and ZooKeeper 3.9 run on: 17 to 23 (24 took away what Hadoop's
+login needs)."""
 
 from __future__ import annotations
 
@@ -35,7 +36,9 @@ def _installed() -> Iterator[Path]:
 
 def major_version(executable: Path) -> int | None:
     try:
-        done = subprocess.run([executable, "-version"], capture_output=True, text=True, timeout=20, check=False)
+        done = subprocess.run(
+            [executable, "-version"], capture_output=True, text=True, timeout=20, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     found = re.search(r'version "(?:1\.)?(\d+)', done.stderr)

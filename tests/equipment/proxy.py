@@ -1,4 +1,5 @@
-"""A TCP proxy that can fall silent without closing anything: what a cut cable looks like from both ends."""
+"""A TCP proxy that can fall silent without closing anything: what a cut cable looks like from both
+ends."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ import threading
 
 
 class SilentProxy:
-    """Forwards 127.0.0.1:port to `target`. `freeze` keeps every connection open and passes no byte; `thaw` delivers what waited."""
+    """Forwards 127.0.0.1:port to `target`. `freeze` keeps every connection open and passes no byte;
+    `thaw` delivers what waited."""
 
     def __init__(self, target: str) -> None:
         host, _, port = target.rpartition(":")

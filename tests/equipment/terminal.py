@@ -1,4 +1,5 @@
-"""What a terminal gets: this process's standard output and error are a pseudo terminal for a while."""
+"""What a terminal gets: this process's standard output and error are a pseudo terminal for a
+while."""
 
 from __future__ import annotations
 
@@ -41,4 +42,8 @@ def on_a_terminal(call: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -
 
 def acts_on_a_terminal(said: str) -> list[str]:
     """The lines that would."""
-    return [ascii(line) for line in said.split("\n") if clean(line, "\t") != line or "forged" in line[:8]]
+    return [
+        ascii(line)
+        for line in said.split("\n")
+        if clean(line, "\t") != line or "forged" in line[:8]
+    ]

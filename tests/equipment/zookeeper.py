@@ -1,4 +1,5 @@
-"""Real ZooKeeper servers on loopback: one, or an ensemble of three. Ready in about a second; each is one foreground Java process.
+"""Real ZooKeeper servers on loopback: one, or an ensemble of three. Ready in about a second; each
+is one foreground Java process.
 
 with ZooKeeper.standalone(tmp_path) as zookeeper:
     client = KazooClient(zookeeper.hosts)
@@ -19,14 +20,25 @@ from pathlib import Path
 from tests.equipment.java import SMALL, java
 from tests.equipment.wheels import EquipmentMissing, jars
 
-JARS = ("zookeeper-*", "slf4j-api*", "log4j-*", "snappy-java*", "metrics-core*", "netty-*", "commons-io*", "commons-cli*", "audience*")
+JARS = (
+    "zookeeper-*",
+    "slf4j-api*",
+    "log4j-*",
+    "snappy-java*",
+    "metrics-core*",
+    "netty-*",
+    "commons-io*",
+    "commons-cli*",
+    "audience*",
+)
 SERVER_CLASS = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
 TICK_MS = 250
 START_DEADLINE_S = 45.0
 
 
 def free_port(taken: set[int]) -> int:
-    """Outside the range that outgoing connections draw from: still free when a Java process gets to it, and after a restart."""
+    """Outside the range that outgoing connections draw from: still free when a Java process gets to
+    it, and after a restart."""
     for port in random.Random(os.urandom(8)).sample(range(20000, 30000), 500):
         if port not in taken:
             with socket.socket() as probe:
@@ -52,9 +64,19 @@ class Server:
 
     def start(self) -> None:
         with_parent = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
-        command = [*with_parent, str(java()), *SMALL, "-cp", jars(*JARS), SERVER_CLASS, str(self.directory / "zoo.cfg")]
+        command = [
+            *with_parent,
+            str(java()),
+            *SMALL,
+            "-cp",
+            jars(*JARS),
+            SERVER_CLASS,
+            str(self.directory / "zoo.cfg"),
+        ]
         with (self.directory / "server.log").open("ab") as log:
-            self.process = subprocess.Popen(command, cwd=self.directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.process = subprocess.Popen(
+                command, cwd=self.directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
 
     def mode(self) -> str | None:
         """`standalone`, `leader` or `follower` once it serves."""
@@ -65,14 +87,19 @@ class Server:
                 reply = b"".join(iter(lambda: connection.recv(4096), b"")).decode()
         except OSError:
             return None
-        return next((line.partition(": ")[2] for line in reply.splitlines() if line.startswith("Mode:")), None)
+        return next(
+            (line.partition(": ")[2] for line in reply.splitlines() if line.startswith("Mode:")),
+            None,
+        )
 
     def wait_until_serving(self, deadline_s: float = START_DEADLINE_S) -> None:
         end = time.monotonic() + deadline_s
         while self.mode() is None:
             if self.process is None or self.process.poll() is not None or time.monotonic() > end:
                 tail = (self.directory / "server.log").read_text(errors="replace").splitlines()[-5:]
-                raise EquipmentMissing(f"ZooKeeper on port {self.port} does not serve: {' | '.join(tail)}")
+                raise EquipmentMissing(
+                    f"ZooKeeper on port {self.port} does not serve: {' | '.join(tail)}"
+                )
             time.sleep(0.02)  # polls a foreign process that tells no other way
 
     def pause(self) -> None:
@@ -116,9 +143,14 @@ class ZooKeeper:
     @classmethod
     def ensemble(cls, directory: Path, size: int = 3) -> ZooKeeper:
         taken: set[int] = set()
-        peers = [f"server.{n}=127.0.0.1:{free_port(taken)}:{free_port(taken)}" for n in range(1, size + 1)]
+        peers = [
+            f"server.{n}=127.0.0.1:{free_port(taken)}:{free_port(taken)}"
+            for n in range(1, size + 1)
+        ]
         lines = "\n".join(["initLimit=20", "syncLimit=10", *peers, ""])
-        servers = [_prepare(directory / f"server-{n}", free_port(taken), lines) for n in range(1, size + 1)]
+        servers = [
+            _prepare(directory / f"server-{n}", free_port(taken), lines) for n in range(1, size + 1)
+        ]
         for n, server in enumerate(servers, 1):
             (server.directory / "data/myid").write_text(f"{n}\n")
         return cls(servers)
@@ -143,7 +175,8 @@ class ZooKeeper:
 
     def stop(self) -> None:
         for server in self.servers:
-            server.kill()  # its data is a temporary directory's: no reason to wait for an orderly end
+            # its data is a temporary directory's: no reason to wait for an orderly end
+            server.kill()
 
     def __enter__(self) -> ZooKeeper:
         return self.start()
@@ -155,8 +188,10 @@ class ZooKeeper:
 def _prepare(directory: Path, port: int, ensemble_lines: str) -> Server:
     (directory / "data").mkdir(parents=True)
     (directory / "zoo.cfg").write_text(
-        f"tickTime={TICK_MS}\ndataDir={directory / 'data'}\nclientPort={port}\nclientPortAddress=127.0.0.1\n"
-        f"admin.enableServer=false\n4lw.commands.whitelist=srvr,ruok,mntr\nmaxClientCnxns=0\nminSessionTimeout={2 * TICK_MS}\n"
+        f"tickTime={TICK_MS}\ndataDir={directory / 'data'}\n"
+        f"clientPort={port}\nclientPortAddress=127.0.0.1\n"
+        "admin.enableServer=false\n4lw.commands.whitelist=srvr,ruok,mntr\n"
+        f"maxClientCnxns=0\nminSessionTimeout={2 * TICK_MS}\n"
         "maxSessionTimeout=15000\n"
         f"{ensemble_lines}"
     )

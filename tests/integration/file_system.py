@@ -1,4 +1,5 @@
-"""A whole small file system in this process: one namenode and a few datanodes on free loopback ports, for tests that speak to its wires."""
+"""A whole small file system in this process: one namenode and a few datanodes on free loopback
+ports, for tests that speak to its wires."""
 
 from __future__ import annotations
 
@@ -32,12 +33,22 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
 
 
 class SmallFileSystem:
-    def __init__(self, directory: Path, datanodes: int = 3, defaults: ServerDefaults | None = None, **core: object) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        datanodes: int = 3,
+        defaults: ServerDefaults | None = None,
+        **core: object,
+    ) -> None:
         """`core` are the namenode core's Options."""
         self._directory = directory
         self.coordinator = MemoryCoordinator(MemoryHub())
-        options = Options(cluster_id="", superuser=USER, defaults=defaults or ServerDefaults(), **core)  # type: ignore[arg-type]
-        self._namenode_options = NamenodeServiceOptions(node_id="nn1", data_dir=directory / "namenode", core=options)
+        options = Options(
+            cluster_id="", superuser=USER, defaults=defaults or ServerDefaults(), **core
+        )  # type: ignore[arg-type]
+        self._namenode_options = NamenodeServiceOptions(
+            node_id="nn1", data_dir=directory / "namenode", core=options
+        )
         self.namenode = NamenodeService(self._namenode_options, self.coordinator)
         self.namenode.start()
         self.datanodes: dict[str, DatanodeService] = {}
@@ -51,7 +62,9 @@ class SmallFileSystem:
         return self.namenode.fs_uri
 
     def start_datanode(self, node_id: str) -> DatanodeService:
-        options = DatanodeServiceOptions(node_id=node_id, data_dir=self._directory / node_id, reserve_bytes=0)
+        options = DatanodeServiceOptions(
+            node_id=node_id, data_dir=self._directory / node_id, reserve_bytes=0
+        )
         datanode = DatanodeService(options, lambda: self.namenode.datanode_address)
         datanode.start()
         self.datanodes[node_id] = datanode
@@ -71,7 +84,8 @@ class SmallFileSystem:
 
     @contextlib.contextmanager
     def restarted_under(self, call: Callable[[], T]) -> Iterator[Future[T]]:
-        """The namenode starts anew, `call` asks it, and only while that waits do the datanodes come and report."""
+        """The namenode starts anew, `call` asks it, and only while that waits do the datanodes come
+        and report."""
         node_ids = list(self.datanodes)
         for node_id in node_ids:
             self.stop_datanode(node_id)
@@ -81,8 +95,12 @@ class SmallFileSystem:
         self.namenode.start()
         with ThreadPoolExecutor(1) as pool:
             asked = pool.submit(call)
-            wait_until(lambda: asked.done() or bool(self.namenode.connected()), "the client has come")
-            with contextlib.suppress(TimeoutError):  # long enough for it to ask, much less than it is let wait
+            wait_until(
+                lambda: asked.done() or bool(self.namenode.connected()), "the client has come"
+            )
+            with contextlib.suppress(
+                TimeoutError
+            ):  # long enough for it to ask, much less than it is let wait
                 asked.exception(1.0)
             for node_id in node_ids:
                 self.start_datanode(node_id)
@@ -92,7 +110,10 @@ class SmallFileSystem:
     def await_live(self, count: int) -> None:
         def live() -> bool:
             status = self.client.get_status()
-            return sum(row.state == "live" for row in status.datanodes) >= count and not status.stats.safe_mode
+            return (
+                sum(row.state == "live" for row in status.datanodes) >= count
+                and not status.stats.safe_mode
+            )
 
         wait_until(live, f"{count} datanodes live and safe mode over")
 
@@ -100,7 +121,11 @@ class SmallFileSystem:
         """The namenode noticed that it is gone: nothing new is placed there."""
 
         def silent() -> bool:
-            return all(row.state != "live" for row in self.client.get_datanode_report() if row.address.uuid == node_id)
+            return all(
+                row.state != "live"
+                for row in self.client.get_datanode_report()
+                if row.address.uuid == node_id
+            )
 
         wait_until(silent, f"{node_id} taken for stale or dead")
 
@@ -108,7 +133,10 @@ class SmallFileSystem:
         """Every block of the file has so many replicas."""
 
         def enough() -> bool:
-            return {len(block.locations) for block in self.client.get_block_locations(path, 0, 1 << 62).blocks} == {count}
+            return {
+                len(block.locations)
+                for block in self.client.get_block_locations(path, 0, 1 << 62).blocks
+            } == {count}
 
         wait_until(enough, f"{count} replicas of every block of {path}")
 
@@ -122,7 +150,9 @@ class SmallFileSystem:
 
 
 @contextlib.contextmanager
-def small_file_system(directory: Path, datanodes: int = 3, **named: object) -> Iterator[SmallFileSystem]:
+def small_file_system(
+    directory: Path, datanodes: int = 3, **named: object
+) -> Iterator[SmallFileSystem]:
     system = SmallFileSystem(directory, datanodes, **named)  # type: ignore[arg-type]
     try:
         yield system

@@ -1,4 +1,5 @@
-"""A real tracker and real workers in this process, on local files. Every process of a task is real."""
+"""A real tracker and real workers in this process, on local files. Every process of a task is
+real."""
 
 from __future__ import annotations
 
@@ -25,34 +26,58 @@ class LocalCluster:
         self.root = root
         self._hub, self._core = MemoryHub(), core or Options()
         self.tracker = self._make_tracker()
-        self.workers = [self._make_worker(number, root / f"worker-{number}") for number in range(workers)]
+        self.workers = [
+            self._make_worker(number, root / f"worker-{number}") for number in range(workers)
+        ]
         self.client = TrackerClient(lambda: self.tracker.address)
         self._jobs = 0
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def _make_tracker(self) -> TrackerService:
         options = TrackerOptions("t1", self.root / "tracker", core=self._core)
-        tracker = TrackerService(options, MemoryCoordinator(self._hub), lambda _user: open_storage("file:///"))
+        tracker = TrackerService(
+            options, MemoryCoordinator(self._hub), lambda _user: open_storage("file:///")
+        )
         tracker.start()
         return tracker
 
     def _make_worker(self, number: int, directory: Path) -> WorkerService:
-        worker = WorkerService(WorkerOptions(f"w{number}", directory, 1), lambda: self.tracker.address, lambda: "file:///")
+        worker = WorkerService(
+            WorkerOptions(f"w{number}", directory, 1),
+            lambda: self.tracker.address,
+            lambda: "file:///",
+        )
         worker.start()
         return worker
 
     def process_worker(self, name: str) -> subprocess.Popen[bytes]:
         """A worker in a process of its own, to be killed; it attends when this returns."""
         code = (
-            "import sys; from pathlib import Path; from mapreduce.worker.service import WorkerOptions, WorkerService\n"
+            "import sys; from pathlib import Path; from mapreduce.worker.service import "
+            "WorkerOptions, WorkerService\n"
             "address = Path(sys.argv[3])\n"
-            "s = WorkerService(WorkerOptions(sys.argv[1], Path(sys.argv[2]), 1), address.read_text, lambda: 'file:///')\n"
+            "s = WorkerService(WorkerOptions(sys.argv[1], Path(sys.argv[2]), 1), "
+            "address.read_text, lambda: 'file:///')\n"
             "s.start(); s.wait()"
         )
         (self.root / "tracker-address").write_text(self.tracker.address)
-        process = subprocess.Popen([sys.executable, "-c", code, name, str(self.root / name), str(self.root / "tracker-address")])
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                "-c",
+                code,
+                name,
+                str(self.root / name),
+                str(self.root / "tracker-address"),
+            ]
+        )
         self._processes.append(process)
-        wait_until(lambda: any(row.worker_id == name and row.state == "live" for row in self.client.cluster().workers))
+        wait_until(
+            lambda: any(
+                row.worker_id == name and row.state == "live"
+                for row in self.client.cluster().workers
+            )
+        )
         return process
 
     def restart_tracker(self) -> None:
@@ -60,7 +85,15 @@ class LocalCluster:
         self.tracker = self._make_tracker()
         (self.root / "tracker-address").write_text(self.tracker.address)
 
-    def submit(self, source: str, text: bytes, *, split_bytes: int = 0, class_name: str = "Words", **fields: Any) -> str:
+    def submit(
+        self,
+        source: str,
+        text: bytes,
+        *,
+        split_bytes: int = 0,
+        class_name: str = "Words",
+        **fields: Any,
+    ) -> str:
         """The job's id; its output is ROOT/out-N."""
         self._jobs += 1
         folder = self.root / f"job-{self._jobs}"
@@ -72,7 +105,14 @@ class LocalCluster:
         path, step = str(folder / "in.txt"), split_bytes or max(1, len(text))
         splits = [Split(path, at, min(step, len(text) - at)) for at in range(0, len(text), step)]
         code = CodeRef(str(folder / "job.zip"), digest, "words.py", class_name, str(folder))
-        spec = JobSpec(name="words", code=code, inputs=[path], output=str(self.root / f"out-{self._jobs}"), splits=splits, **fields)
+        spec = JobSpec(
+            name="words",
+            code=code,
+            inputs=[path],
+            output=str(self.root / f"out-{self._jobs}"),
+            splits=splits,
+            **fields,
+        )
         return self.client.submit(spec.to_json(), "me")
 
     def finish(self, job_id: str) -> dict[str, Any]:
@@ -99,7 +139,9 @@ class LocalCluster:
 
 
 @contextlib.contextmanager
-def local_cluster(root: Path, workers: int = 2, core: Options | None = None) -> Iterator[LocalCluster]:
+def local_cluster(
+    root: Path, workers: int = 2, core: Options | None = None
+) -> Iterator[LocalCluster]:
     made = LocalCluster(root, workers, core)
     try:
         yield made

@@ -1,4 +1,5 @@
-"""A tracker that does only what a test tells it, over real gRPC, and workers in this process that believe it. Storage: local files."""
+"""A tracker that does only what a test tells it, over real gRPC, and workers in this process that
+believe it. Storage: local files."""
 
 from __future__ import annotations
 
@@ -56,7 +57,9 @@ class ScriptedTracker(pb_grpc.TrackerForWorkersServicer):
         self.report_count = 0
         self.sequences: dict[str, int] = {}
         self.commits: list[pb.CommitRequest] = []
-        self.may_commit: Callable[[pb.CommitRequest], pb.CommitReply] = lambda _request: pb.CommitReply(epoch=self.epoch, granted=True)
+        self.may_commit: Callable[[pb.CommitRequest], pb.CommitReply] = lambda _request: (
+            pb.CommitReply(epoch=self.epoch, granted=True)
+        )
         self._server = make_server("127.0.0.1", port, threads=16)
         self._server.add(pb_grpc.add_TrackerForWorkersServicer_to_server, self)
         self.port = self._server.start()
@@ -111,15 +114,24 @@ class ScriptedTracker(pb_grpc.TrackerForWorkersServicer):
         with self.heard:
             while not (found := what()):
                 left = end - time.monotonic()
-                assert left > 0, f"not within {limit_s} s; heard {[(w, r.attempt_id, r.WhichOneof('what')) for w, r in self.reports]}"
+                assert left > 0, (
+                    f"not within {limit_s} s; heard "
+                    f"{[(w, r.attempt_id, r.WhichOneof('what')) for w, r in self.reports]}"
+                )
                 self.heard.wait(left)
             return found
 
     def news(self, attempt_id: str, kind: str) -> list[Any]:
-        return [getattr(row, kind) for _worker, row in self.reports if row.attempt_id == attempt_id and row.WhichOneof("what") == kind]
+        return [
+            getattr(row, kind)
+            for _worker, row in self.reports
+            if row.attempt_id == attempt_id and row.WhichOneof("what") == kind
+        ]
 
     def failure(self, attempt_id: str, limit_s: float = LIMIT_S) -> FailureReport:
-        return FailureReport.from_json(self.until(lambda: self.news(attempt_id, "failed"), limit_s)[0].failure_json)
+        return FailureReport.from_json(
+            self.until(lambda: self.news(attempt_id, "failed"), limit_s)[0].failure_json
+        )
 
 
 class World:
@@ -135,7 +147,9 @@ class World:
         self.find_filesystem: Callable[[], str] = lambda: "file:///"
 
     def worker(self, worker_id: str = "w1", slots: int = 2) -> WorkerService:
-        options = WorkerOptions(worker_id, self.root / f"worker-{worker_id}", slots, heartbeat_s=0.1)
+        options = WorkerOptions(
+            worker_id, self.root / f"worker-{worker_id}", slots, heartbeat_s=0.1
+        )
         service = WorkerService(options, lambda: self.tracker.address, self.find_filesystem)
         service.start()
         self.workers[worker_id] = service
@@ -147,7 +161,15 @@ class World:
             service.stop()
         self.tracker.stop()
 
-    def job(self, source: str, text: bytes = b"a b a\n", *, split_bytes: int = 0, name: str = "words.py", **fields: Any) -> None:
+    def job(
+        self,
+        source: str,
+        text: bytes = b"a b a\n",
+        *,
+        split_bytes: int = 0,
+        name: str = "words.py",
+        **fields: Any,
+    ) -> None:
         folder = self.root / "source"
         folder.mkdir(exist_ok=True)
         (folder / name).write_text(source)
@@ -155,9 +177,15 @@ class World:
         (self.root / "job.zip").write_bytes(archive)
         (self.root / "in.txt").write_bytes(text)
         path, step = str(self.root / "in.txt"), split_bytes or max(1, len(text))
-        self.splits = [Split(path, at, min(step, len(text) - at)) for at in range(0, len(text), step)]
-        code = CodeRef(str(self.root / "job.zip"), digest, name, fields.pop("class_name", "Words"), str(folder))
-        self.spec = JobSpec(name="test", code=code, inputs=[path], output=str(self.root / "out"), **fields)
+        self.splits = [
+            Split(path, at, min(step, len(text) - at)) for at in range(0, len(text), step)
+        ]
+        code = CodeRef(
+            str(self.root / "job.zip"), digest, name, fields.pop("class_name", "Words"), str(folder)
+        )
+        self.spec = JobSpec(
+            name="test", code=code, inputs=[path], output=str(self.root / "out"), **fields
+        )
 
     def map_id(self, index: int, number: int = 0) -> str:
         return f"attempt_20261122_0001_m_{index:06d}_{number}"
@@ -167,39 +195,77 @@ class World:
 
     def launch_map(self, index: int = 0, number: int = 0, worker_id: str = "w1") -> str:
         attempt_id = self.map_id(index, number)
-        launch = pb.Launch(attempt_id=attempt_id, job_id=self.job_id, kind="map", index=index, spec_json=self.spec.to_json())
+        launch = pb.Launch(
+            attempt_id=attempt_id,
+            job_id=self.job_id,
+            kind="map",
+            index=index,
+            spec_json=self.spec.to_json(),
+        )
         launch.split_json = msgspec.json.encode(self.splits[index])
         self.tracker.order(worker_id, launch=launch)
         return attempt_id
 
-    def launch_reduce(self, index: int = 0, number: int = 0, worker_id: str = "w1", known: list[pb.MapLocation] | None = None) -> str:
+    def launch_reduce(
+        self,
+        index: int = 0,
+        number: int = 0,
+        worker_id: str = "w1",
+        known: list[pb.MapLocation] | None = None,
+    ) -> str:
         attempt_id = self.reduce_id(index, number)
-        launch = pb.Launch(attempt_id=attempt_id, job_id=self.job_id, kind="reduce", index=index, spec_json=self.spec.to_json())
+        launch = pb.Launch(
+            attempt_id=attempt_id,
+            job_id=self.job_id,
+            kind="reduce",
+            index=index,
+            spec_json=self.spec.to_json(),
+        )
         launch.maps = len(self.splits)
         launch.known.extend(known or [])
         self.tracker.order(worker_id, launch=launch)
         return attempt_id
 
-    def location(self, index: int, worker_id: str = "w1", number: int = 0, lost: bool = False) -> pb.MapLocation:
+    def location(
+        self, index: int, worker_id: str = "w1", number: int = 0, lost: bool = False
+    ) -> pb.MapLocation:
         port = self.workers[worker_id].ports["shuffle"]
         name = self.map_id(index, number)
-        return pb.MapLocation(map_index=index, attempt_id=name, host="127.0.0.1", shuffle_port=port, worker_id=worker_id, lost=lost)
+        return pb.MapLocation(
+            map_index=index,
+            attempt_id=name,
+            host="127.0.0.1",
+            shuffle_port=port,
+            worker_id=worker_id,
+            lost=lost,
+        )
 
     def tell(self, worker_id: str, *locations: pb.MapLocation) -> None:
-        self.tracker.order(worker_id, map_outputs=pb.MapOutputs(job_id=self.job_id, locations=locations))
+        self.tracker.order(
+            worker_id, map_outputs=pb.MapOutputs(job_id=self.job_id, locations=locations)
+        )
 
     def map_done(self, attempt_id: str) -> pb.MapSucceeded:
-        found = self.tracker.until(lambda: self.tracker.news(attempt_id, "map_succeeded") or self.tracker.news(attempt_id, "failed"))[0]
+        found = self.tracker.until(
+            lambda: (
+                self.tracker.news(attempt_id, "map_succeeded")
+                or self.tracker.news(attempt_id, "failed")
+            )
+        )[0]
         assert isinstance(found, pb.MapSucceeded), found
         return found
 
     def run_maps(self, worker_id: str = "w1") -> None:
-        for attempt_id in [self.launch_map(index, worker_id=worker_id) for index in range(len(self.splits))]:
+        for attempt_id in [
+            self.launch_map(index, worker_id=worker_id) for index in range(len(self.splits))
+        ]:
             self.map_done(attempt_id)
 
     def committed(self, attempt_id: str) -> pb.CommitRequest:
         def found() -> list[Any]:
-            return [c for c in self.tracker.commits if c.attempt_id == attempt_id] or self.tracker.news(attempt_id, "failed")
+            return [
+                c for c in self.tracker.commits if c.attempt_id == attempt_id
+            ] or self.tracker.news(attempt_id, "failed")
 
         commit = self.tracker.until(found)[0]
         assert isinstance(commit, pb.CommitRequest), commit

@@ -1,4 +1,5 @@
-"""Every mistake a user can make gets one clear line (the thing, the cause, the next command), its exit code, and nothing is lost."""
+"""Every mistake a user can make gets one clear line (the thing, the cause, the next command), its
+exit code, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -17,7 +18,9 @@ REDUCE = "    def reduce(self, k, vs):\n        yield k, sum(vs)\n"
 
 def job(*body: str, settings: str = "") -> str:
     lines = "".join(f"        {line}\n" for line in body)
-    return f"{HEAD}{settings}    def map(self, line: str):\n{lines}        yield line, 1\n\n{REDUCE}"
+    return (
+        f"{HEAD}{settings}    def map(self, line: str):\n{lines}        yield line, 1\n\n{REDUCE}"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +54,9 @@ def unharmed(cluster: WholeCluster) -> Iterator[None]:
         (("/in", "/a:b"), 1, (":",)),
     ],
 )
-def test_paths_and_options(cluster: WholeCluster, arguments: tuple[str, ...], code: int, words: tuple[str, ...]) -> None:
+def test_paths_and_options(
+    cluster: WholeCluster, arguments: tuple[str, ...], code: int, words: tuple[str, ...]
+) -> None:
     done = cluster.mrc("submit", "ok.py", *arguments, rc=None)
     assert done.returncode in (code, 2), done.stderr
     assert all(word in done.stderr for word in words), done.stderr
@@ -66,11 +71,22 @@ def test_paths_and_options(cluster: WholeCluster, arguments: tuple[str, ...], co
         ("x = 1\n", ("bad.py", "no Job")),
         (job() + job().replace(HEAD, "\n\nclass V(Job):\n"), ("2 Jobs", "W and V")),
         ("import no_such_module\n" + job(), ("no_such_module", "bad.py", "line 1")),
-        (job("int(line)"), ("ValueError: invalid literal", "bad.py", "line 6", "record: /in offset 0 not-a-number")),
+        (
+            job("int(line)"),
+            (
+                "ValueError: invalid literal",
+                "bad.py",
+                "line 6",
+                "record: /in offset 0 not-a-number",
+            ),
+        ),
         (job("import os", "os._exit(3)"), ("exited with status 3",)),
         (job("import ctypes", "ctypes.string_at(0)"), ("killed by SIGSEGV",)),
         (job("line = {}"), ("dict", "key")),
-        (job("while True: pass", settings="    no_progress_limit_s = 1\n    max_attempts = 1\n"), ("no progress for 1 s", "line 8")),
+        (
+            job("while True: pass", settings="    no_progress_limit_s = 1\n    max_attempts = 1\n"),
+            ("no progress for 1 s", "line 8"),
+        ),
         (
             job(
                 "hoard = []",
@@ -80,7 +96,18 @@ def test_paths_and_options(cluster: WholeCluster, arguments: tuple[str, ...], co
             ("MiB of memory", "limit 150 MiB"),
         ),
     ],
-    ids=["syntax", "no job", "two jobs", "import", "raises", "exits", "segfault", "key", "hangs", "memory"],
+    ids=[
+        "syntax",
+        "no job",
+        "two jobs",
+        "import",
+        "raises",
+        "exits",
+        "segfault",
+        "key",
+        "hangs",
+        "memory",
+    ],
 )
 def test_jobs(cluster: WholeCluster, source: str, words: tuple[str, ...]) -> None:
     cluster.write("bad.py", source)
@@ -107,19 +134,32 @@ def test_odd_names_and_sizes_are_no_mistakes(cluster: WholeCluster) -> None:
     cluster.write("odd/zero", b"")
     cluster.mrc("fs", "put", "odd", "/odd")
     cluster.mrc("fs", "get", "/odd", "back")
-    assert {p.name: p.read_text() for p in (cluster.directory / "back").iterdir()} == {name: name for name in names} | {"zero": ""}
+    assert {p.name: p.read_text() for p in (cluster.directory / "back").iterdir()} == {
+        name: name for name in names
+    } | {"zero": ""}
     cluster.mrc("submit", "ok.py", "/odd", "/odd-out")
-    assert len(cluster.output("/odd-out").splitlines()) == 8, "one line each, and two of the name that has a newline"
+    assert len(cluster.output("/odd-out").splitlines()) == 8, (
+        "one line each, and two of the name that has a newline"
+    )
 
 
 def test_a_line_longer_than_a_block(cluster: WholeCluster, tmp_path: Path) -> None:
     with whole_cluster(tmp_path, size=1) as small:
         small.mrc("down")
-        small.home.config_file.write_text(small.home.config_file.read_text().replace("[namenode]", "[namenode]\nblock_bytes = 1048576"))
+        small.home.config_file.write_text(
+            small.home.config_file.read_text().replace(
+                "[namenode]", "[namenode]\nblock_bytes = 1048576"
+            )
+        )
         small.up(1)
         line = b"x" * 5_000_000
         small.mrc("fs", "put", "-", "/long", text=line + b"\nshort\n" + line)
-        small.write("lengths.py", job().replace("line: str", "line: bytes").replace("yield line, 1", "yield len(line), 1"))
+        small.write(
+            "lengths.py",
+            job()
+            .replace("line: str", "line: bytes")
+            .replace("yield line, 1", "yield len(line), 1"),
+        )
         small.mrc("submit", "--split-bytes", 300_000, "lengths.py", "/long", "/lengths")
         assert sorted(small.output("/lengths").split()) == sorted(b"5 1 5000000 2".split())
 
@@ -148,7 +188,9 @@ def test_a_datanode_of_another_cluster_is_refused(tmp_path: Path, cluster: Whole
         other.mrc("down")
         shutil.rmtree(other.home.data("datanode", "d1"))
         stranger = cluster.home.data("datanode", "d1")
-        shutil.copytree(stranger, other.home.data("datanode", "d1"), ignore=shutil.ignore_patterns("*.sock"))
+        shutil.copytree(
+            stranger, other.home.data("datanode", "d1"), ignore=shutil.ignore_patterns("*.sock")
+        )
         done = other.mrc("up", rc=1)
         assert "datanode d1 ended" in done.stderr
         assert "belongs to cluster" in done.stderr

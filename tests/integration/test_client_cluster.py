@@ -1,4 +1,5 @@
-"""The client against a real namenode and real datanodes: round trips of every size, ranges, deaths and flipped bits on the way."""
+"""The client against a real namenode and real datanodes: round trips of every size, ranges, deaths
+and flipped bits on the way."""
 
 from __future__ import annotations
 
@@ -29,7 +30,20 @@ from tests.equipment.until import until
 from tests.integration.file_system import SmallFileSystem, small_file_system
 
 BLOCK = 256 << 10
-SIZES = [0, 1, 511, 512, 513, 65_535, 65_536, 65_537, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 4_321]
+SIZES = [
+    0,
+    1,
+    511,
+    512,
+    513,
+    65_535,
+    65_536,
+    65_537,
+    BLOCK - 1,
+    BLOCK,
+    BLOCK + 1,
+    3 * BLOCK + 4_321,
+]
 DATA = random.Random(3).randbytes(max(SIZES))
 TCP = ClientOptions(local_reads=False, read_timeout_s=3.0, connect_timeout_s=2.0)
 CORE = {
@@ -43,14 +57,18 @@ CORE = {
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallFileSystem]:
-    with small_file_system(tmp_path_factory.mktemp("fs"), 3, defaults=ServerDefaults(block_bytes=BLOCK), **CORE) as system:
+    with small_file_system(
+        tmp_path_factory.mktemp("fs"), 3, defaults=ServerDefaults(block_bytes=BLOCK), **CORE
+    ) as system:
         yield system
 
 
 @pytest.fixture
 def own(tmp_path: Path) -> Iterator[SmallFileSystem]:
     """For tests that hurt it."""
-    with small_file_system(tmp_path, 3, defaults=ServerDefaults(block_bytes=BLOCK), **CORE) as system:
+    with small_file_system(
+        tmp_path, 3, defaults=ServerDefaults(block_bytes=BLOCK), **CORE
+    ) as system:
         yield system
 
 
@@ -82,8 +100,13 @@ def test_a_file_of_every_size_comes_back(fs: FileSystem, size: int) -> None:
     with fs.open(f"/size/{size}") as file:
         assert file.read() == DATA[:size]
     blocks = fs.locate(f"/size/{size}")
-    assert [b.block.length for b in blocks] == [min(BLOCK, size - at) for at in range(0, size, BLOCK)]
-    until(lambda: all(len(b.locations) == 3 for b in fs.locate(f"/size/{size}")), "three replicas of every block")
+    assert [b.block.length for b in blocks] == [
+        min(BLOCK, size - at) for at in range(0, size, BLOCK)
+    ]
+    until(
+        lambda: all(len(b.locations) == 3 for b in fs.locate(f"/size/{size}")),
+        "three replicas of every block",
+    )
 
 
 def test_ranges_and_lines(fs: FileSystem) -> None:
@@ -105,7 +128,9 @@ def test_sizes_of_a_files_own(fs: FileSystem) -> None:
     write(fs, "/own", DATA[:200_000], block_bytes=64 << 10, replication=2)
     blocks = fs.locate("/own")
     assert [b.block.length for b in blocks] == [65_536, 65_536, 65_536, 200_000 - 3 * 65_536]
-    until(lambda: {len(b.locations) for b in fs.locate("/own")} == {2}, "two replicas of every block")
+    until(
+        lambda: {len(b.locations) for b in fs.locate("/own")} == {2}, "two replicas of every block"
+    )
     with fs.open("/own") as file:
         assert file.read() == DATA[:200_000]
 
@@ -164,13 +189,19 @@ def test_the_namespace(fs: FileSystem) -> None:
     fs.set_permission("/ns/moved", 0o700)
     assert fs.stat("/ns/moved").permission == 0o700
     summary = fs.content_summary("/ns")
-    assert (summary.files, summary.directories, summary.length) == (len(names), 2, sum(len(n.encode()) for n in names))
+    assert (summary.files, summary.directories, summary.length) == (
+        len(names),
+        2,
+        sum(len(n.encode()) for n in names),
+    )
     assert fs.delete("/ns", recursive=True)
     assert not fs.delete("/ns", recursive=True)
 
 
 def test_renames_and_publishing(fs: FileSystem, shared: SmallFileSystem) -> None:
-    tracker = shared.coordinator.election.campaign("tracker", Candidate("jt1", "127.0.0.1:1"), on_lost=lambda: None)
+    tracker = shared.coordinator.election.campaign(
+        "tracker", Candidate("jt1", "127.0.0.1:1"), on_lost=lambda: None
+    )
     fs.delete("/pub", recursive=True)
     for i in range(5):
         write(fs, f"/pub/.out.job/attempts/{i}", b"%d" % i)
@@ -179,7 +210,11 @@ def test_renames_and_publishing(fs: FileSystem, shared: SmallFileSystem) -> None
     fs.rename_many(pairs)
     fs.rename_many(pairs)
     published = fs.publish("/pub/.out.job/publish", "/pub/out", tracker_epoch=tracker.epoch)
-    assert fs.publish("/pub/.out.job/publish", "/pub/out", tracker_epoch=tracker.epoch) == published == fs.stat("/pub/out").inode_id
+    assert (
+        fs.publish("/pub/.out.job/publish", "/pub/out", tracker_epoch=tracker.epoch)
+        == published
+        == fs.stat("/pub/out").inode_id
+    )
     assert [e.name for e in fs.list("/pub/out")] == [f"part-{i}" for i in range(5)]
     tracker.resign()
 
@@ -221,15 +256,24 @@ def test_writing_survives_the_death_of_datanodes(own: SmallFileSystem) -> None:
             assert file.read() == DATA
         for name in ("dn1", "dn2"):
             own.start_datanode(name)
-        until(lambda: all(len(b.locations) == 3 for b in fs.locate("/f")), "three replicas of every block again", 40)
+        until(
+            lambda: all(len(b.locations) == 3 for b in fs.locate("/f")),
+            "three replicas of every block again",
+            40,
+        )
 
 
 @pytest.mark.parametrize("how", ["local", "tcp"])
-def test_a_flipped_bit_is_never_returned_and_is_mended(own: SmallFileSystem, tmp_path: Path, how: str) -> None:
+def test_a_flipped_bit_is_never_returned_and_is_mended(
+    own: SmallFileSystem, tmp_path: Path, how: str
+) -> None:
     data = DATA[: BLOCK - 5]
     with connect(own.uri, options=TCP if how == "tcp" else None) as fs:
         write(fs, "/f", data)
-        replicas = until(lambda: (found := block_files(tmp_path, len(data))) and len(found) == 3 and found, "three replica files")
+        replicas = until(
+            lambda: (found := block_files(tmp_path, len(data))) and len(found) == 3 and found,
+            "three replica files",
+        )
         for victim in replicas[:2]:
             victim.chmod(0o644)
             with victim.open("r+b") as file:
@@ -240,7 +284,9 @@ def test_a_flipped_bit_is_never_returned_and_is_mended(own: SmallFileSystem, tmp
             with fs.open("/f") as file:
                 assert file.read() == data
             with contextlib.suppress(FileNotFoundError):  # renamed into place by a repair
-                return [p.read_bytes() == data for p in block_files(tmp_path, len(data))] == [True] * 3
+                return [p.read_bytes() == data for p in block_files(tmp_path, len(data))] == [
+                    True
+                ] * 3
             return False
 
         until(mended, "three sound replicas again, while being read", 60)
@@ -268,7 +314,9 @@ def test_a_restarted_namenode_is_met_again(own: SmallFileSystem) -> None:
                 assert back.read() == DATA
 
 
-def test_a_forked_child_reads_and_writes_with_connections_of_its_own(shared: SmallFileSystem) -> None:
+def test_a_forked_child_reads_and_writes_with_connections_of_its_own(
+    shared: SmallFileSystem,
+) -> None:
     """As the task processes of a warm server do with the storage they inherit."""
     with connect(shared.uri, options=TCP) as fs:
         write(fs, "/fork/parent", DATA)
@@ -288,5 +336,9 @@ def test_a_forked_child_reads_and_writes_with_connections_of_its_own(shared: Sma
             children.append(child)
         with fs.open("/fork/parent") as file:
             assert file.read() == DATA
-        assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [0, 0, 0]
+        assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [
+            0,
+            0,
+            0,
+        ]
         assert [entry.status.length for entry in fs.list("/fork")] == [1000, 1000, 1000, len(DATA)]

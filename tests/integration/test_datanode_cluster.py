@@ -1,4 +1,5 @@
-"""Datanodes with a real namenode and the real client, all in this process, over real sockets and disks: what heals, and what is refused."""
+"""Datanodes with a real namenode and the real client, all in this process, over real sockets and
+disks: what heals, and what is refused."""
 
 from __future__ import annotations
 
@@ -35,7 +36,12 @@ class Cluster:
         core = Options(
             cluster_id="",
             superuser=USER,
-            defaults=ServerDefaults(block_bytes=1 << 20, packet_bytes=1 << 16, bytes_per_checksum=1 << 14, replication=self._replication),
+            defaults=ServerDefaults(
+                block_bytes=1 << 20,
+                packet_bytes=1 << 16,
+                bytes_per_checksum=1 << 14,
+                replication=self._replication,
+            ),
             heartbeat_interval_us=SECOND_US // 5,
             dead_after_us=SECOND_US,
             order_resend_us=SECOND_US,
@@ -53,7 +59,9 @@ class Cluster:
         self.namenode = None
 
     def start_datanode(self, name: str) -> DatanodeService:
-        options = DatanodeServiceOptions(name, self.root / name, reserve_bytes=0, full_report_interval_s=1.0, call_timeout_s=2.0)
+        options = DatanodeServiceOptions(
+            name, self.root / name, reserve_bytes=0, full_report_interval_s=1.0, call_timeout_s=2.0
+        )
         service = self.datanodes[name] = DatanodeService(options, self.find_namenode)
         service.start()
         return service
@@ -71,11 +79,15 @@ class Cluster:
 
     def connect(self, *, local_reads: bool = False) -> FileSystem:
         assert self.namenode is not None
-        return connect(self.namenode.fs_uri, user=USER, options=ClientOptions(local_reads=local_reads))
+        return connect(
+            self.namenode.fs_uri, user=USER, options=ClientOptions(local_reads=local_reads)
+        )
 
     def block_files(self, size: int) -> list[Path]:
         paths = self.root.rglob("finalized/**/blk_*")
-        return sorted(path for path in paths if path.suffix != ".meta" and path.stat().st_size == size)
+        return sorted(
+            path for path in paths if path.suffix != ".meta" and path.stat().st_size == size
+        )
 
     def stop(self) -> None:
         for name in list(self.datanodes):
@@ -124,7 +136,9 @@ def test_a_datanode_is_useful_at_once(cluster: Cluster) -> None:
         begun = time.monotonic()
         cluster.start_datanode("d1")
         until(lambda: fs.calls.get_datanode_report("live"), 15, "one live datanode")
-        assert time.monotonic() - begun < 3.0  # about 0.1 s; the rest is for a machine that is busy with other things
+        assert (
+            time.monotonic() - begun < 3.0
+        )  # about 0.1 s; the rest is for a machine that is busy with other things
 
 
 @pytest.mark.parametrize("local_reads", [False, True])
@@ -146,13 +160,18 @@ def test_what_a_dead_datanode_held_is_made_again_elsewhere(cluster: Cluster) -> 
         cluster.stop_datanode(victim)
 
         def elsewhere() -> bool:
-            return len([path for path in cluster.block_files(len(data)) if victim not in path.parts]) == 2
+            return (
+                len([path for path in cluster.block_files(len(data)) if victim not in path.parts])
+                == 2
+            )
 
         until(elsewhere, 20, "a second replica on the two that are left")
         until(lambda: fs.calls.get_fs_stats().under_replicated_blocks == 0, 15, "full replication")
         assert get(fs, "/f") == data
         cluster.start_datanode(victim)
-        until(lambda: len(cluster.block_files(len(data))) == 2, 20, "the third replica to be deleted")
+        until(
+            lambda: len(cluster.block_files(len(data))) == 2, 20, "the third replica to be deleted"
+        )
         assert get(fs, "/f") == data
 
 
@@ -198,13 +217,18 @@ def test_deleted_files_leave_the_disks(cluster: Cluster) -> None:
 
 
 def test_what_a_dead_writer_left_goes_with_its_file(cluster: Cluster) -> None:
-    """Once ordered away at the deletion, once found by a full report because its datanode was down meanwhile."""
+    """Once ordered away at the deletion, once found by a full report because its datanode was down
+    meanwhile."""
     with ready(cluster, 2) as fs:
         leftovers = lambda: list(cluster.root.rglob("rbw/blk_*"))  # noqa: E731
         for path, restart in (("/f", False), ("/g", True)):
             writer = fs.create(path)
             writer.write(b"x" * 400_000)
-            until(lambda: any(p.stat().st_size > 1000 for p in leftovers()), 10, "bytes of an open block")
+            until(
+                lambda: any(p.stat().st_size > 1000 for p in leftovers()),
+                10,
+                "bytes of an open block",
+            )
             if restart:
                 for name in ("d1", "d2"):
                     cluster.stop_datanode(name)
@@ -240,7 +264,9 @@ def test_a_datanode_that_restarts_serves_what_it_had_at_the_same_ports(cluster: 
         assert get(fs, "/f") == data
 
 
-def test_a_datanode_of_another_cluster_is_refused_with_one_clear_line(cluster: Cluster, tmp_path: Path) -> None:
+def test_a_datanode_of_another_cluster_is_refused_with_one_clear_line(
+    cluster: Cluster, tmp_path: Path
+) -> None:
     with ready(cluster, 1):
         cluster.stop_datanode("d1")
     other = Cluster(tmp_path / "other", replication=1)

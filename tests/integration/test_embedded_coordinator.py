@@ -1,4 +1,5 @@
-"""The embedded coordinator as daemons live with it: it goes away and comes back, and what led before leads after."""
+"""The embedded coordinator as daemons live with it: it goes away and comes back, and what led
+before leads after."""
 
 from __future__ import annotations
 
@@ -35,13 +36,17 @@ class Home:
         self.start()
 
     def start(self) -> None:
-        options = ServiceOptions(port=self.port, core=Options(presume_leader_us=1_500_000, park_us=500_000))
+        options = ServiceOptions(
+            port=self.port, core=Options(presume_leader_us=1_500_000, park_us=500_000)
+        )
         self.service = CoordinatorService(LocalJournal(self.directory / "journal"), options)
         self.service.start()
         self.port = self.service.ports["rpc"]
 
     def session(self) -> Coordinator:
-        self.sessions.append(connect(f"embedded://127.0.0.1:{self.port}", f"m{len(self.sessions)}", SESSION_S))
+        self.sessions.append(
+            connect(f"embedded://127.0.0.1:{self.port}", f"m{len(self.sessions)}", SESSION_S)
+        )
         return self.sessions[-1]
 
 
@@ -77,7 +82,10 @@ def test_a_leader_keeps_its_place_over_a_restart_of_the_coordinator(home: Home) 
     assert found is not None and (found.id, found.epoch) == ("nn1", led.epoch)
     assert not lost.is_set()
     led.resign()
-    assert home.session().election.campaign("namenode", NN2, on_lost=lambda: None).epoch == led.epoch + 1
+    assert (
+        home.session().election.campaign("namenode", NN2, on_lost=lambda: None).epoch
+        == led.epoch + 1
+    )
 
 
 def test_a_leader_that_was_away_too_long_hears_that_it_lost(home: Home) -> None:
@@ -133,5 +141,10 @@ def test_an_epoch_that_no_leader_had_ends_nothing(home: Home) -> None:
     wish = pb.Candidate(id="nn1", address="a:1")
     for epochs in ({"at_least_epoch": (1 << 64) - 1}, {"held_epoch": (1 << 64) - 1}):
         with pytest.raises(UsageError, match="is no epoch"):
-            stub.Campaign(pb.CampaignRequest(session=session, service="namenode", candidate=wish, **epochs))
-    assert stub.Campaign(pb.CampaignRequest(session=session, service="namenode", candidate=wish)).epoch == 1
+            stub.Campaign(
+                pb.CampaignRequest(session=session, service="namenode", candidate=wish, **epochs)
+            )
+    assert (
+        stub.Campaign(pb.CampaignRequest(session=session, service="namenode", candidate=wish)).epoch
+        == 1
+    )

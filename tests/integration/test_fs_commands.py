@@ -1,4 +1,5 @@
-"""`mrc fs` against a real small cluster: what it prints, what it leaves, and the exit code of every kind of mistake."""
+"""`mrc fs` against a real small cluster: what it prints, what it leaves, and the exit code of every
+kind of mistake."""
 
 from __future__ import annotations
 
@@ -51,7 +52,9 @@ Mrc = Callable[..., Done]
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallFileSystem]:
-    with small_file_system(tmp_path_factory.mktemp("fs"), 3, defaults=ServerDefaults(block_bytes=BLOCK)) as running:
+    with small_file_system(
+        tmp_path_factory.mktemp("fs"), 3, defaults=ServerDefaults(block_bytes=BLOCK)
+    ) as running:
         yield running
 
 
@@ -65,13 +68,19 @@ def fs(system: SmallFileSystem) -> Iterator[FileSystem]:
 
 @pytest.fixture
 def mrc(
-    system: SmallFileSystem, fs: FileSystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+    system: SmallFileSystem,
+    fs: FileSystem,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfdbinary: pytest.CaptureFixture[bytes],
 ) -> Mrc:
     """`mrc fs …` in this process, in a home whose namenode is the one of `system`."""
     home = tmp_path / "home"
     (home / "data").mkdir(parents=True)
     (home / "data" / "namenode-nn1").symlink_to(system._namenode_options.data_dir)
-    Announcement(role="namenode", id="nn1", pid=os.getpid(), address=system.namenode.address).publish(home)
+    Announcement(
+        role="namenode", id="nn1", pid=os.getpid(), address=system.namenode.address
+    ).publish(home)
     monkeypatch.setenv("MRC_HOME", str(home))
     monkeypatch.delenv("MRC_CLUSTER", raising=False)
     monkeypatch.setenv("NO_COLOR", "1")
@@ -115,8 +124,15 @@ def test_an_existing_target_is_refused_and_f_replaces_it(mrc: Mrc, fs: FileSyste
     Path("g").write_bytes(b"mine")
     kept = mrc("get", "/f", "g")
     assert (kept.code, kept.err.splitlines()[1]) == (1, "  try: mrc fs get -f /f g")
-    for again in (["cp", "/f", "/f"], ["cp", "-f", "/f", "//f"], ["mv", "/f", "/f"], ["mv", "/f", "/"]):
-        assert (mrc(*again).code, mrc(*again).err) == (1, "error: /f and /f are the same file\n"), "and no hint that removes it"
+    for again in (
+        ["cp", "/f", "/f"],
+        ["cp", "-f", "/f", "//f"],
+        ["mv", "/f", "/f"],
+        ["mv", "/f", "/"],
+    ):
+        assert (mrc(*again).code, mrc(*again).err) == (1, "error: /f and /f are the same file\n"), (
+            "and no hint that removes it"
+        )
     assert Path("g").read_bytes() == b"mine"
     assert mrc("get", "-f", "/f", "g").code == 0
     assert Path("g").read_bytes() == b"two"
@@ -150,18 +166,27 @@ def test_what_to_try_next_is_a_command_that_works(mrc: Mrc, fs: FileSystem) -> N
 def test_hadoops_help_and_verbs_that_are_not_there(mrc: Mrc) -> None:
     for words in (["-help", "ls"], ["-usage", "-ls"], ["-help"], ["-h"]):
         assert (mrc(*words).code, b"Usage: mrc fs" in mrc(*words).out) == (0, True)
-    assert (mrc("-getmerge", "/a").code, mrc("-getmerge", "/a").err) == (2, "error: no such command '-getmerge'\n  try: mrc fs --help\n")
+    assert (mrc("-getmerge", "/a").code, mrc("-getmerge", "/a").err) == (
+        2,
+        "error: no such command '-getmerge'\n  try: mrc fs --help\n",
+    )
 
 
 def test_directories_go_in_and_out_whole(mrc: Mrc) -> None:
-    tree = {f"t/{'x/' * depth}{name}": f"{depth} {name}".encode() for depth in range(3) for name in ODD_NAMES}
+    tree = {
+        f"t/{'x/' * depth}{name}": f"{depth} {name}".encode()
+        for depth in range(3)
+        for name in ODD_NAMES
+    }
     for name, data in tree.items():
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).write_bytes(data)
     Path("t/empty").mkdir()
     assert mrc("put", "t", "/new").code == 0, "a new name: created with the contents"
     assert mrc("get", "/new", "back").code == 0
-    assert {f"t/{p.relative_to('back')}": p.read_bytes() for p in Path("back").rglob("*") if p.is_file()} == tree
+    assert {
+        f"t/{p.relative_to('back')}": p.read_bytes() for p in Path("back").rglob("*") if p.is_file()
+    } == tree
     assert Path("back/empty").is_dir()
     assert mrc("put", "t", "/new").code == 0, "an existing directory: into it"
     assert mrc("test", "-f", "/new/t/x/a b").code == 0
@@ -204,11 +229,17 @@ def test_checksum_find_and_expunge(mrc: Mrc) -> None:
     assert mrc("-find", "/d").lines == ["/d", "/d/a.txt", "/d/e", "/d/e/B.TXT", "/d/e/c"]
     assert mrc("-find", "/d", "-name", "*.txt", "-print").lines == ["/d/a.txt"]
     assert mrc("find", "/d", "-iname", "*.txt", "-print0").out == b"/d/a.txt\0/d/e/B.TXT\0"
-    assert (mrc("find", "/d", "-newer", "x").code, mrc("find", "/d", "-name").code, mrc("find", "/none").code) == (2, 2, 1)
+    assert (
+        mrc("find", "/d", "-newer", "x").code,
+        mrc("find", "/d", "-name").code,
+        mrc("find", "/none").code,
+    ) == (2, 2, 1)
     assert (mrc("-expunge").code, mrc("expunge", "-immediate").code) == (0, 0)
 
 
-def test_no_verb_lets_a_stranger_act_on_a_terminal(mrc: Mrc, fs: FileSystem, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_verb_lets_a_stranger_act_on_a_terminal(
+    mrc: Mrc, fs: FileSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
     name = f"f{SEEN_BY_TERMINALS}forged"
     path = f"/d/{name}"
     fs.mkdirs("/d")
@@ -217,11 +248,22 @@ def test_no_verb_lets_a_stranger_act_on_a_terminal(mrc: Mrc, fs: FileSystem, mon
         fs.set_owner(path, f"o{SEEN_BY_TERMINALS}forged", f"g{SEEN_BY_TERMINALS}forged")
     Path(name).write_bytes(b"x")
     local = str(Path(name).absolute())
-    looking, changing = "ls du count df stat find checksum", "touchz rmdir mkdir setrep:1 chmod:644 chown:a"
+    looking, changing = (
+        "ls du count df stat find checksum",
+        "touchz rmdir mkdir setrep:1 chmod:644 chown:a",
+    )
     calls = [[*verb.split(":"), path] for verb in f"{looking} {changing}".split()]
-    calls += [["stat", "%n %u %g", path], ["ls", "-C", "/d"], ["ls", "-R", "/"], ["setrep", "-w", "2", path]]
+    calls += [
+        ["stat", "%n %u %g", path],
+        ["ls", "-C", "/d"],
+        ["ls", "-R", "/"],
+        ["setrep", "-w", "2", path],
+    ]
     calls += [[verb, "-o", "json", path] for verb in ("ls", "du", "count", "stat")]
-    calls += [[verb, f"{path}/none"] for verb in ("ls", "cat", "text", "tail", "head", "rm", "du", "find", "stat")]
+    calls += [
+        [verb, f"{path}/none"]
+        for verb in ("ls", "cat", "text", "tail", "head", "rm", "du", "find", "stat")
+    ]
     calls += [["put", local, path], ["put", "-f", local, path], ["put", f"{local}-none", "/d"]]
     calls += [["get", path, local], ["get", path, f"/none/{name}"], [name], ["ls", f"--{name}"]]
     calls += [[verb, path, to] for verb in ("cp", "mv") for to in (path, f"/none/{name}")]
@@ -231,9 +273,17 @@ def test_no_verb_lets_a_stranger_act_on_a_terminal(mrc: Mrc, fs: FileSystem, mon
         assert not acts_on_a_terminal(said), (words[0], said)
 
 
-def test_tail_f_shows_what_replaced_the_file_from_its_beginning(mrc: Mrc, fs: FileSystem, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tail_f_shows_what_replaced_the_file_from_its_beginning(
+    mrc: Mrc, fs: FileSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
     mrc("put", "-", "/log", stdin=b"old old old\n")
-    happenings = iter([lambda: fs.delete("/log"), lambda: _write(fs, "/log", b"new, and longer than before\n"), None])
+    happenings = iter(
+        [
+            lambda: fs.delete("/log"),
+            lambda: _write(fs, "/log", b"new, and longer than before\n"),
+            None,
+        ]
+    )
 
     def look_again(_pause_s: float) -> None:
         then = next(happenings)
@@ -257,7 +307,10 @@ def test_times_of_other_ages_are_shown(mrc: Mrc, fs: FileSystem) -> None:
     fs.set_times("/x", 253_402_300_800_000_000, 253_402_300_800_000_000)
     assert [line.split()[-1] for line in mrc("ls", "/").lines[1:]] == ["/x", "/y"]
     assert mrc("stat", "%y", "/x").lines == ["+10000-01-01 00:00:00"]
-    assert json.loads(mrc("stat", "-o", "json", "/x").out)[0]["modified_at"] == "+10000-01-01T00:00:00.000Z"
+    assert (
+        json.loads(mrc("stat", "-o", "json", "/x").out)[0]["modified_at"]
+        == "+10000-01-01T00:00:00.000Z"
+    )
     assert mrc("get", "-p", "/x", "x").code == 0
 
 
@@ -265,7 +318,12 @@ def test_times_of_other_ages_are_shown(mrc: Mrc, fs: FileSystem) -> None:
 def test_long_names_go_in_through_and_out(mrc: Mrc, fs: FileSystem, name: str) -> None:
     Path("d").mkdir()
     (Path("d") / name).write_bytes(b"x")
-    for words in (["put", "d", "/d"], ["cp", "/d", "/e"], ["cp", "-f", f"/e/{name}", f"/d/{name}"], ["put", "-f", f"d/{name}", "/d"]):
+    for words in (
+        ["put", "d", "/d"],
+        ["cp", "/d", "/e"],
+        ["cp", "-f", f"/e/{name}", f"/d/{name}"],
+        ["put", "-f", f"d/{name}", "/d"],
+    ):
         assert mrc(*words).code == 0, words
     assert mrc("get", "/e", "back").code == 0
     assert (Path("back") / name).read_bytes() == b"x"
@@ -277,7 +335,12 @@ def test_nobodys_file_is_taken_for_a_temporary(mrc: Mrc, fs: FileSystem) -> None
         Path(name).write_bytes(name.encode())
         assert mrc("put", name, "/").code == 0
     Path("f").write_bytes(b"new")
-    assert mrc("put", "-f", "f", "/f").code == mrc("cp", "/f", "/g").code == mrc("get", "-f", "/f", "f").code == 0
+    assert (
+        mrc("put", "-f", "f", "/f").code
+        == mrc("cp", "/f", "/g").code
+        == mrc("get", "-f", "/f", "f").code
+        == 0
+    )
     assert mrc("cat", "/f._COPYING_").out == Path("f._COPYING_").read_bytes() == b"f._COPYING_"
 
 
@@ -291,10 +354,19 @@ def test_links_that_lead_back_are_left_out_and_said(mrc: Mrc, fs: FileSystem) ->
     assert [e.path for e in fs.walk("/")] == ["/d", "/d/e", "/d/x"]
 
 
-def test_a_directory_is_not_copied_into_itself_however_it_is_spelt(mrc: Mrc, fs: FileSystem, system: SmallFileSystem) -> None:
+def test_a_directory_is_not_copied_into_itself_however_it_is_spelt(
+    mrc: Mrc, fs: FileSystem, system: SmallFileSystem
+) -> None:
     fs.mkdirs("/d/sub")
     port = system.uri.rpartition(":")[2]
-    for inside in ("//d/new", "/d/./new", "/x/../d/new", "/d/", f"{system.uri}/d/new", f"hdfs://localhost:{port}/d/new"):
+    for inside in (
+        "//d/new",
+        "/d/./new",
+        "/x/../d/new",
+        "/d/",
+        f"{system.uri}/d/new",
+        f"hdfs://localhost:{port}/d/new",
+    ):
         done = mrc("cp", "/d", inside)
         assert (done.code, "into itself" in done.err) == (1, True), inside
     assert mrc("cp", "/d", "/dd").code == 0
@@ -309,7 +381,11 @@ def test_get_f_is_as_cp_and_a_planted_link_is_not_followed(mrc: Mrc, fs: FileSys
     Path("private").chmod(0o600)
     Path("link").symlink_to("private")
     assert mrc("get", "-f", "/f", "link").code == 0
-    assert (Path("link").is_symlink(), Path("private").read_bytes(), Path("private").stat().st_mode & 0o777) == (True, b"new", 0o600)
+    assert (
+        Path("link").is_symlink(),
+        Path("private").read_bytes(),
+        Path("private").stat().st_mode & 0o777,
+    ) == (True, b"new", 0o600)
     Path("victim").mkdir()
     Path("t").mkdir()
     Path("t/d").symlink_to(Path("victim").absolute())
@@ -330,7 +406,9 @@ def test_a_slash_at_the_end_means_a_directory(mrc: Mrc, fs: FileSystem) -> None:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_copy_that_is_stopped_leaves_nothing(fs: FileSystem, system: SmallFileSystem, number: int, code: int) -> None:
+def test_a_copy_that_is_stopped_leaves_nothing(
+    fs: FileSystem, system: SmallFileSystem, number: int, code: int
+) -> None:
     command = [sys.executable, "-m", "mrc.main", "fs", "put", "-", f"{system.uri}/stopped"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdin is not None
@@ -342,7 +420,9 @@ def test_a_copy_that_is_stopped_leaves_nothing(fs: FileSystem, system: SmallFile
     assert fs.list("/") == []
 
 
-@pytest.mark.parametrize(("first", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
+@pytest.mark.parametrize(
+    ("first", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)]
+)
 @pytest.mark.parametrize("verb", ["put", "get", "cp"])
 def test_a_second_signal_leaves_nothing_either(
     fs: FileSystem, system: SmallFileSystem, tmp_path: Path, verb: str, first: int, code: int
@@ -361,8 +441,12 @@ def test_a_second_signal_leaves_nothing_either(
         "mrc.fs_progress.Progress.add = add; mrc.main.main()"
     )
     command = [sys.executable, "-c", slow, "fs", verb, *words[verb]]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdin is not None and process.stdout is not None and process.stderr is not None
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert (
+            process.stdin is not None and process.stdout is not None and process.stderr is not None
+        )
         if verb == "put":
             process.stdin.write(DATA[:1000])
             process.stdin.flush()
@@ -438,8 +522,15 @@ def test_facts_are_json_on_request(mrc: Mrc, system: SmallFileSystem) -> None:
     mrc("mkdir", "/d")
     mrc("put", "-", "/d/f", stdin=b"12345")
     (row,) = json.loads(mrc("ls", "-o", "json", "/d").out)
-    assert (row["path"], row["type"], row["length"], row["permission"]) == ("/d/f", "file", 5, "0644")
-    assert json.loads(mrc("du", "-s", "-o", "json", "/d").out) == [{"path": "/d", "length": 5, "space_consumed": 15}]
+    assert (row["path"], row["type"], row["length"], row["permission"]) == (
+        "/d/f",
+        "file",
+        5,
+        "0644",
+    )
+    assert json.loads(mrc("du", "-s", "-o", "json", "/d").out) == [
+        {"path": "/d", "length": 5, "space_consumed": 15}
+    ]
     (total,) = json.loads(mrc("count", "-o", "json", "/d").out)
     assert (total["directories"], total["files"], total["length"]) == (1, 1, 5)
     (disk,) = json.loads(mrc("df", "-o", "json").out)
@@ -460,7 +551,10 @@ def test_changes(mrc: Mrc, fs: FileSystem) -> None:
     assert mrc("chown", "ann:staff", "/f").code == 0
     assert mrc("chgrp", "crew", "/f").code == 0
     assert (fs.stat("/f").owner, fs.stat("/f").group) == ("ann", "crew")
-    assert mrc("setrep", "-w", "2", "/f").lines == ["Replication 2 set: /f", "Waiting for /f ... done"]
+    assert mrc("setrep", "-w", "2", "/f").lines == [
+        "Replication 2 set: /f",
+        "Waiting for /f ... done",
+    ]
     until(lambda: len(fs.locate("/f")[0].locations) == 2, "two replicas")
     assert mrc("touchz", "/z").code == 0
     assert mrc("touchz", "/f").code == 1
@@ -486,21 +580,43 @@ def test_preserved_times_and_permissions(mrc: Mrc, fs: FileSystem) -> None:
     assert mrc("put", "-p", "f", "/f").code == 0
     assert (fs.stat("/f").permission, fs.stat("/f").modified_us) == (0o600, 1_500_000_000_000_000)
     assert mrc("get", "-p", "/f", "g").code == 0
-    assert (Path("g").stat().st_mode & 0o777, int(Path("g").stat().st_mtime)) == (0o600, 1_500_000_000)
+    assert (Path("g").stat().st_mode & 0o777, int(Path("g").stat().st_mtime)) == (
+        0o600,
+        1_500_000_000,
+    )
 
 
 def test_questions_are_answered_with_exit_codes(mrc: Mrc) -> None:
     mrc("mkdir", "/d")
     mrc("touchz", "/z")
     mrc("put", "-", "/f", stdin=b"x")
-    answers = {"-e": (0, 0, 0, 1), "-d": (0, 1, 1, 1), "-f": (1, 0, 0, 1), "-s": (1, 1, 0, 1), "-z": (0, 0, 1, 1), "-r": (0, 0, 0, 1)}
+    answers = {
+        "-e": (0, 0, 0, 1),
+        "-d": (0, 1, 1, 1),
+        "-f": (1, 0, 0, 1),
+        "-s": (1, 1, 0, 1),
+        "-z": (0, 0, 1, 1),
+        "-r": (0, 0, 0, 1),
+    }
     for question, wanted in answers.items():
         got = tuple(mrc("test", question, path).code for path in ("/d", "/z", "/f", "/none"))
         assert got == wanted, question
 
 
 @pytest.mark.parametrize(
-    "verb", [["cat"], ["ls"], ["du"], ["rm"], ["tail"], ["head"], ["stat"], ["count"], ["chmod", "644"], ["setrep", "2"]]
+    "verb",
+    [
+        ["cat"],
+        ["ls"],
+        ["du"],
+        ["rm"],
+        ["tail"],
+        ["head"],
+        ["stat"],
+        ["count"],
+        ["chmod", "644"],
+        ["setrep", "2"],
+    ],
 )
 def test_a_missing_path_is_exit_1_and_one_line(mrc: Mrc, verb: list[str]) -> None:
     done = mrc(*verb, "/no/such")
@@ -508,7 +624,9 @@ def test_a_missing_path_is_exit_1_and_one_line(mrc: Mrc, verb: list[str]) -> Non
     assert done.err.endswith("  try: mrc fs ls /\n")
 
 
-def test_other_mistakes(mrc: Mrc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: SmallFileSystem) -> None:
+def test_other_mistakes(
+    mrc: Mrc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: SmallFileSystem
+) -> None:
     assert mrc("cat", "/").code == 1
     assert mrc("ls", "s3://bucket/x").code == 2
     assert mrc("ls", "file:///etc").code == 2
@@ -546,8 +664,11 @@ def test_safe_mode_is_exit_75(mrc: Mrc, system: SmallFileSystem) -> None:
 
 def test_help_needs_no_cluster_and_loads_little() -> None:
     code = (
-        "import sys, mrc.main; r = mrc.main.run(['fs', 'ls', '--help']); print([m for m in ('google', 'grpc', 'rich') if m in sys.modules])"
+        "import sys, mrc.main; r = mrc.main.run(['fs', 'ls', '--help']); print([m for m in "
+        "('google', 'grpc', 'rich') if m in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True
+    )
     assert "List directories" in done.stdout
     assert done.stdout.strip().endswith("[]")

@@ -1,4 +1,5 @@
-"""During a 100 MB word count any one process dies by SIGKILL, and the output stays byte-identical; what was acknowledged is never lost."""
+"""During a 100 MB word count any one process dies by SIGKILL, and the output stays byte-identical;
+what was acknowledged is never lost."""
 
 from __future__ import annotations
 
@@ -40,7 +41,10 @@ class Stage:
         self.cluster = cluster
         rng = random.Random(20261122)
         words = [f"w{rng.randrange(1 << 30):x}é" for _ in range(20_000)]
-        lines = [" ".join(words[min(int(rng.paretovariate(0.7)), len(words)) - 1] for _ in range(12)) for _ in range(8_000)]
+        lines = [
+            " ".join(words[min(int(rng.paretovariate(0.7)), len(words)) - 1] for _ in range(12))
+            for _ in range(8_000)
+        ]
         block = ("\n".join(lines) + "\n").encode()
         copies = SIZE // FILES // len(block) + 1
         cluster.mrc("fs", "mkdir", "/text")
@@ -50,11 +54,17 @@ class Stage:
         counts = Counter(word for line in lines for word in line.split())
         self.expected = {word: count * copies * FILES for word, count in counts.items()}
         self.undisturbed = self.run("/undisturbed", lambda _status: False)
-        assert {line.split("\t")[0]: int(line.split("\t")[1]) for line in self.undisturbed.decode().splitlines()} == self.expected
+        assert {
+            line.split("\t")[0]: int(line.split("\t")[1])
+            for line in self.undisturbed.decode().splitlines()
+        } == self.expected
 
     def run(self, output: str, disturb: Callable[[dict[str, Any]], bool]) -> bytes:
-        """Submits, calls `disturb` with each status once a quarter of the maps is done until it says True, and returns the output."""
-        job_id = self.cluster.mrc("submit", "-d", "--split-bytes", 4 << 20, "words.py", "/text", output).stdout.split()[-1]
+        """Submits, calls `disturb` with each status once a quarter of the maps is done until it
+        says True, and returns the output."""
+        job_id = self.cluster.mrc(
+            "submit", "-d", "--split-bytes", 4 << 20, "words.py", "/text", output
+        ).stdout.split()[-1]
         disturbed = False
         with self.cluster.tracker() as tracker:
             for status in tracker.watch(job_id, 0.05):
@@ -130,6 +140,10 @@ def test_a_leader_dies_and_is_started_again(stage: Stage, role: str) -> None:
 def test_nothing_is_left_beside_the_outputs(stage: Stage) -> None:
     """Work in progress lives in hidden siblings of the outputs, and goes when the job is over."""
     with contextlib.closing(stage.cluster.filesystem()) as filesystem:
-        hidden = [entry.name for entry in filesystem.list("/") if entry.name.startswith(".") and entry.name != ".mrc"]
+        hidden = [
+            entry.name
+            for entry in filesystem.list("/")
+            if entry.name.startswith(".") and entry.name != ".mrc"
+        ]
     assert hidden == []
     assert not list(Path(stage.cluster.directory).glob("core*"))

@@ -1,4 +1,5 @@
-"""SIGKILL of the namenode while many callers change the namespace: what was acknowledged is there, every call ends as if it ran once."""
+"""SIGKILL of the namenode while many callers change the namespace: what was acknowledged is there,
+every call ends as if it ran once."""
 
 from __future__ import annotations
 
@@ -28,7 +29,8 @@ def namenode(directory: Path) -> Iterator[NamenodeProcess]:
 
 
 def test_kills_under_load_lose_nothing_and_repeat_nothing(tmp_path: Path) -> None:
-    """Each caller makes files, renames and deletes some of them; none of its calls may fail or be done twice, across three kills."""
+    """Each caller makes files, renames and deletes some of them; none of its calls may fail or be
+    done twice, across three kills."""
     running = NamenodeProcess(tmp_path / "nn", USER)
     address, wrong, progress = running.address, [], threading.Semaphore(0)
 
@@ -66,7 +68,9 @@ def test_kills_under_load_lose_nothing_and_repeat_nothing(tmp_path: Path) -> Non
     with namenode(tmp_path / "nn") as last:
         client = NamenodeClient(last.address, USER)
         assert client.get_status().epoch == KILLS + 2
-        wanted = [f"f{n:03}" if n % 3 == 0 else f"f{n:03}.moved" for n in range(FILES) if n % 3 != 2]
+        wanted = [
+            f"f{n:03}" if n % 3 == 0 else f"f{n:03}.moved" for n in range(FILES) if n % 3 != 2
+        ]
         for caller in range(CALLERS):
             listing = client.get_listing(f"/w{caller}")
             assert listing is not None

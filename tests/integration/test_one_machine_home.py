@@ -1,4 +1,5 @@
-"""A one-machine cluster and its home: what `mrc up` leaves when one daemon fails, and what becomes of processes whose home is deleted."""
+"""A one-machine cluster and its home: what `mrc up` leaves when one daemon fails, and what becomes
+of processes whose home is deleted."""
 
 from __future__ import annotations
 
@@ -42,9 +43,14 @@ def test_up_mends_what_is_gone_and_says_what_is_not_in_force(tmp_path: Path) -> 
             file.write_bytes(b"") if number % 2 else file.unlink()
         cluster.mrc("up")
         assert cluster.mrc("fs", "cat", "/x").stdout == "x"
-        home.config_file.write_text(home.config_file.read_text() + "\n[datanode]\nreserved_bytes = 12345\n")
+        home.config_file.write_text(
+            home.config_file.read_text() + "\n[datanode]\nreserved_bytes = 12345\n"
+        )
         late = cluster.mrc("up").stderr
-        assert "datanode.reserved_bytes = 12345 is not in force: datanode d1, datanode d2 began with" in late
+        assert (
+            "datanode.reserved_bytes = 12345 is not in force: datanode d1, datanode d2 began with"
+            in late
+        )
         assert "  try: mrc down && mrc up\n" in late
         cluster.mrc("down")
         for lost in ("worker-w1", "worker-w2", "datanode-d2"):
@@ -52,7 +58,14 @@ def test_up_mends_what_is_gone_and_says_what_is_not_in_force(tmp_path: Path) -> 
         again = cluster.mrc("up").stderr
         assert "datanode d2 begins anew; what it held is copied again" in again
         assert "not in force" not in again
-        assert sum(row["state"] == "live" for row in cluster.status()["services"] if row["role"] == "worker") == 2
+        assert (
+            sum(
+                row["state"] == "live"
+                for row in cluster.status()["services"]
+                if row["role"] == "worker"
+            )
+            == 2
+        )
         assert cluster.mrc("fs", "cat", "/x").stdout == "x"
 
 
@@ -79,6 +92,10 @@ def test_a_daemon_that_cannot_start_takes_nobody_with_it(tmp_path: Path) -> None
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         cluster.mrc("up", "--set", f"namenode.port={taken.getsockname()[1]}", rc=1)
-        until(lambda: all(cluster.living(role) for role in ("datanode", "tracker", "worker")), "the others serve", 10)
+        until(
+            lambda: all(cluster.living(role) for role in ("datanode", "tracker", "worker")),
+            "the others serve",
+            10,
+        )
         cluster.mrc("up")
         assert cluster.status()["ready"]

@@ -1,4 +1,5 @@
-"""A namenode or tracker that dies and is started again: whoever was at work notices nothing but the time it took."""
+"""A namenode or tracker that dies and is started again: whoever was at work notices nothing but the
+time it took."""
 
 from __future__ import annotations
 
@@ -41,7 +42,13 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeCluster]:
     with whole_cluster(tmp_path_factory.mktemp("restarts"), size=2) as running:
         running.mrc("fs", "mkdir", "/in")
         for index in range(LINES // 4):  # a map for each file
-            running.mrc("fs", "put", "-", f"/in/{index}", text="".join(f"{letter} {index}\n" for letter in "abcd").encode())
+            running.mrc(
+                "fs",
+                "put",
+                "-",
+                f"/in/{index}",
+                text="".join(f"{letter} {index}\n" for letter in "abcd").encode(),
+            )
         running.write("slow.py", JOB)
         yield running
 
@@ -59,8 +66,17 @@ class SubmittedJob:
         self.cluster, self.output = cluster, output
         known = {job["id"] for job in self._jobs()}
         command = [str(MRC), "submit", "slow.py", "/in", output]
-        self._submit = subprocess.Popen(command, cwd=cluster.directory, env=cluster.environment, stderr=subprocess.PIPE, text=True)
-        self.id = until(lambda: next((job["id"] for job in self._jobs() if job["id"] not in known), ""), "the job is there")
+        self._submit = subprocess.Popen(
+            command,
+            cwd=cluster.directory,
+            env=cluster.environment,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.id = until(
+            lambda: next((job["id"] for job in self._jobs() if job["id"] not in known), ""),
+            "the job is there",
+        )
 
     def _jobs(self) -> list[dict[str, Any]]:
         with self.cluster.tracker() as tracker:
@@ -85,28 +101,40 @@ class SubmittedJob:
         _out, told = self._submit.communicate(timeout=120)
         status = self.status()
         assert (self._submit.returncode, status["state"]) == (0, "SUCCEEDED"), told
-        assert self.cluster.output(self.output).decode().split() == [word for letter in "abcd" for word in (letter, str(LINES // 4))]
+        assert self.cluster.output(self.output).decode().split() == [
+            word for letter in "abcd" for word in (letter, str(LINES // 4))
+        ]
         for stage in ("maps", "reduces"):
-            assert (status[stage]["failed_attempts"], status[stage]["killed_attempts"]) == (0, 0), (stage, status, self.logs())
+            assert (status[stage]["failed_attempts"], status[stage]["killed_attempts"]) == (0, 0), (
+                stage,
+                status,
+                self.logs(),
+            )
         return status
 
 
 @pytest.mark.timeout(200)
 def test_a_job_waits_for_an_absent_namenode_and_loses_no_attempt(cluster: WholeCluster) -> None:
-    """Also attempts that begin while it is away, for longer than silence is allowed to a task of this job."""
+    """Also attempts that begin while it is away, for longer than silence is allowed to a task of
+    this job."""
     job = SubmittedJob(cluster, "/out-namenode")
     job.await_maps(2)
     cluster.kill("namenode")
     gone = time.monotonic()
     until(lambda: "waiting for the namenode" in job.logs(), "an attempt says what it waits for")
-    until(lambda: time.monotonic() - gone > SILENCE_S + 1, "the absence is longer than the silence that is allowed")
+    until(
+        lambda: time.monotonic() - gone > SILENCE_S + 1,
+        "the absence is longer than the silence that is allowed",
+    )
     cluster.up(2)
     job.conclude()
     assert len(job.attempts()) == LINES // 4 + 2
 
 
 @pytest.mark.timeout(200)
-def test_a_tracker_restart_repeats_nothing_and_submit_goes_on_waiting(cluster: WholeCluster) -> None:
+def test_a_tracker_restart_repeats_nothing_and_submit_goes_on_waiting(
+    cluster: WholeCluster,
+) -> None:
     job = SubmittedJob(cluster, "/out-tracker")
     job.await_maps(2)
     cluster.kill("tracker")
@@ -119,7 +147,13 @@ class Restarts:
     """Kills the namenode and starts it again, each time somebody `worked` so much more."""
 
     def __init__(self, cluster: WholeCluster, at: list[int]) -> None:
-        self._cluster, self._at, self._progress, self._kills, self._changed = cluster, at, 0, 0, threading.Condition()
+        self._cluster, self._at, self._progress, self._kills, self._changed = (
+            cluster,
+            at,
+            0,
+            0,
+            threading.Condition(),
+        )
         self._thread = threading.Thread(target=self._run)
 
     def __enter__(self) -> Restarts:
@@ -155,7 +189,10 @@ class Restarts:
 def test_a_large_put_goes_on_through_two_namenode_restarts(cluster: WholeCluster) -> None:
     piece = random.Random(7).randbytes(MIB)
     whole = hashlib.sha256()
-    with contextlib.closing(cluster.filesystem()) as filesystem, Restarts(cluster, [50, 180]) as restarts:
+    with (
+        contextlib.closing(cluster.filesystem()) as filesystem,
+        Restarts(cluster, [50, 180]) as restarts,
+    ):
         with filesystem.create("/large", block_bytes=16 * MIB) as file:
             for index in range(300):
                 data = index.to_bytes(8, "big") + piece[8:]
@@ -190,7 +227,9 @@ def test_parallel_small_puts_all_succeed_across_a_restart(cluster: WholeCluster)
 
     started = threading.Barrier(writers)
     with Restarts(cluster, [writers]) as restarts:
-        threads = [threading.Thread(target=put, args=(writer, restarts)) for writer in range(writers)]
+        threads = [
+            threading.Thread(target=put, args=(writer, restarts)) for writer in range(writers)
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:

@@ -1,4 +1,5 @@
-"""`mrc run` as a process: what its tasks have in common with every other task, and what is left of them when it was killed."""
+"""`mrc run` as a process: what its tasks have in common with every other task, and what is left of
+them when it was killed."""
 
 from __future__ import annotations
 
@@ -48,7 +49,13 @@ def test_hash_and_the_order_of_a_set_are_the_same_in_every_run(tmp_path: Path) -
     environment = prepared(tmp_path, HASHES, "a\nb\na\n" * 5)
     seen = set()
     for number, extra in enumerate(([], ["--inline"], ["--slots", "2", "--split-bytes", "4"])):
-        subprocess.run([*MRC, "run", *extra, "job.py", "in", f"out{number}"], cwd=tmp_path, env=environment, check=True, timeout=LIMIT_S)
+        subprocess.run(
+            [*MRC, "run", *extra, "job.py", "in", f"out{number}"],
+            cwd=tmp_path,
+            env=environment,
+            check=True,
+            timeout=LIMIT_S,
+        )
         seen.add((tmp_path / f"out{number}" / "part-r-00000").read_bytes())
     assert len(seen) == 1
 
@@ -84,9 +91,17 @@ def command_of(pid: int) -> str:
 
 @pytest.mark.parametrize("extra", [[], ["--inline"]])
 @pytest.mark.parametrize(("body", "code"), [("raise ValueError", 1), ("pass", 0)])
-def test_what_a_task_starts_ends_with_it(tmp_path: Path, body: str, code: int, extra: list[str]) -> None:
+def test_what_a_task_starts_ends_with_it(
+    tmp_path: Path, body: str, code: int, extra: list[str]
+) -> None:
     environment = prepared(tmp_path, STARTS.format(body))
-    done = subprocess.run([*MRC, "run", *extra, "job.py", "in", "out"], cwd=tmp_path, env=environment, capture_output=True, timeout=LIMIT_S)
+    done = subprocess.run(
+        [*MRC, "run", *extra, "job.py", "in", "out"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        timeout=LIMIT_S,
+    )
     assert done.returncode == code
     assert not is_alive(started_pid(tmp_path))
     assert left(tmp_path) == set()
@@ -94,10 +109,16 @@ def test_what_a_task_starts_ends_with_it(tmp_path: Path, body: str, code: int, e
 
 @pytest.mark.parametrize("extra", [[], ["--inline"]])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_signals_leave_nothing_and_a_second_one_changes_nothing(tmp_path: Path, number: int, extra: list[str]) -> None:
+def test_signals_leave_nothing_and_a_second_one_changes_nothing(
+    tmp_path: Path, number: int, extra: list[str]
+) -> None:
     environment = prepared(tmp_path, STARTS.format("time.sleep(600)"))
     process = subprocess.Popen(
-        [*MRC, "run", *extra, "job.py", "in", "out"], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
+        [*MRC, "run", *extra, "job.py", "in", "out"],
+        cwd=tmp_path,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     try:
         pid = started_pid(tmp_path)
@@ -117,7 +138,9 @@ def test_signals_leave_nothing_and_a_second_one_changes_nothing(tmp_path: Path, 
 @pytest.mark.parametrize("extra", [[], ["--inline"]])
 def test_the_next_run_sweeps_what_a_kill_has_left(tmp_path: Path, extra: list[str]) -> None:
     environment = prepared(tmp_path, STARTS.format("time.sleep(600)"))
-    process = subprocess.Popen([*MRC, "run", *extra, "job.py", "in", "out"], cwd=tmp_path, env=environment)
+    process = subprocess.Popen(
+        [*MRC, "run", *extra, "job.py", "in", "out"], cwd=tmp_path, env=environment
+    )
     try:
         pid = started_pid(tmp_path)
         everyone = [process.pid, *descendants(process.pid)]
@@ -130,12 +153,20 @@ def test_the_next_run_sweeps_what_a_kill_has_left(tmp_path: Path, extra: list[st
         assert len(left(tmp_path)) == 2  # the work directory and the hidden output
         (tmp_path / "tmp" / "mrc-run-of-somebody").mkdir()  # says not whose it is
         (tmp_path / "job.py").write_text(dedent(HASHES))
-        subprocess.run([*MRC, "run", "job.py", "in", "out"], cwd=tmp_path, env=environment, check=True, timeout=LIMIT_S)
+        subprocess.run(
+            [*MRC, "run", "job.py", "in", "out"],
+            cwd=tmp_path,
+            env=environment,
+            check=True,
+            timeout=LIMIT_S,
+        )
         until(lambda: not is_alive(pid), "the subprocess is ended")
         assert left(tmp_path) == {"mrc-run-of-somebody"}
     finally:
         process.kill()
-        if (tmp_path / "pid").exists() and "sleep" in command_of(int((tmp_path / "pid").read_text())):
+        if (tmp_path / "pid").exists() and "sleep" in command_of(
+            int((tmp_path / "pid").read_text())
+        ):
             os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
 
 

@@ -1,4 +1,5 @@
-"""`mrc run` as a process: Ctrl-C, SIGTERM of the conductor and SIGKILL of the caller leave neither output nor processes nor files."""
+"""`mrc run` as a process: Ctrl-C, SIGTERM of the conductor and SIGKILL of the caller leave neither
+output nor processes nor files."""
 
 from __future__ import annotations
 
@@ -13,7 +14,10 @@ import pytest
 from tests.equipment.until import until
 
 LIMIT_S = 20
-SLOW = "import time\nfrom mapreduce import Job\nclass Slow(Job):\n    def map(self, line: str):\n        yield line, time.sleep(0.2)\n"
+SLOW = (
+    "import time\nfrom mapreduce import Job\nclass Slow(Job):\n    def map(self, line: "
+    "str):\n        yield line, time.sleep(0.2)\n"
+)
 
 
 def parent_of(pid: int) -> int:
@@ -24,7 +28,11 @@ def parent_of(pid: int) -> int:
 
 
 def descendants(pid: int) -> list[int]:
-    parents = {int(path.name): parent_of(int(path.name)) for path in Path("/proc").iterdir() if path.name.isdigit()}
+    parents = {
+        int(path.name): parent_of(int(path.name))
+        for path in Path("/proc").iterdir()
+        if path.name.isdigit()
+    }
     found = [pid]
     for above in found:
         found += [child for child, parent in parents.items() if parent == above]
@@ -46,14 +54,23 @@ def is_alive(pid: int) -> bool:
         ("caller", signal.SIGKILL, -9, ""),
     ],
 )
-def test_a_signal_in_the_middle(tmp_path: Path, whom: str, number: int, code: int, said: str) -> None:
+def test_a_signal_in_the_middle(
+    tmp_path: Path, whom: str, number: int, code: int, said: str
+) -> None:
     (tmp_path / "job.py").write_text(SLOW)
     (tmp_path / "in").write_text("x\n" * 500)
     (tmp_path / "tmp").mkdir()
     mrc = [sys.executable, "-c", "from mrc.main import main; main()"]
     command = [*mrc, "run", "--slots", "2", "--split-bytes", "100", "job.py", "in", "out"]
     environment = os.environ | {"TMPDIR": str(tmp_path / "tmp")}
-    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     try:
         until(lambda: len(descendants(process.pid)) == 3, "the conductor and two tasks run")
         everyone = descendants(process.pid)

@@ -1,4 +1,5 @@
-"""A worker with real processes, real gRPC and local files: jobs that go well, and a tracker that comes and goes."""
+"""A worker with real processes, real gRPC and local files: jobs that go well, and a tracker that
+comes and goes."""
 
 from __future__ import annotations
 
@@ -22,7 +23,9 @@ def w(tmp_path: Path) -> Iterator[World]:
 def text_of_words(lines: int, seed: int = 1) -> tuple[bytes, dict[str, int]]:
     rng = random.Random(seed)
     text = [" ".join(rng.choices([f"w{i}é" for i in range(300)], k=8)) for _ in range(lines)]
-    return ("\n".join(text) + "\n").encode(), Counter(word for line in text for word in line.split())
+    return ("\n".join(text) + "\n").encode(), Counter(
+        word for line in text for word in line.split()
+    )
 
 
 def counted(w: World, *attempt_ids: str) -> dict[str, int]:
@@ -41,7 +44,10 @@ def test_word_count_from_maps_on_two_workers_to_committed_parts(w: World) -> Non
     w.job(WORDS, text, split_bytes=9_001, reducers=2, has_combine=True)
     w.worker("w1")
     w.worker("w2")
-    reduces = [w.launch_reduce(0, worker_id="w1"), w.launch_reduce(1, worker_id="w2")]  # they begin before any map has
+    reduces = [
+        w.launch_reduce(0, worker_id="w1"),
+        w.launch_reduce(1, worker_id="w2"),
+    ]  # they begin before any map has
     places = {}
     for index in range(len(w.splits)):
         places[index] = "w1" if index % 2 else "w2"
@@ -52,7 +58,9 @@ def test_word_count_from_maps_on_two_workers_to_committed_parts(w: World) -> Non
         for reducer in ("w1", "w2"):
             w.tell(reducer, w.location(index, worker_id))
     assert counted(w, *reduces) == counts
-    counters = {c.name: c.value for c in w.committed(reduces[0]).counters.counters if c.group == "job"}
+    counters = {
+        c.name: c.value for c in w.committed(reduces[0]).counters.counters if c.group == "job"
+    }
     assert counters["reduce_output_records"] > 0
 
 
@@ -77,7 +85,10 @@ def test_a_denied_commit_removes_the_file_and_is_nobodys_fault(w: World) -> None
 
 
 def test_a_kill_ends_a_running_task(w: World) -> None:
-    w.job("import time\n" + WORDS.replace("yield word, 1", "time.sleep(60)\n            yield word, 1"))
+    w.job(
+        "import time\n"
+        + WORDS.replace("yield word, 1", "time.sleep(60)\n            yield word, 1")
+    )
     w.worker()
     attempt_id = w.launch_map()
     w.tracker.until(lambda: w.tracker.report_count > 2)
@@ -99,8 +110,16 @@ def test_forgetting_a_job_removes_its_map_outputs_but_not_its_logs(w: World) -> 
 
 def test_a_tracker_that_restarts_finds_what_runs_and_what_is_held(w: World) -> None:
     go = w.root / "go"  # not beside the job's file, which is a copy of the attempt's own there
-    wait = f"while 'x' in line and not pathlib.Path({str(go)!r}).exists():\n            time.sleep(0.01)\n        "
-    w.job("import pathlib, time\n" + WORDS.replace("for word", wait + "for word"), b"a b\nx y\n", split_bytes=4, reducers=1)
+    wait = (
+        f"while 'x' in line and not pathlib.Path({str(go)!r}).exists():\n            "
+        "time.sleep(0.01)\n        "
+    )
+    w.job(
+        "import pathlib, time\n" + WORDS.replace("for word", wait + "for word"),
+        b"a b\nx y\n",
+        split_bytes=4,
+        reducers=1,
+    )
     w.worker()
     done = w.launch_map(0)
     w.map_done(done)
@@ -136,13 +155,17 @@ def test_a_worker_that_restarts_holds_nothing_and_keeps_its_ports(w: World) -> N
 def test_an_order_of_a_deposed_tracker_is_refused_after_a_restart_of_the_worker(w: World) -> None:
     w.tracker.epoch = 7
     first = w.worker()
-    w.tracker.until(lambda: w.tracker.report_count)  # so it has heard the first order, and the epoch with it
+    w.tracker.until(
+        lambda: w.tracker.report_count
+    )  # so it has heard the first order, and the epoch with it
     first.stop()
     w.tracker.epoch = 6
     w.job(WORDS)
     w.worker()
     w.launch_map()
-    w.tracker.until(lambda: len(w.tracker.hellos) > 3)  # it looks for another tracker again and again
+    w.tracker.until(
+        lambda: len(w.tracker.hellos) > 3
+    )  # it looks for another tracker again and again
     assert w.tracker.reports == []
     assert {hello.highest_epoch for hello in w.tracker.hellos[1:]} == {7}
 

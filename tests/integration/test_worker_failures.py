@@ -1,4 +1,5 @@
-"""What tasks do to a worker, and what it says of it: every attempt fails with its own words, and the worker goes on."""
+"""What tasks do to a worker, and what it says of it: every attempt fails with its own words, and
+the worker goes on."""
 
 from __future__ import annotations
 
@@ -16,7 +17,10 @@ import pytest
 from mapreduce.worker import process_control
 from tests.integration.scripted_tracker import LIMIT_S, WORDS, World, wait_until, world
 
-HEAD = "import ctypes, os, signal, subprocess, sys, time\nfrom mapreduce import Job\n\nclass Words(Job):\n    def map(self, line: str):\n"
+HEAD = (
+    "import ctypes, os, signal, subprocess, sys, time\nfrom mapreduce import Job\n\nclass "
+    "Words(Job):\n    def map(self, line: str):\n"
+)
 
 
 @pytest.fixture
@@ -45,7 +49,11 @@ def is_gone(pid: int) -> bool:
 @pytest.mark.parametrize(
     ("statement", "kind", "message"),
     [
-        ("int(line)", "raised", r"ValueError: invalid literal for int\(\) with base 10: 'not-a-number'"),
+        (
+            "int(line)",
+            "raised",
+            r"ValueError: invalid literal for int\(\) with base 10: 'not-a-number'",
+        ),
         ("os._exit(3)", "exited", r"exited with status 3"),
         ("os._exit(0)", "exited", r"exited with status 0 before its output was complete"),
         ("sys.exit(4)", "exited", r"exited with status 4"),
@@ -72,7 +80,11 @@ def test_what_raised_shows_the_users_line_and_the_record(w: World) -> None:
     w.worker()
     report = w.tracker.failure(w.launch_map())
     assert 'source/words.py", line 6' in report.traceback
-    assert (report.path, report.offset, report.record) == (str(w.root / "in.txt"), 3, "not-a-number")
+    assert (report.path, report.offset, report.record) == (
+        str(w.root / "in.txt"),
+        3,
+        "not-a-number",
+    )
     assert b"ValueError" in w.log(w.map_id(0))
 
 
@@ -101,7 +113,12 @@ def test_a_stopped_task_is_ended_too(w: World) -> None:
 
 def test_a_task_that_eats_memory_is_ended_with_both_numbers(w: World) -> None:
     w.job(
-        job("keep = []", "while True:", "    keep.append(bytearray(b'x') * (8 << 20))", "    time.sleep(0.01)"),
+        job(
+            "keep = []",
+            "while True:",
+            "    keep.append(bytearray(b'x') * (8 << 20))",
+            "    time.sleep(0.01)",
+        ),
         memory_limit_bytes=200 << 20,
     )
     w.worker()
@@ -119,7 +136,15 @@ def test_children_count_as_the_tasks_memory(w: World) -> None:
 
 
 def test_a_swarm_of_processes_is_ended(w: World) -> None:
-    w.job(job("for _ in range(300):", "    if os.fork() == 0:", "        time.sleep(60)", "        os._exit(0)", "time.sleep(60)"))
+    w.job(
+        job(
+            "for _ in range(300):",
+            "    if os.fork() == 0:",
+            "        time.sleep(60)",
+            "        os._exit(0)",
+            "time.sleep(60)",
+        )
+    )
     w.worker()
     assert w.tracker.failure(w.launch_map()).kind == "processes"
     wait_until(lambda: process_control.children(w.workers["w1"].task_server_pid) == [])
@@ -127,7 +152,8 @@ def test_a_swarm_of_processes_is_ended(w: World) -> None:
 
 
 def test_no_orphan_survives_its_task(w: World) -> None:
-    """A grandchild in a session of its own, whose parent has ended: what killing the process group misses."""
+    """A grandchild in a session of its own, whose parent has ended: what killing the process group
+    misses."""
     pid_file = w.root / "orphan"
     steps = [
         "if os.fork() == 0:",
@@ -135,7 +161,14 @@ def test_no_orphan_survives_its_task(w: World) -> None:
         "    if os.fork() == 0:",
         f"        open({str(pid_file)!r}, 'w').write(str(os.getpid()))",
     ]
-    w.job(job(*steps, "        time.sleep(1000)", "    os._exit(0)", f"while not os.path.exists({str(pid_file)!r}): time.sleep(0.01)"))
+    w.job(
+        job(
+            *steps,
+            "        time.sleep(1000)",
+            "    os._exit(0)",
+            f"while not os.path.exists({str(pid_file)!r}): time.sleep(0.01)",
+        )
+    )
     w.worker()
     w.map_done(w.launch_map())
     orphan = int(pid_file.read_text())
@@ -155,7 +188,9 @@ def test_a_flood_of_output_is_cut_and_says_so(w: World) -> None:
 
 
 def test_output_that_is_not_utf8_does_no_harm(w: World) -> None:
-    w.job(job("sys.stdout.buffer.write(b'\\xff\\xfe\\n')", "sys.stdout.flush()", "print('\\ud800')"))
+    w.job(
+        job("sys.stdout.buffer.write(b'\\xff\\xfe\\n')", "sys.stdout.flush()", "print('\\ud800')")
+    )
     w.worker()
     w.map_done(w.launch_map())
     wait_until(lambda: b"\xff\xfe" in w.log(w.map_id(0)))
@@ -174,9 +209,15 @@ def test_garbage_on_the_channel_ends_the_task_only(w: World) -> None:
     works_still(w)
 
 
-def test_tasks_see_little_of_the_workers_environment_and_a_private_directory(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tasks_see_little_of_the_workers_environment_and_a_private_directory(
+    w: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("A_SECRET", "token")
-    w.job(job("print(sorted(os.environ), oct(os.stat('.').st_mode), len(os.listdir('/proc/self/fd')))"))
+    w.job(
+        job(
+            "print(sorted(os.environ), oct(os.stat('.').st_mode), len(os.listdir('/proc/self/fd')))"
+        )
+    )
     w.worker()
     w.map_done(w.launch_map())
     log = wait_until(lambda: w.log(w.map_id(0))).decode()
@@ -201,19 +242,29 @@ def test_the_warm_server_killed_with_a_task_takes_it_along_and_is_no_jobs_fault(
     task = int(wait_until(lambda: (w.root / "pid").exists() and (w.root / "pid").read_text()))
     os.kill(service.task_server_pid, signal.SIGKILL)
     failed = w.tracker.until(lambda: w.tracker.news(attempt_id, "failed"))[0]
-    assert failed.killed and "warm task server was killed by SIGKILL" in w.tracker.failure(attempt_id).message
+    assert (
+        failed.killed
+        and "warm task server was killed by SIGKILL" in w.tracker.failure(attempt_id).message
+    )
     wait_until(lambda: is_gone(task))
     works_still(w)
 
 
 def test_killing_the_worker_ends_every_process_of_it_at_once(tmp_path: Path) -> None:
     with world(tmp_path) as w:
-        steps = ["if os.fork() == 0:", "    os.setsid()", "    time.sleep(1000)", f"open({str(w.root / 'pid')!r}, 'w').write('x')"]
+        steps = [
+            "if os.fork() == 0:",
+            "    os.setsid()",
+            "    time.sleep(1000)",
+            f"open({str(w.root / 'pid')!r}, 'w').write('x')",
+        ]
         w.job(job(*steps, "time.sleep(1000)"))
         root = tmp_path / "worker-w9"
         code = (
-            "import sys; from pathlib import Path; from mapreduce.worker.service import WorkerOptions, WorkerService\n"
-            "s = WorkerService(WorkerOptions('w9', Path(sys.argv[1]), 1), lambda: sys.argv[2], lambda: 'file:///'); s.start(); s.wait()"
+            "import sys; from pathlib import Path; from mapreduce.worker.service import "
+            "WorkerOptions, WorkerService\n"
+            "s = WorkerService(WorkerOptions('w9', Path(sys.argv[1]), 1), lambda: sys.argv[2], "
+            "lambda: 'file:///'); s.start(); s.wait()"
         )
         worker = subprocess.Popen([sys.executable, "-c", code, str(root), w.tracker.address])
         try:

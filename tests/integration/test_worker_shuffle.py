@@ -1,4 +1,5 @@
-"""Reduces and the map outputs they fetch: corrupted, missing, on a host that is gone, replaced by another attempt."""
+"""Reduces and the map outputs they fetch: corrupted, missing, on a host that is gone, replaced by
+another attempt."""
 
 from __future__ import annotations
 
@@ -34,7 +35,9 @@ def data_file(w: World, index: int = 0, worker_id: str = "w1") -> Path:
     return w.root / f"worker-{worker_id}/map_outputs" / w.job_id / w.map_id(index) / DATA_NAME
 
 
-def test_a_flipped_byte_is_never_reduced_but_complained_about_and_the_map_made_again(w: World) -> None:
+def test_a_flipped_byte_is_never_reduced_but_complained_about_and_the_map_made_again(
+    w: World,
+) -> None:
     w.job(WORDS, b"a b\na\n", split_bytes=4, reducers=1)
     w.worker(slots=2)
     w.run_maps()
@@ -65,7 +68,9 @@ def test_a_truncated_output_is_complained_about(w: World) -> None:
     w.worker()
     w.run_maps()
     data_file(w).write_bytes(data_file(w).read_bytes()[:-2])
-    assert list(complaint(w, w.launch_reduce(known=[w.location(0)])).map_attempt_ids) == [w.map_id(0)]
+    assert list(complaint(w, w.launch_reduce(known=[w.location(0)])).map_attempt_ids) == [
+        w.map_id(0)
+    ]
 
 
 def test_a_worker_that_is_gone_is_complained_about_and_another_takes_its_place(w: World) -> None:
@@ -92,7 +97,9 @@ def test_a_fetch_cut_in_the_middle_of_a_segment_counts_for_nothing(w: World) -> 
         def half_serve() -> None:
             connection, _peer = listener.accept()
             connection.recv(1000)
-            connection.sendall(b"MRS1" + b"\0" + (1000).to_bytes(8, "big") + bytes(4) + b"half of it")
+            connection.sendall(
+                b"MRS1" + b"\0" + (1000).to_bytes(8, "big") + bytes(4) + b"half of it"
+            )
             asked.set()
             connection.recv(1)  # until the other side gives up
             connection.close()
@@ -112,7 +119,13 @@ def test_a_fetch_cut_in_the_middle_of_a_segment_counts_for_nothing(w: World) -> 
 
 def test_segments_beyond_the_memory_budget_go_through_the_disk(w: World) -> None:
     lines = b"".join(b"%06d%s\n" % (i, b"x" * 2_000) for i in range(6_000))
-    w.job(WORDS.replace("combine = reduce", ""), lines, split_bytes=3_000_000, reducers=1, memory_limit_bytes=80 << 20)
+    w.job(
+        WORDS.replace("combine = reduce", ""),
+        lines,
+        split_bytes=3_000_000,
+        reducers=1,
+        memory_limit_bytes=80 << 20,
+    )
     w.worker()
     w.run_maps()
     reduce = w.launch_reduce(known=[w.location(index) for index in range(len(w.splits))])

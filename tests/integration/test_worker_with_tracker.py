@@ -1,4 +1,5 @@
-"""Workers under the real tracker, on local files: whatever dies in the middle, the output is what it would have been."""
+"""Workers under the real tracker, on local files: whatever dies in the middle, the output is what
+it would have been."""
 
 from __future__ import annotations
 
@@ -14,7 +15,9 @@ from mapreduce.worker import process_control
 from tests.integration.local_cluster import LocalCluster, local_cluster
 from tests.integration.scripted_tracker import WORDS, wait_until
 
-SLOW = WORDS.replace("from mapreduce", "import time\nfrom mapreduce").replace("for word", "time.sleep(0.004)\n        for word")
+SLOW = WORDS.replace("from mapreduce", "import time\nfrom mapreduce").replace(
+    "for word", "time.sleep(0.004)\n        for word"
+)
 QUICK = Options(dead_after_us=1_500_000, detached_after_us=500_000, readopt_grace_us=1_000_000)
 
 
@@ -23,7 +26,9 @@ def corpus(lines: int) -> tuple[bytes, bytes]:
     rng = random.Random(7)
     text = [" ".join(rng.choices([f"w{i}" for i in range(500)], k=6)) for _ in range(lines)]
     counts = Counter(word for line in text for word in line.split())
-    return ("\n".join(text) + "\n").encode(), b"".join(f"{word}\t{counts[word]}\n".encode() for word in sorted(counts))
+    return ("\n".join(text) + "\n").encode(), b"".join(
+        f"{word}\t{counts[word]}\n".encode() for word in sorted(counts)
+    )
 
 
 def start_slow(c: LocalCluster, **fields: object) -> tuple[str, bytes]:
@@ -34,7 +39,11 @@ def start_slow(c: LocalCluster, **fields: object) -> tuple[str, bytes]:
 
 
 def lost(status: dict) -> int:  # type: ignore[type-arg]
-    stages = [status[stage][kind] for stage in ("maps", "reduces") for kind in ("failed_attempts", "killed_attempts")]
+    stages = [
+        status[stage][kind]
+        for stage in ("maps", "reduces")
+        for kind in ("failed_attempts", "killed_attempts")
+    ]
     return sum(stages) + int(status["counters"]["job"].get("lost_map_outputs", 0))
 
 
@@ -91,7 +100,9 @@ def test_a_worker_that_was_stopped_for_a_while_comes_back(tmp_path: Path) -> Non
         sleeper = c.process_worker("w9")
         job_id, result = start_slow(c)
         sleeper.send_signal(signal.SIGSTOP)
-        c.until(job_id, lambda _status: any(row.state == "dead" for row in c.client.cluster().workers))
+        c.until(
+            job_id, lambda _status: any(row.state == "dead" for row in c.client.cluster().workers)
+        )
         sleeper.send_signal(signal.SIGCONT)
         assert c.finish(job_id)["state"] == "SUCCEEDED"
         assert c.output() == result
@@ -111,7 +122,10 @@ def test_a_tracker_that_restarts_adopts_what_runs(tmp_path: Path) -> None:
 
 def test_a_corrupt_map_output_is_made_again(tmp_path: Path) -> None:
     go = tmp_path / "go"
-    wait = f"while line == 'wait' and not os.path.exists({str(go)!r}):\n            time.sleep(0.01)\n        "
+    wait = (
+        f"while line == 'wait' and not os.path.exists({str(go)!r}):\n            "
+        "time.sleep(0.01)\n        "
+    )
     source = "import os, time\n" + WORDS.replace("for word", wait + "for word")
     with local_cluster(tmp_path, 1) as c:
         job_id = c.submit(source, b"a b\na b\nwait\n", split_bytes=4, reducers=1)
@@ -128,7 +142,9 @@ def test_a_corrupt_map_output_is_made_again(tmp_path: Path) -> None:
 
 def test_what_a_task_raises_is_the_jobs_failure(tmp_path: Path) -> None:
     with local_cluster(tmp_path, 2) as c:
-        status = c.finish(c.submit(WORDS.replace("yield word, 1", "yield int(word), 1"), b"12 not-a-number\n"))
+        status = c.finish(
+            c.submit(WORDS.replace("yield word, 1", "yield int(word), 1"), b"12 not-a-number\n")
+        )
         assert status["state"] == "FAILED"
         assert status["maps"]["failed_attempts"] == 4
         assert "not-a-number" in status["error"]

@@ -1,4 +1,5 @@
-"""Leadership over a real ZooKeeper when things go wrong: silence, expiry, lost answers, lost quorum, strangers and garbage."""
+"""Leadership over a real ZooKeeper when things go wrong: silence, expiry, lost answers, lost
+quorum, strangers and garbage."""
 
 from __future__ import annotations
 
@@ -18,7 +19,6 @@ from coordinator.backends.zookeeper_election import ZooKeeperElection
 from coordinator.backends.zookeeper_session import Operation, ZooKeeperSession
 from coordinator.connect import connect
 from coordinator.errors import MAX_EPOCH
-from tests.equipment.fixtures import zookeeper  # noqa: F401
 from tests.equipment.proxy import SilentProxy
 from tests.equipment.zookeeper import ZooKeeper
 
@@ -44,7 +44,7 @@ class Sessions:
 
 
 @pytest.fixture
-def sessions(zookeeper: ZooKeeper) -> Iterator[Sessions]:  # noqa: F811
+def sessions(zookeeper: ZooKeeper) -> Iterator[Sessions]:
     made = Sessions(zookeeper.hosts)
     yield made
     for session in made.opened:
@@ -52,7 +52,7 @@ def sessions(zookeeper: ZooKeeper) -> Iterator[Sessions]:  # noqa: F811
 
 
 @pytest.fixture
-def raw(zookeeper: ZooKeeper) -> Iterator[KazooClient]:  # noqa: F811
+def raw(zookeeper: ZooKeeper) -> Iterator[KazooClient]:
     """Somebody else at the same ZooKeeper."""
     client = KazooClient(zookeeper.hosts)
     client.start()
@@ -74,7 +74,10 @@ def session_of(coordinator: ZooKeeperCoordinator) -> ZooKeeperSession:
     return coordinator.election._session
 
 
-def test_a_server_that_falls_silent_ends_the_lease_without_telling(zookeeper: ZooKeeper, sessions: Sessions) -> None:  # noqa: F811
+def test_a_server_that_falls_silent_ends_the_lease_without_telling(
+    zookeeper: ZooKeeper,
+    sessions: Sessions,
+) -> None:
     lost = threading.Event()
     led = sessions.open().election.campaign("namenode", NN1, on_lost=lost.set)
     deadline = led.deadline_us()
@@ -94,8 +97,12 @@ def test_a_server_that_falls_silent_ends_the_lease_without_telling(zookeeper: Zo
     assert again.epoch > led.epoch
 
 
-def test_a_leader_cut_off_stops_before_its_rival_is_elected(zookeeper: ZooKeeper, sessions: Sessions) -> None:  # noqa: F811
-    """The property that everything else stands on. The rival sees ZooKeeper all the time; the leader's path to it goes silent."""
+def test_a_leader_cut_off_stops_before_its_rival_is_elected(
+    zookeeper: ZooKeeper,
+    sessions: Sessions,
+) -> None:
+    """The property that everything else stands on. The rival sees ZooKeeper all the time; the
+    leader's path to it goes silent."""
     with SilentProxy(zookeeper.hosts) as proxy:
         lost = threading.Event()
         led = sessions.open(proxy.address).election.campaign("namenode", NN1, on_lost=lost.set)
@@ -124,19 +131,26 @@ def test_a_leader_cut_off_stops_before_its_rival_is_elected(zookeeper: ZooKeeper
         assert now_us() < (won.deadline_us() or 0)
 
 
-def test_an_expired_session_ends_leadership_and_members_are_announced_again(sessions: Sessions) -> None:
+def test_an_expired_session_ends_leadership_and_members_are_announced_again(
+    sessions: Sessions,
+) -> None:
     coordinator, other = sessions.open(), sessions.open()
     lost = threading.Event()
     led = coordinator.election.campaign("namenode", NN1, on_lost=lost.set)
     coordinator.membership.join(Member("namenode", "nn1", "nn1:8020"))
     session_id, password = session_of(coordinator)._client.client_id
-    twin = KazooClient(sessions.hosts, client_id=(session_id, password))  # a second connection to the session may end it for both
+    twin = KazooClient(
+        sessions.hosts, client_id=(session_id, password)
+    )  # a second connection to the session may end it for both
     twin.start()
     twin.stop()
     twin.close()
     assert lost.wait(DEADLINE_S)
     assert led.deadline_us() == 0
-    wait_until(lambda: [member.id for member in other.membership.members("namenode")] == ["nn1"], "the member is back")
+    wait_until(
+        lambda: [member.id for member in other.membership.members("namenode")] == ["nn1"],
+        "the member is back",
+    )
     assert session_of(coordinator).session_id != session_id
     assert other.election.campaign("namenode", NN2, on_lost=lambda: None).epoch == led.epoch + 1
 
@@ -173,28 +187,44 @@ def test_a_lost_answer_does_not_cost_a_second_epoch(sessions: Sessions) -> None:
     session.stop()
 
 
-def test_garbage_where_the_leader_stands_is_replaced_and_garbage_for_an_epoch_is_refused(sessions: Sessions, raw: KazooClient) -> None:
+def test_garbage_where_the_leader_stands_is_replaced_and_garbage_for_an_epoch_is_refused(
+    sessions: Sessions, raw: KazooClient
+) -> None:
     raw.create(f"{sessions.root}/leaders/namenode", b"\xff not a record", makepath=True)
     coordinator = sessions.open()
     assert coordinator.election.leader("namenode") is None
     assert coordinator.election.campaign("namenode", NN1, on_lost=lambda: None).epoch == 1
     raw.create(f"{sessions.root}/epochs/tracker", b"seven", makepath=True)
-    with pytest.raises(errors.CorruptRecord, match=r"epochs/tracker in ZooKeeper holds b'seven', not an epoch"):
+    with pytest.raises(
+        errors.CorruptRecord, match=r"epochs/tracker in ZooKeeper holds b'seven', not an epoch"
+    ):
         coordinator.election.campaign("tracker", NN1, on_lost=lambda: None)
     raw.create(f"{sessions.root}/members/worker/w1", b"{", makepath=True)
     coordinator.membership.join(Member("worker", "w2", "h:1"))
     assert [member.id for member in coordinator.membership.members("worker")] == ["w2"]
 
 
-def test_a_zookeeper_that_lost_its_memory_does_not_hand_out_old_epochs(sessions: Sessions, raw: KazooClient) -> None:
+def test_a_zookeeper_that_lost_its_memory_does_not_hand_out_old_epochs(
+    sessions: Sessions, raw: KazooClient
+) -> None:
     first = sessions.open()
-    assert first.election.campaign("namenode", NN1, at_least_epoch=6, on_lost=lambda: None).epoch == 7
+    assert (
+        first.election.campaign("namenode", NN1, at_least_epoch=6, on_lost=lambda: None).epoch == 7
+    )
     first.close()
     raw.delete(sessions.root, recursive=True)
-    assert sessions.open().election.campaign("namenode", NN1, at_least_epoch=7, on_lost=lambda: None).epoch == 8
+    assert (
+        sessions.open()
+        .election.campaign("namenode", NN1, at_least_epoch=7, on_lost=lambda: None)
+        .epoch
+        == 8
+    )
 
 
-def test_with_credentials_strangers_can_neither_lead_nor_listen(zookeeper: ZooKeeper, sessions: Sessions) -> None:  # noqa: F811
+def test_with_credentials_strangers_can_neither_lead_nor_listen(
+    zookeeper: ZooKeeper,
+    sessions: Sessions,
+) -> None:
     ours = connect(f"zk://mrc:s%3Acret@{zookeeper.hosts}{sessions.root}/private", "nn1", SESSION_S)
     try:
         led = ours.election.campaign("namenode", NN1, on_lost=lambda: None)
@@ -212,24 +242,32 @@ def test_with_credentials_strangers_can_neither_lead_nor_listen(zookeeper: ZooKe
 
 
 def test_nobody_at_the_address_is_one_line_with_the_next_command() -> None:
-    with pytest.raises(errors.Unavailable, match=r"no ZooKeeper answers at 127.0.0.1:1 \(") as refusal:
+    with pytest.raises(
+        errors.Unavailable, match=r"no ZooKeeper answers at 127.0.0.1:1 \("
+    ) as refusal:
         connect("zk://127.0.0.1:1/cluster", "nn1", SESSION_S, patience_s=0.3)
     assert "start ZooKeeper there" in (refusal.value.next_command or "")
     assert "\n" not in refusal.value.message
 
 
 def test_an_ensemble_that_loses_its_leader_keeps_ours_and_one_that_loses_its_quorum_ends_it(
-    zookeeper: ZooKeeper,  # noqa: F811
+    zookeeper: ZooKeeper,
     tmp_path: Path,
 ) -> None:
     with ZooKeeper.ensemble(tmp_path) as ensemble:
         made = Sessions(ensemble.hosts)
-        lost, kept = threading.Event(), made.open(session_s=12.0)  # longer than an election on a busy machine
+        lost, kept = (
+            threading.Event(),
+            made.open(session_s=12.0),
+        )  # longer than an election on a busy machine
         led = kept.election.campaign("namenode", NN1, on_lost=lost.set)
         first = ensemble.leader()
         first.kill()
         killed_at = now_us()
-        wait_until(lambda: (led.deadline_us() or 0) > killed_at + 8_000_001, "the lease is renewed by the remaining two")
+        wait_until(
+            lambda: (led.deadline_us() or 0) > killed_at + 8_000_001,
+            "the lease is renewed by the remaining two",
+        )
         assert not lost.is_set()
         kept.close()
         second = ensemble.leader()
@@ -243,7 +281,9 @@ def test_an_ensemble_that_loses_its_leader_keeps_ours_and_one_that_loses_its_quo
         short.close()
 
 
-def test_a_leader_that_does_not_work_makes_way_although_its_session_lives(sessions: Sessions) -> None:
+def test_a_leader_that_does_not_work_makes_way_although_its_session_lives(
+    sessions: Sessions,
+) -> None:
     """Its disk hangs or its loop is dead, while the thread that keeps the lease is well."""
     works, lost = threading.Event(), threading.Event()
     works.set()
@@ -252,18 +292,28 @@ def test_a_leader_that_does_not_work_makes_way_although_its_session_lives(sessio
     wait_until(lambda: (led.deadline_us() or 0) > first, "the lease is renewed")
     works.clear()
     last: list[int] = []
-    wait_until(lambda: bool(last.append(led.deadline_us() or 0)) or last[-1] == 0, "the lease has run out")
+    wait_until(
+        lambda: bool(last.append(led.deadline_us() or 0)) or last[-1] == 0, "the lease has run out"
+    )
     rival = sessions.open().election.campaign("namenode", NN2, on_lost=lambda: None)
     assert rival.epoch == led.epoch + 1
-    assert lost.is_set() and now_us() >= max(last)  # nobody was elected before the old lease had run out
+    assert lost.is_set() and now_us() >= max(
+        last
+    )  # nobody was elected before the old lease had run out
 
 
-def test_a_candidate_outlives_a_zookeeper_that_loses_its_data(sessions: Sessions, raw: KazooClient) -> None:
+def test_a_candidate_outlives_a_zookeeper_that_loses_its_data(
+    sessions: Sessions, raw: KazooClient
+) -> None:
     first = sessions.open().election.campaign("namenode", NN1, on_lost=lambda: None)
     won: list[int] = []
     waiting = sessions.open()
     candidate = threading.Thread(
-        target=lambda: won.append(waiting.election.campaign("namenode", NN2, at_least_epoch=first.epoch, on_lost=lambda: None).epoch)
+        target=lambda: won.append(
+            waiting.election.campaign(
+                "namenode", NN2, at_least_epoch=first.epoch, on_lost=lambda: None
+            ).epoch
+        )
     )
     candidate.start()
     raw.delete(sessions.root, recursive=True)
@@ -271,7 +321,9 @@ def test_a_candidate_outlives_a_zookeeper_that_loses_its_data(sessions: Sessions
     assert won == [first.epoch + 1]
 
 
-@pytest.mark.parametrize("data", [b"-3", b"1_0", b" 7 ", b"", b"\xd9\xa3", b"%d" % (MAX_EPOCH + 1), b"9" * 5000])
+@pytest.mark.parametrize(
+    "data", [b"-3", b"1_0", b" 7 ", b"", b"\xd9\xa3", b"%d" % (MAX_EPOCH + 1), b"9" * 5000]
+)
 def test_what_is_no_epoch_is_refused(sessions: Sessions, raw: KazooClient, data: bytes) -> None:
     raw.create(f"{sessions.root}/epochs/tracker", data, makepath=True)
     coordinator = sessions.open()

@@ -1,4 +1,5 @@
-"""A whole cluster as a user has it: started, looked at and ended by the real `mrc`, in a home of its own."""
+"""A whole cluster as a user has it: started, looked at and ended by the real `mrc`, in a home of
+its own."""
 
 from __future__ import annotations
 
@@ -38,9 +39,13 @@ class WholeCluster:
         self.home = Home(directory / "home")
         self.home.path.mkdir()
         self.home.config_file.write_text(SETTINGS)
-        self.environment = {k: v for k, v in os.environ.items() if not k.startswith("MRC_")} | {"MRC_HOME": str(self.home.path)}
+        self.environment = {k: v for k, v in os.environ.items() if not k.startswith("MRC_")} | {
+            "MRC_HOME": str(self.home.path)
+        }
 
-    def mrc(self, *arguments: object, rc: int | None = 0, text: bytes | None = None) -> subprocess.CompletedProcess[str]:
+    def mrc(
+        self, *arguments: object, rc: int | None = 0, text: bytes | None = None
+    ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [str(MRC), *map(str, arguments)],
             cwd=self.directory,
@@ -51,9 +56,14 @@ class WholeCluster:
             input=text,
         )
         decoded = subprocess.CompletedProcess(
-            done.args, done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+            done.args,
+            done.returncode,
+            done.stdout.decode(errors="replace"),
+            done.stderr.decode(errors="replace"),
         )
-        assert rc is None or decoded.returncode == rc, f"mrc {arguments}: exit {decoded.returncode}: {decoded.stderr[-2000:]}"
+        assert rc is None or decoded.returncode == rc, (
+            f"mrc {arguments}: exit {decoded.returncode}: {decoded.stderr[-2000:]}"
+        )
         assert "Traceback" not in decoded.stderr or 'File "' in decoded.stderr, decoded.stderr
         return decoded
 

@@ -1,8 +1,8 @@
-"""The namespace against a dict: any sequence of changes gives the same tree, the same answers and the same kinds of error, across
-restarts.
+"""The namespace against a dict: any sequence of changes gives the same tree, the same answers and
+the same kinds of error, across restarts.
 
-The oracle is a dict of path → node and knows nothing of inodes, edits or stores; a restart replays the journal, from the start or
-from a flushed store, in a core of its own.
+The oracle is a dict of path → node and knows nothing of inodes, edits or stores; a restart replays
+the journal, from the start or from a flushed store, in a core of its own.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ from minihdfs.namenode.core.options import Options
 from minihdfs.namenode.edit_codec import CODEC
 from minihdfs.namenode.store_memory import MemoryStore
 
-OPTIONS = Options("c1", "root", listing_page=2, reclaim_records=2, step_records=3, cached_records_max=4)
+OPTIONS = Options(
+    "c1", "root", listing_page=2, reclaim_records=2, step_records=3, cached_records_max=4
+)
 NAMES = st.sampled_from(["a", "é"])
 PATHS = st.lists(NAMES, max_size=3).map(lambda names: "/" + "/".join(names))
 CLIENTS = st.sampled_from(["w1", "w2"])
@@ -80,7 +82,9 @@ class Oracle:
 
     def children(self, path: str) -> list[str]:
         prefix = path.rstrip("/") + "/"
-        below = [name[len(prefix) :] for name in self.tree if name != "/" and name.startswith(prefix)]
+        below = [
+            name[len(prefix) :] for name in self.tree if name != "/" and name.startswith(prefix)
+        ]
         return sorted(name for name in below if "/" not in name)
 
     def remove(self, path: str) -> None:
@@ -225,7 +229,9 @@ class NamespaceMachine(RuleBasedStateMachine):
         try:
             value = expected()
         except Refused as refused:
-            assert isinstance(reply, Refusal) and reply.error is refused.error, f"{event}: {reply}, must refuse with {refused.error}"
+            assert isinstance(reply, Refusal) and reply.error is refused.error, (
+                f"{event}: {reply}, must refuse with {refused.error}"
+            )
             return
         assert isinstance(reply, Answer), f"{event}: {reply}, must be {value}"
         if isinstance(value, bool):
@@ -242,7 +248,10 @@ class NamespaceMachine(RuleBasedStateMachine):
 
     @rule(path=PATHS, create_parents=st.booleans())
     def mkdirs(self, path: str, create_parents: bool) -> None:
-        self.both(events.Mkdirs(self.caller(), path, 0o750, create_parents), lambda: self.oracle.mkdirs(path, create_parents))
+        self.both(
+            events.Mkdirs(self.caller(), path, 0o750, create_parents),
+            lambda: self.oracle.mkdirs(path, create_parents),
+        )
 
     @rule(path=PATHS, client=CLIENTS, overwrite=st.booleans(), create_parents=st.booleans())
     def create(self, path: str, client: str, overwrite: bool, create_parents: bool) -> None:
@@ -251,11 +260,17 @@ class NamespaceMachine(RuleBasedStateMachine):
 
     @rule(path=PATHS, client=CLIENTS)
     def complete(self, path: str, client: str) -> None:
-        self.both(events.Complete(self.caller(), path, client, 0, None), lambda: self.oracle.complete(path, client))
+        self.both(
+            events.Complete(self.caller(), path, client, 0, None),
+            lambda: self.oracle.complete(path, client),
+        )
 
     @rule(source=PATHS, destination=PATHS)
     def rename(self, source: str, destination: str) -> None:
-        self.both(events.Rename(self.caller(), source, destination), lambda: self.oracle.rename(source, destination))
+        self.both(
+            events.Rename(self.caller(), source, destination),
+            lambda: self.oracle.rename(source, destination),
+        )
 
     @rule(source=PATHS, destination=PATHS, overwrite=st.booleans())
     def rename2(self, source: str, destination: str, overwrite: bool) -> None:
@@ -264,11 +279,17 @@ class NamespaceMachine(RuleBasedStateMachine):
 
     @rule(path=PATHS, recursive=st.booleans())
     def delete(self, path: str, recursive: bool) -> None:
-        self.both(events.Delete(self.caller(), path, recursive), lambda: self.oracle.delete(path, recursive))
+        self.both(
+            events.Delete(self.caller(), path, recursive),
+            lambda: self.oracle.delete(path, recursive),
+        )
 
     @rule(path=PATHS, mode=st.integers(0, 0o1777))
     def set_permission(self, path: str, mode: int) -> None:
-        self.both(events.SetPermission(self.caller(), path, mode), lambda: self.oracle.set_permission(path, mode))
+        self.both(
+            events.SetPermission(self.caller(), path, mode),
+            lambda: self.oracle.set_permission(path, mode),
+        )
 
     @rule()
     def tick(self) -> None:
@@ -316,7 +337,9 @@ class NamespaceMachine(RuleBasedStateMachine):
         """Page by page, two names at a time."""
         names: list[str] = []
         while True:
-            (reply,) = self.step(events.GetListing(self.caller(), path, names[-1].encode() if names else b""))
+            (reply,) = self.step(
+                events.GetListing(self.caller(), path, names[-1].encode() if names else b"")
+            )
             names += [entry.name.decode() for entry in reply.value.entries]
             if not reply.value.remaining:
                 return names
@@ -333,9 +356,14 @@ class NamespaceMachine(RuleBasedStateMachine):
             assert reply.error is FileNotFound
             return
         under = [node for name, node in self.oracle.tree.items() if paths.is_under(name, path)]
-        counts = sum(1 for node in under if node.is_directory), sum(1 for node in under if not node.is_directory)
+        counts = (
+            sum(1 for node in under if node.is_directory),
+            sum(1 for node in under if not node.is_directory),
+        )
         assert (reply.value.directories, reply.value.files) == counts
 
 
-NamespaceMachine.TestCase.settings = settings(max_examples=120, stateful_step_count=50, deadline=None)
+NamespaceMachine.TestCase.settings = settings(
+    max_examples=120, stateful_step_count=50, deadline=None
+)
 TestNamespace = NamespaceMachine.TestCase

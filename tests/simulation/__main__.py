@@ -1,6 +1,8 @@
-"""`python -m tests.simulation --seeds 1000`: schedules of faults, one per seed. Exit 0 when none breaks a promise.
+"""`python -m tests.simulation --seeds 1000`: schedules of faults, one per seed. Exit 0 when none
+breaks a promise.
 
-A failing seed is printed with the one command that replays it, and goes to tests/simulation/regressions.txt, which the tests replay.
+A failing seed is printed with the one command that replays it, and goes to
+tests/simulation/regressions.txt, which the tests replay.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="only this seed, with the end of its trace")
     parser.add_argument("--world", choices=[*WORLDS, "all"], default="all")
     parser.add_argument("--plant", default="", help="a bug to plant: the run must then fail")
-    parser.add_argument("--keep-going", action="store_true", help="do not stop at the first failure")
+    parser.add_argument(
+        "--keep-going", action="store_true", help="do not stop at the first failure"
+    )
     options = parser.parse_args()
     worlds = [name for name in WORLDS if options.world in (name, "all") and _exists(name)]
     if options.plant:
@@ -59,14 +63,19 @@ def _sweep(name: str, options: argparse.Namespace) -> int:
                 break
     took = time.perf_counter() - begun
     done = seed - options.start + 1
-    print(f"{name}: {done} schedules, {failed} failed, {events} events, {done / took:.0f} schedules/s")
+    print(
+        f"{name}: {done} schedules, {failed} failed, {events} events, {done / took:.0f} schedules/s"
+    )
     return 1 if failed else 0
 
 
 def _tell(name: str, outcome: Outcome, plant: str) -> None:
     planted = f" --plant {plant}" if plant else ""
     print(f"{name} seed {outcome.seed}: {outcome.violation}", file=sys.stderr)
-    print(f"  replay: python -m tests.simulation --world {name} --seed {outcome.seed}{planted}", file=sys.stderr)
+    print(
+        f"  replay: python -m tests.simulation --world {name} --seed {outcome.seed}{planted}",
+        file=sys.stderr,
+    )
     line = f"{name} {outcome.seed}\n"
     if not plant and line not in REGRESSIONS.read_text():
         with REGRESSIONS.open("a") as file:

@@ -1,9 +1,10 @@
-"""The fault plan of a seed: made first, as data, then carried out. Each seed draws which kinds of fault exist in it at all (swarm
-testing).
+"""The fault plan of a seed: made first, as data, then carried out. Each seed draws which kinds of
+fault exist in it at all (swarm testing).
 
-The kinds: a process crashes and starts again; it dies between append and fsync, or after the fsync before it could speak; its append or
-fsync fails; the disk under its journal fills up for a while; it stands still; a link is cut in one direction; a process is cut off from
-all; everything loses power at once; messages are lost, doubled, late.
+The kinds: a process crashes and starts again; it dies between append and fsync, or after the fsync
+before it could speak; its append or fsync fails; the disk under its journal fills up for a while;
+it stands still; a link is cut in one direction; a process is cut off from all; everything loses
+power at once; messages are lost, doubled, late.
 """
 
 from __future__ import annotations
@@ -13,7 +14,18 @@ from dataclasses import dataclass
 
 from tests.simulation.kernel import MS, SECOND, CoreProcess, Kernel, Process
 
-KINDS = ("crash", "die at append", "die at fsync", "fsync fails", "append fails", "disk full", "pause", "cut", "isolate", "power loss")
+KINDS = (
+    "crash",
+    "die at append",
+    "die at fsync",
+    "fsync fails",
+    "append fails",
+    "disk full",
+    "pause",
+    "cut",
+    "isolate",
+    "power loss",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +47,15 @@ def plan(rng: random.Random, names: list[str], duration_us: int) -> list[Fault]:
         target, other = rng.choice(names), rng.choice(names)
         length = int(rng.choice((200 * MS, SECOND, 5 * SECOND)) * rng.uniform(0.5, 2.0))
         kind = rng.choice(kinds)
-        faults.append(Fault(rng.randrange(duration_us), kind, names[0] if kind == "disk full" else target, other, length))
+        faults.append(
+            Fault(
+                rng.randrange(duration_us),
+                kind,
+                names[0] if kind == "disk full" else target,
+                other,
+                length,
+            )
+        )
     return sorted(faults, key=lambda fault: (fault.at_us, fault.kind, fault.target, fault.other))
 
 
@@ -68,7 +88,11 @@ def strike(kernel: Kernel, fault: Fault) -> None:
         _cut(kernel, [(fault.target, fault.other)], fault.length_us)
     elif fault.kind == "isolate":
         others = [name for name in sorted(kernel.processes) if name != fault.target]
-        _cut(kernel, [(fault.target, name) for name in others] + [(name, fault.target) for name in others], fault.length_us)
+        _cut(
+            kernel,
+            [(fault.target, name) for name in others] + [(name, fault.target) for name in others],
+            fault.length_us,
+        )
     elif isinstance(process, CoreProcess) and process.up:
         if fault.kind == "fsync fails":
             process.journal.fail_next_sync = True
@@ -93,7 +117,8 @@ def _cut(kernel: Kernel, links: list[tuple[str, str]], length_us: int) -> None:
 
 
 def heal(kernel: Kernel) -> None:
-    """Everything works from now on: what is down starts, what stands still goes on, every message arrives."""
+    """Everything works from now on: what is down starts, what stands still goes on, every message
+    arrives."""
     kernel.network.heal()
     for name in sorted(kernel.processes):
         process = kernel.processes[name]

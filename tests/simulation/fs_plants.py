@@ -1,7 +1,8 @@
-"""Bugs that are planted into the file system's cores under the simulator, one at a time, to grade it: each must be found.
+"""Bugs that are planted into the file system's cores under the simulator, one at a time, to grade
+it: each must be found.
 
-Those with a letter are faults that the project once had (docs/faults.md). A plant takes back the one decision that mends the fault, from
-outside; the cores know nothing of it.
+Those with a letter are faults that the project once had (docs/faults.md). A plant takes back the
+one decision that mends the fault, from outside; the cores know nothing of it.
 """
 
 from __future__ import annotations
@@ -68,7 +69,11 @@ def _excess_is_decided_once(core: Namesystem) -> None:
 
     datanodes: Any = core.rooms.datanodes
     register = datanodes.register
-    deletions.orders, deletions.register_again, datanodes.register = blind, lambda _old, _node: None, keep
+    deletions.orders, deletions.register_again, datanodes.register = (
+        blind,
+        lambda _old, _node: None,
+        keep,
+    )
 
 
 class _Kept(dict[int, Deletion]):
@@ -125,7 +130,9 @@ def _answers_age_by_the_wall(core: Namesystem) -> None:
 
 def _edits_without_room(core: Namesystem) -> None:
     kind: Any = type(core.rooms.safemode)
-    core.rooms.safemode.__class__ = type("Blind", (kind,), {"may_edit": property(lambda self: not self.on)})
+    core.rooms.safemode.__class__ = type(
+        "Blind", (kind,), {"may_edit": property(lambda self: not self.on)}
+    )
 
 
 def _safe_mode_for_ever(core: Namesystem) -> None:
@@ -139,9 +146,17 @@ _CORE: dict[str, Callable[[Namesystem], None]] = {
     "numbers-are-given-again": _numbers_are_given_again,
     "late-firsts-run": _late_firsts_run,
     "answers-age-by-the-wall": _answers_age_by_the_wall,
-    "deletion-by-id": _blinded(reports, "_is_ordered_away", lambda node, ref, *, now: node.is_deleting(ref.id)),
-    "complete-by-id": _blinded(writing, "_ends_as_said", lambda _rooms, closed, last: last is None or last.id in closed.blocks[-1:]),
-    "noted-bytes-are-dropped": _blinded(lease_recovery, "_may_be_held", lambda _rooms, _last, _waited_us: False),
+    "deletion-by-id": _blinded(
+        reports, "_is_ordered_away", lambda node, ref, *, now: node.is_deleting(ref.id)
+    ),
+    "complete-by-id": _blinded(
+        writing,
+        "_ends_as_said",
+        lambda _rooms, closed, last: last is None or last.id in closed.blocks[-1:],
+    ),
+    "noted-bytes-are-dropped": _blinded(
+        lease_recovery, "_may_be_held", lambda _rooms, _last, _waited_us: False
+    ),
     "edits-without-room": _edits_without_room,
     "safe-mode-for-ever": _safe_mode_for_ever,
 }

@@ -1,9 +1,9 @@
-"""The file system's processes for the simulator: the namenode's and the datanodes' real cores behind the real driver, on simulated
-disks.
+"""The file system's processes for the simulator: the namenode's and the datanodes' real cores
+behind the real driver, on simulated disks.
 
-What the shells do in production is done here in a few lines each: answers find their way back by token, a datanode's orders become
-reads and writes of its simulated disk after a while, the namenode's store is flushed in the background. Nothing here decides
-anything.
+What the shells do in production is done here in a few lines each: answers find their way back by
+token, a datanode's orders become reads and writes of its simulated disk after a while, the
+namenode's store is flushed in the background. Nothing here decides anything.
 """
 
 from __future__ import annotations
@@ -32,10 +32,12 @@ NAMENODE = "nn"
 AGENT_CODEC = Codec([Edit, agent_events.EpochSeen, agent_events.ClusterAdopted])
 
 ORDER_LIFE_US = 4 * SECOND
-"""An order that a namenode sent has been carried out, or will never be, after so long: slow messages, slow disks."""
+"""An order that a namenode sent has been carried out, or will never be, after so long: slow
+messages, slow disks."""
 
 Token = tuple[str, int, int]
-"""Who asks: process, incarnation, call. The answer goes back with it and is dropped when the asker has restarted since."""
+"""Who asks: process, incarnation, call. The answer goes back with it and is dropped when the asker
+has restarted since."""
 
 
 class EarlyDriver(Driver):
@@ -51,19 +53,25 @@ class EarlyDriver(Driver):
         for send in sends:
             self._deliver(send)
         if edits:
-            self._journal.append([JournalRecord(edit.txid, edit.epoch, self._codec.encode(edit)) for edit in edits])
+            self._journal.append(
+                [JournalRecord(edit.txid, edit.epoch, self._codec.encode(edit)) for edit in edits]
+            )
             self._journal.sync()
             self._durable(edits)
         return len(sends)
 
 
 class NamenodeProcess(CoreProcess):
-    def __init__(self, kernel: Kernel, options: Options, *, plant: str, look: Callable[[], None]) -> None:
-        """`look` is called after every turn in which anything but heartbeats happened: invariants."""
+    def __init__(
+        self, kernel: Kernel, options: Options, *, plant: str, look: Callable[[], None]
+    ) -> None:
+        """`look` is called after every turn in which anything but heartbeats happened:
+        invariants."""
         super().__init__(kernel, NAMENODE)
         self._options, self._plant, self._look = options, plant, look
         self._connections: dict[str, int] = {}
-        """Of each client, the one that is listened to (and those made later): older ones were dropped."""
+        """Of each client, the one that is listened to (and those made later): older ones were
+        dropped."""
         self._rng = kernel.stream("nn/flush")
         self._flushes = self._rng.random() < 0.7
         self.store = MemoryStore()
@@ -72,9 +80,13 @@ class NamenodeProcess(CoreProcess):
         self.core: Namesystem
 
     def boot(self) -> None:
-        self.core = Namesystem(self._options, self.store, self.kernel.stream(f"nn/{self.incarnation}"))
+        self.core = Namesystem(
+            self._options, self.store, self.kernel.stream(f"nn/{self.incarnation}")
+        )
         kind = EarlyDriver if self._plant == "ack-before-fsync" else Driver
-        self.driver = kind(self.core, self.journal, CODEC, self._deliver, self.clock, durable=self._made_durable)
+        self.driver = kind(
+            self.core, self.journal, CODEC, self._deliver, self.clock, durable=self._made_durable
+        )
         self.driver.replay(self.core.txid)
         infect_core(self.core, self._plant)
         self.epochs += 1  # the coordinator's: it rises whatever happens here
@@ -88,7 +100,8 @@ class NamenodeProcess(CoreProcess):
             self.guarded(self._tell_of_space)
 
     def _tell_of_space(self) -> None:
-        """The core is told, and from then on it decides nothing that has to be written. (Room for a term's first edits is kept.)"""
+        """The core is told, and from then on it decides nothing that has to be written. (Room for a
+        term's first edits is kept.)"""
         if self._full or self.journal.is_full:
             self.journal.is_full = False
             self.turn(events.StoreSpaceChanged("the disk is full" if self._full else ""))
@@ -102,7 +115,8 @@ class NamenodeProcess(CoreProcess):
             self._look()
 
     def _is_of_a_dropped_connection(self, source: str, message: Any) -> bool:
-        """As the rpc loop does: a repeated call ends every other connection of its client, so that its first transmission cannot follow."""
+        """As the rpc loop does: a repeated call ends every other connection of its client, so that
+        its first transmission cannot follow."""
         caller = getattr(message, "caller", None)
         if caller is None:
             return False
@@ -120,7 +134,8 @@ class NamenodeProcess(CoreProcess):
         self.send(send.to[0], (send.to, send.message))
 
     def _made_durable(self, _edits: list[Edit]) -> None:
-        """Sometimes a batch goes to the store; its writer is another process and outlives a crash of this one."""
+        """Sometimes a batch goes to the store; its writer is another process and outlives a crash
+        of this one."""
         if not self._flushes or self._rng.random() < 0.7:
             return
         batch = self.core.freeze()
@@ -139,33 +154,47 @@ class Replica:
 
 
 class DatanodeProcess(CoreProcess):
-    def __init__(self, kernel: Kernel, name: str, rack: str, *, plant: str, guard: Callable[[str, int], None]) -> None:
-        """`guard(datanode, block id)` is called before a replica is deleted: it must not be the last good one."""
+    def __init__(
+        self, kernel: Kernel, name: str, rack: str, *, plant: str, guard: Callable[[str, int], None]
+    ) -> None:
+        """`guard(datanode, block id)` is called before a replica is deleted: it must not be the
+        last good one."""
         super().__init__(kernel, name)
         number = int(name[2:])
-        self.address = DatanodeAddress(name, f"host-{name}", name, 9000 + number, 9100 + number, rack)
+        self.address = DatanodeAddress(
+            name, f"host-{name}", name, 9000 + number, 9100 + number, rack
+        )
         self._options = AgentOptions(
-            self.address, 0 if plant == "no-periodic-full-report" else 5 * SECOND, 0.2, report_chunk_replicas=3, call_timeout_us=SECOND
-        )  # fmt: skip
+            self.address,
+            0 if plant == "no-periodic-full-report" else 5 * SECOND,
+            0.2,
+            report_chunk_replicas=3,
+            call_timeout_us=SECOND,
+        )
         self._plant, self._guard = plant, guard
         self._rng = kernel.stream(f"{name}/work")
         self.disk: dict[int, Replica] = {}
         self.left: dict[int, BlockRef] = {}
         """What writers left unfinished: no replica, but on the disk."""
         self.marked: set[int] = set()
-        """Only asked for membership: replicas that bear a mark on the disk that their bytes are wrong."""
+        """Only asked for membership: replicas that bear a mark on the disk that their bytes are
+        wrong."""
         self.unreadable: set[int] = set()
-        """Only asked for membership: replicas that the disk does not give out at present (EIO, too many open files)."""
+        """Only asked for membership: replicas that the disk does not give out at present (EIO, too
+        many open files)."""
         self._write_fails = kernel.stream(f"{name}/errors").choice((0.0, 0.0, 0.03, 0.15))
         self._doomed: dict[int, int] = {}
 
     def doom(self, blocks: tuple[BlockRef, ...], incarnation: int) -> None:
-        """An order to delete these is on its way to this incarnation: until it has been carried out or lost, they count as gone."""
+        """An order to delete these is on its way to this incarnation: until it has been carried out
+        or lost, they count as gone."""
         if incarnation == self.incarnation:
             self._doomed |= {block.id: self.kernel.now_us + ORDER_LIFE_US for block in blocks}
 
     def is_doomed(self, block_id: int) -> bool:
-        return block_id in self._doomed and (self.paused or self.kernel.now_us < self._doomed[block_id])
+        return block_id in self._doomed and (
+            self.paused or self.kernel.now_us < self._doomed[block_id]
+        )
 
     def resume(self) -> None:
         if self.paused:
@@ -177,7 +206,8 @@ class DatanodeProcess(CoreProcess):
         self._doomed.clear()
 
     def lose_disk(self, lost: list[int]) -> None:
-        """While it is down: one of its disks with these replicas. Who it is and the epoch it has seen may be lost with the last of them."""
+        """While it is down: one of its disks with these replicas. Who it is and the epoch it has
+        seen may be lost with the last of them."""
         for block_id in lost:
             del self.disk[block_id]
             self.marked.discard(block_id)
@@ -198,7 +228,11 @@ class DatanodeProcess(CoreProcess):
                 del self.disk[ref.id]
         known = () if self._plant == "bad-mark-is-lost" else self.marked
         bad = tuple(ref for ref in refs if ref.id in known or ref.id in self.unreadable)
-        self.turn(agent_events.ReplicasListed(tuple(refs), tuple(self.left[block_id] for block_id in sorted(self.left)), bad))
+        self.turn(
+            agent_events.ReplicasListed(
+                tuple(refs), tuple(self.left[block_id] for block_id in sorted(self.left)), bad
+            )
+        )
         self.later(self._rng.randrange(SECOND, 4 * SECOND), self._scan)
 
     def receive(self, source: str, message: Any) -> None:
@@ -214,35 +248,52 @@ class DatanodeProcess(CoreProcess):
         else:
             self._answered(kind, rest[0])
 
-    # ── the namenode ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── the namenode ──────────────────────────────────────────────────────────────────────────────
 
     def _deliver(self, send: Send) -> None:
         if send.to == agent_events.SHELL:
             self._work(send.message)
             return
-        message, usage = infect_report(send.message, self._plant), DatanodeUsage(1 << 40, 0, 1 << 40, 0, len(self.disk))
+        message, usage = (
+            infect_report(send.message, self._plant),
+            DatanodeUsage(1 << 40, 0, 1 << 40, 0, len(self.disk)),
+        )
         to: Token = (self.name, self.incarnation, message.call)
         if isinstance(message, agent_events.Register):
-            self.send(NAMENODE, events.RegisterDatanode(to, message.address, message.cluster_id, usage))
+            self.send(
+                NAMENODE, events.RegisterDatanode(to, message.address, message.cluster_id, usage)
+            )
         elif isinstance(message, agent_events.Heartbeat):
             self.send(NAMENODE, events.Heartbeat(to, self.name, message.registration_id, usage))
         elif isinstance(message, agent_events.FullReportChunk):
             numbers = (message.report_id, message.begun_sequence, message.chunk, message.last)
             chunk = (*numbers, message.replicas, message.unfinished, message.bad)
-            self.send(NAMENODE, events.FullBlockReport(to, self.name, message.registration_id, *chunk))
+            self.send(
+                NAMENODE, events.FullBlockReport(to, self.name, message.registration_id, *chunk)
+            )
         elif isinstance(message, agent_events.Changes):
             changes = (message.sequence, message.received, message.deleted, message.copied)
-            self.send(NAMENODE, events.BlocksChanged(to, self.name, message.registration_id, *changes))
+            self.send(
+                NAMENODE, events.BlocksChanged(to, self.name, message.registration_id, *changes)
+            )
         else:
             assert isinstance(message, agent_events.FoundBad)
-            self.send(NAMENODE, events.ReplicasFoundBad(to, self.name, message.registration_id, message.blocks))
+            self.send(
+                NAMENODE,
+                events.ReplicasFoundBad(to, self.name, message.registration_id, message.blocks),
+            )
 
     def _answered(self, token: Token, reply: Any) -> None:
         _name, incarnation, call = token
         if incarnation != self.incarnation:
             return
         if isinstance(reply, commands.Registered):
-            facts = (reply.registration_id, reply.cluster_id, reply.epoch, reply.heartbeat_interval_ms)
+            facts = (
+                reply.registration_id,
+                reply.cluster_id,
+                reply.epoch,
+                reply.heartbeat_interval_ms,
+            )
             self.turn(agent_events.Registered(call, *facts))
         elif isinstance(reply, commands.HeartbeatReply):
             self.turn(agent_events.HeartbeatAnswered(call, reply.epoch, reply.orders))
@@ -253,7 +304,7 @@ class DatanodeProcess(CoreProcess):
         else:
             self.turn(agent_events.CallFailed(call, reply.message))
 
-    # ── the disk ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── the disk ──────────────────────────────────────────────────────────────────────────────────
 
     def _take(self, source: str, token: Token | None, ref: BlockRef, content: str) -> None:
         """A write or a copy: durable first, then told to the agent, then acknowledged."""
@@ -261,7 +312,9 @@ class DatanodeProcess(CoreProcess):
         def finalize() -> None:
             held = self.disk.get(ref.id)
             if self._rng.random() < self._write_fails:
-                if token is not None and held is None:  # a writer's; of a copy that fails nothing is kept
+                if (
+                    token is not None and held is None
+                ):  # a writer's; of a copy that fails nothing is kept
                     self.left[ref.id] = ref
                     self.turn(agent_events.ReplicaLeft(ref))
                 return
@@ -301,8 +354,13 @@ class DatanodeProcess(CoreProcess):
         self.turn(agent_events.ReplicaFoundBad(ref))
 
     def _invalidate(self, order: agent_events.DeleteReplicas, delay: int) -> None:
-        """Out of the map first, then the files: of those replicas, not of one with the same name that comes meanwhile."""
-        gone = {ref.id: self.disk[ref.id] for ref in order.blocks if ref.id in self.disk and self.disk[ref.id].ref.stamp <= ref.stamp}
+        """Out of the map first, then the files: of those replicas, not of one with the same name
+        that comes meanwhile."""
+        gone = {
+            ref.id: self.disk[ref.id]
+            for ref in order.blocks
+            if ref.id in self.disk and self.disk[ref.id].ref.stamp <= ref.stamp
+        }
         self.turn(agent_events.ReplicasDeleted(order.blocks))
         self.later(delay, lambda: self._delete(order, gone))
 
@@ -325,14 +383,22 @@ class DatanodeProcess(CoreProcess):
             other = self.kernel.processes[source.uuid]
             assert isinstance(other, DatanodeProcess)
             there = other.disk.get(order.block.id)
-            reachable = other.up and (other.name, self.name) not in self.kernel.network.cuts and order.block.id not in other.unreadable
+            reachable = (
+                other.up
+                and (other.name, self.name) not in self.kernel.network.cuts
+                and order.block.id not in other.unreadable
+            )
             if reachable and there is not None and not there.bad and there.ref == order.block:
                 self.disk[order.block.id] = Replica(there.ref, there.content)
                 self.unreadable.discard(order.block.id)
                 is_suspect = False
                 break
         if order.block.id in self.unreadable:
-            return self.turn(agent_events.RepairFinished(order.block, False, "it cannot be read now", known=False))
+            return self.turn(
+                agent_events.RepairFinished(
+                    order.block, False, "it cannot be read now", known=False
+                )
+            )
         (self.marked.add if is_suspect else self.marked.discard)(order.block.id)
         self.turn(agent_events.RepairFinished(order.block, not is_suspect))
 

@@ -1,9 +1,11 @@
-"""Clients that write against one another in the simulator: logs in /shared that one client writes and another takes over.
+"""Clients that write against one another in the simulator: logs in /shared that one client writes
+and another takes over.
 
-The ledger of a log: what its writer wrote, how much of its open last block was noted at the namenode (an hflush of a file that a reader may
-have met), and what the file held when somebody was first told that it is closed. Promises: noted bytes are there; a closed file does not
-change, whatever its former writer still says (a zombie's complete, its abort, its next block); a writer who is told that its file is
-complete finds every byte in it.
+The ledger of a log: what its writer wrote, how much of its open last block was noted at the
+namenode (an hflush of a file that a reader may have met), and what the file held when somebody was
+first told that it is closed. Promises: noted bytes are there; a closed file does not change,
+whatever its former writer still says (a zombie's complete, its abort, its next block); a writer who
+is told that its file is complete finds every byte in it.
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ class Log:
     written: list[str] = field(default_factory=list)
     """Contents of its blocks, as far as datanodes acknowledged them."""
     unsure: str = ""
-    """Of a block more that nobody acknowledged and that could not be abandoned any more: it may be there."""
+    """Of a block more that nobody acknowledged and that could not be abandoned any more: it may be
+    there."""
     noted: int = 0
     """Bytes of the file that the namenode was told are there."""
     completed: bool = False
@@ -53,8 +56,11 @@ def write_log(client: Client, shared: Shared) -> Steps:
     log = Log(f"/shared/log-{client.name}-{client.operations}", client.name)
     replication = client.rng.choice((0, 2, 3))
     reply = yield from client.call(
-        f"create {log.path}", lambda caller: events.Create(caller, log.path, client.name, 0o644, False, True, replication, 0)
-    )  # fmt: skip
+        f"create {log.path}",
+        lambda caller: events.Create(
+            caller, log.path, client.name, 0o644, False, True, replication, 0
+        ),
+    )
     if not isinstance(reply, Answer):
         raise Violation(f"{client.name}: create {log.path}: {reply}")
     inode_id, last = reply.value.inode_id, None
@@ -73,14 +79,24 @@ def write_log(client: Client, shared: Shared) -> Steps:
         yield from _give_up(client, shared, log, inode_id)
 
 
-def _append(client: Client, log: Log, inode_id: int, previous: BlockRef | None, content: str) -> Steps:
+def _append(
+    client: Client, log: Log, inode_id: int, previous: BlockRef | None, content: str
+) -> Steps:
     """One block, perhaps noted; None when the file is not this client's any more."""
     exclude: tuple[str, ...] = ()
     while True:
         without = exclude
         reply = yield from client.call(
-            f"addBlock {log.path}", lambda caller: events.AddBlock(caller, log.path, client.name, inode_id, previous, without)  # noqa: B023
-        )  # fmt: skip
+            f"addBlock {log.path}",
+            lambda caller: events.AddBlock(
+                caller,
+                log.path,
+                client.name,
+                inode_id,
+                previous,
+                without,  # noqa: B023
+            ),
+        )
         if isinstance(reply, Refusal):
             if reply.error in (LeaseExpired, FileNotFound):
                 return None
@@ -96,8 +112,9 @@ def _append(client: Client, log: Log, inode_id: int, previous: BlockRef | None, 
         if answers:
             break
         reply = yield from client.call(
-            f"abandonBlock {log.path}", lambda caller: events.AbandonBlock(caller, log.path, client.name, inode_id, block)  # noqa: B023
-        )  # fmt: skip
+            f"abandonBlock {log.path}",
+            lambda caller: events.AbandonBlock(caller, log.path, client.name, inode_id, block),  # noqa: B023
+        )
         if isinstance(reply, Refusal):
             log.unsure = content
             return None
@@ -106,8 +123,9 @@ def _append(client: Client, log: Log, inode_id: int, previous: BlockRef | None, 
     if client.rng.random() < 0.6:
         noted = sum(map(len, log.written))
         reply = yield from client.call(
-            f"fsync {log.path}", lambda caller: events.Fsync(caller, log.path, client.name, inode_id, len(content))
-        )  # fmt: skip
+            f"fsync {log.path}",
+            lambda caller: events.Fsync(caller, log.path, client.name, inode_id, len(content)),
+        )
         if isinstance(reply, Refusal):
             return None
         log.noted = noted
@@ -116,16 +134,23 @@ def _append(client: Client, log: Log, inode_id: int, previous: BlockRef | None, 
 
 def _finish(client: Client, log: Log, inode_id: int, last: BlockRef | None) -> Steps:
     """False when the file is not this client's any more."""
-    if log.closed_at >= 0 and last is not None and client.rng.random() < 0.5:  # it lost count, and nobody may confirm what is not there
+    if (
+        log.closed_at >= 0 and last is not None and client.rng.random() < 0.5
+    ):  # it lost count, and nobody may confirm what is not there
         more = BlockRef(last.id, last.stamp, last.length + 1)
         reply = yield from client.call(
-            f"complete {log.path}", lambda caller: events.Complete(caller, log.path, client.name, inode_id, more)
+            f"complete {log.path}",
+            lambda caller: events.Complete(caller, log.path, client.name, inode_id, more),
         )
         if isinstance(reply, Answer) and reply.value:
-            raise Violation(f"{client.name}: complete {log.path}, which others closed, with {more} was answered {reply}")
+            raise Violation(
+                f"{client.name}: complete {log.path}, which others closed, with {more} was "
+                f"answered {reply}"
+            )
     while True:
         reply = yield from client.call(
-            f"complete {log.path}", lambda caller: events.Complete(caller, log.path, client.name, inode_id, last)
+            f"complete {log.path}",
+            lambda caller: events.Complete(caller, log.path, client.name, inode_id, last),
         )
         if isinstance(reply, Refusal):
             if reply.error not in (LeaseExpired, FileNotFound):
@@ -138,23 +163,34 @@ def _finish(client: Client, log: Log, inode_id: int, last: BlockRef | None) -> S
 
 
 def _give_up(client: Client, shared: Shared, log: Log, inode_id: int) -> Steps:
-    """What a writer does whose file was taken over: it clears up after itself, and must not touch what is not its own any more."""
+    """What a writer does whose file was taken over: it clears up after itself, and must not touch
+    what is not its own any more."""
     if shared.zombie_deletes:
-        yield from client.call(f"abort {log.path}", lambda caller: events.Delete(caller, log.path, False))
+        yield from client.call(
+            f"abort {log.path}", lambda caller: events.Delete(caller, log.path, False)
+        )
         return
-    yield from client.call(f"abandonFile {log.path}", lambda caller: events.AbandonFile(caller, inode_id, client.name))
+    yield from client.call(
+        f"abandonFile {log.path}", lambda caller: events.AbandonFile(caller, inode_id, client.name)
+    )
 
 
 def take_over(client: Client, shared: Shared) -> Steps:
-    """Somebody else's open log is closed under its writer; what it holds then is what it holds for ever."""
+    """Somebody else's open log is closed under its writer; what it holds then is what it holds for
+    ever."""
     candidates = [
-        path for path, log in sorted(shared.logs.items()) if log.closed_at < 0 and not log.completed and log.writer != client.name
+        path
+        for path, log in sorted(shared.logs.items())
+        if log.closed_at < 0 and not log.completed and log.writer != client.name
     ]
     if not candidates:
         return
     log = shared.logs[client.rng.choice(candidates)]
     for _ in range(40):
-        reply = yield from client.call(f"recoverLease {log.path}", lambda caller: events.RecoverLease(caller, log.path, client.name))
+        reply = yield from client.call(
+            f"recoverLease {log.path}",
+            lambda caller: events.RecoverLease(caller, log.path, client.name),
+        )
         if isinstance(reply, Refusal):
             raise Violation(f"{client.name}: recoverLease {log.path}: {reply}")
         if reply.value:
@@ -162,6 +198,8 @@ def take_over(client: Client, shared: Shared) -> Steps:
         yield "sleep", 200 * MS
     else:
         return
-    status = yield from client.sure(f"stat {log.path}", lambda caller: events.GetFileInfo(caller, log.path), ...)
+    status = yield from client.sure(
+        f"stat {log.path}", lambda caller: events.GetFileInfo(caller, log.path), ...
+    )
     if log.closed_at < 0:
         log.closed_at = status.length

@@ -1,7 +1,9 @@
-"""The tracker's and the workers' real cores behind the real driver; what their shells do is done here in a few lines each.
+"""The tracker's and the workers' real cores behind the real driver; what their shells do is done
+here in a few lines each.
 
-Reports and commits are calls over the unreliable network, answered by token; orders come over streams (jobs_streams.py). The publisher is
-the real one, on files that everybody sees, and may be cut off by a crash at any call of the storage.
+Reports and commits are calls over the unreliable network, answered by token; orders come over
+streams (jobs_streams.py). The publisher is the real one, on files that everybody sees, and may be
+cut off by a crash at any call of the storage.
 """
 
 from __future__ import annotations
@@ -36,7 +38,8 @@ CODEC = edit_codec()
 
 
 class SharedFiles(MemoryStorage):
-    """The file system: durable, and fenced by the tracker's epoch. `strike` may end the caller before or after any change."""
+    """The file system: durable, and fenced by the tracker's epoch. `strike` may end the caller
+    before or after any change."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -52,7 +55,9 @@ class SharedFiles(MemoryStorage):
         super().rename_many(pairs)
         self.strike()
 
-    def publish(self, staging: str, output: str, *, replaced_file_id: int = 0, epoch: int = 0) -> None:
+    def publish(
+        self, staging: str, output: str, *, replaced_file_id: int = 0, epoch: int = 0
+    ) -> None:
         self.strike()
         assert epoch >= self.epoch, f"a tracker of epoch {epoch} publishes after {self.epoch}"
         self.epoch = epoch
@@ -61,7 +66,8 @@ class SharedFiles(MemoryStorage):
 
 
 class GenerousTracker(JobTracker):
-    """The planted bug "commit-granted-twice": whoever asks for a task that somebody else has committed is told yes as well."""
+    """The planted bug "commit-granted-twice": whoever asks for a task that somebody else has
+    committed is told yes as well."""
 
     def step(self, event: Event, now: Instant) -> Effects:
         effects = super().step(event, now)
@@ -76,7 +82,14 @@ class GenerousTracker(JobTracker):
 
 
 class TrackerProcess(CoreProcess):
-    def __init__(self, kernel: Kernel, options: Options, files: SharedFiles, plant: str, heard: Callable[[Any, Any], None]) -> None:
+    def __init__(
+        self,
+        kernel: Kernel,
+        options: Options,
+        files: SharedFiles,
+        plant: str,
+        heard: Callable[[Any, Any], None],
+    ) -> None:
         """`heard(to, message)` is told what leaves."""
         super().__init__(kernel, TRACKER)
         self._options, self._files, self._plant, self._heard = options, files, plant, heard
@@ -95,7 +108,11 @@ class TrackerProcess(CoreProcess):
 
     def replay_from(self) -> int:
         """The edit before the last checkpoint."""
-        checkpoints = [record.txid for record in self.journal.read() if isinstance(CODEC.decode(record.payload).op, Checkpoint)]
+        checkpoints = [
+            record.txid
+            for record in self.journal.read()
+            if isinstance(CODEC.decode(record.payload).op, Checkpoint)
+        ]
         return checkpoints[-1] - 1 if checkpoints else 0
 
     def receive(self, source: str, message: Any) -> None:
@@ -105,7 +122,9 @@ class TrackerProcess(CoreProcess):
         super().turn(*told)
         self.core.check_invariants()
 
-    def attend(self, worker: WorkerProcess, stream: OrderStream, hello: events.WorkerAttended) -> None:
+    def attend(
+        self, worker: WorkerProcess, stream: OrderStream, hello: events.WorkerAttended
+    ) -> None:
         """The call that opens a stream has arrived."""
         stream.tell_tracker = lambda: self.turn(events.StreamEnded(worker.name, stream))
         stream.send(self.epochs)
@@ -119,7 +138,10 @@ class TrackerProcess(CoreProcess):
             else:
                 send.to.send((self.epochs, send.message))
         elif send.to == orders.PUBLISHER:
-            self.later(self._rng.randrange(MS, 300 * MS), lambda: self._carry_out(send.message, self.epochs))
+            self.later(
+                self._rng.randrange(MS, 300 * MS),
+                lambda: self._carry_out(send.message, self.epochs),
+            )
         elif send.to == orders.ROOT:
             raise AssertionError(f"the only tracker was told to step down: {send.message.reason}")
         else:
@@ -149,7 +171,13 @@ class TrackerProcess(CoreProcess):
 
 class WorkerProcess(CoreProcess):
     def __init__(
-        self, kernel: Kernel, name: str, slots: int, files: SharedFiles, tracker: TrackerProcess, peers: Callable[[], dict[str, TaskRunner]]
+        self,
+        kernel: Kernel,
+        name: str,
+        slots: int,
+        files: SharedFiles,
+        tracker: TrackerProcess,
+        peers: Callable[[], dict[str, TaskRunner]],
     ) -> None:
         super().__init__(kernel, name)
         self._slots, self._files, self._tracker, self._peers = slots, files, tracker, peers
@@ -160,10 +188,20 @@ class WorkerProcess(CoreProcess):
 
     def boot(self) -> None:
         session = SessionOptions(
-            heartbeat_us=300 * MS, answer_timeout_us=SECOND, hello_grace_us=100 * MS, retry_first_us=50 * MS, retry_last_us=500 * MS
+            heartbeat_us=300 * MS,
+            answer_timeout_us=SECOND,
+            hello_grace_us=100 * MS,
+            retry_first_us=50 * MS,
+            retry_last_us=500 * MS,
         )
-        options = AgentOptions(self.name, self._slots, session, linger_us=SECOND, commit_answer_us=SECOND)
-        self.agent = WorkerAgent(options, self.kernel.stream(f"{self.name}/{self.incarnation}/agent"), highest_epoch=self.highest_epoch)
+        options = AgentOptions(
+            self.name, self._slots, session, linger_us=SECOND, commit_answer_us=SECOND
+        )
+        self.agent = WorkerAgent(
+            options,
+            self.kernel.stream(f"{self.name}/{self.incarnation}/agent"),
+            highest_epoch=self.highest_epoch,
+        )
         self.runner = TaskRunner(self, self.turn, self._peers, self._files)
         self.driver = Driver(self.agent, self.journal, Codec([Edit]), self._deliver, self.clock)
         self.turn(ev.Started())
@@ -186,10 +224,24 @@ class WorkerProcess(CoreProcess):
         elif isinstance(message, cmd.Report):
             token = (self.name, self.incarnation, message.sequence)
             news = tuple(_news(item) for item in message.items)
-            self.send(TRACKER, events.WorkerReported(token, self.name, str(self.incarnation), message.sequence, news))
+            self.send(
+                TRACKER,
+                events.WorkerReported(
+                    token, self.name, str(self.incarnation), message.sequence, news
+                ),
+            )
         else:
             token = (self.name, self.incarnation, message.attempt_id)
-            self.send(TRACKER, events.CommitRequested(token, message.attempt_id, self.name, FileResult(*message.file), message.counters))
+            self.send(
+                TRACKER,
+                events.CommitRequested(
+                    token,
+                    message.attempt_id,
+                    self.name,
+                    FileResult(*message.file),
+                    message.counters,
+                ),
+            )
 
     def receive(self, source: str, message: Any) -> None:
         (_name, incarnation, what), epoch, answer = message
@@ -200,9 +252,13 @@ class WorkerProcess(CoreProcess):
         elif isinstance(answer, orders.CommitAnswer):
             self.turn(ev.CommitAnswered(what, epoch, answer.granted, answer.winner, answer.reason))
         else:  # a refusal of a tracker that does not lead yet
-            self.turn(ev.CommitLost(what, "refused") if isinstance(what, str) else ev.ReportLost(what, "refused"))
+            self.turn(
+                ev.CommitLost(what, "refused")
+                if isinstance(what, str)
+                else ev.ReportLost(what, "refused")
+            )
 
-    # ── the stream of orders ────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── the stream of orders ──────────────────────────────────────────────────────────────────────
 
     def _attend(self, attend: cmd.Attend) -> None:
         session, self._session = attend.session, attend.session
@@ -237,13 +293,21 @@ class WorkerProcess(CoreProcess):
         )
         rng = self.kernel.stream(f"{self.name}/{self.incarnation}/hello/{session}")
         incarnation = self._tracker.incarnation
-        lost = not self._tracker.up or stream.broken or not stream._is_whole() or rng.random() < self.kernel.network.loss
+        lost = (
+            not self._tracker.up
+            or stream.broken
+            or not stream._is_whole()
+            or rng.random() < self.kernel.network.loss
+        )
         if lost:
             stream.break_off()
             return
         self.kernel.after(
             rng.randrange(100, 5 * MS),
-            lambda: self._tracker._act(incarnation, lambda: None if stream.broken else self._tracker.attend(self, stream, hello)),
+            lambda: self._tracker._act(
+                incarnation,
+                lambda: None if stream.broken else self._tracker.attend(self, stream, hello),
+            ),
         )
 
     def _ordered(self, session: int, message: Any) -> None:
@@ -258,7 +322,9 @@ def _order(order: Any) -> ev.Order:
     if isinstance(order, orders.Launch):
         work = json.dumps({**json.loads(order.spec_json), "maps": order.maps}).encode()
         known = tuple(_place(place) for place in order.known)
-        return ev.Launch(order.attempt_id, order.job_id, order.stage, order.index, 0, 20 * SECOND, known, work)
+        return ev.Launch(
+            order.attempt_id, order.job_id, order.stage, order.index, 0, 20 * SECOND, known, work
+        )
     if isinstance(order, orders.TellMapOutputs):
         return ev.MapOutputsNews(order.job_id, tuple(_place(place) for place in order.locations))
     if isinstance(order, orders.KillAttempt):
@@ -267,14 +333,29 @@ def _order(order: Any) -> ev.Order:
 
 
 def _place(place: orders.MapLocation) -> ev.MapLocation:
-    return ev.MapLocation(place.map_index, place.attempt_id, place.host, place.shuffle_port, place.bytes, place.worker_id, place.lost)
+    return ev.MapLocation(
+        place.map_index,
+        place.attempt_id,
+        place.host,
+        place.shuffle_port,
+        place.bytes,
+        place.worker_id,
+        place.lost,
+    )
 
 
 def _news(item: cmd.ReportItem) -> events.AttemptNews:
     if isinstance(item, cmd.ProgressReport):
         return events.AttemptProgressed(item.attempt_id, item.fraction, item.phase, item.status)
     if isinstance(item, cmd.MapSucceededReport):
-        return events.MapSucceeded(item.attempt_id, tuple(item.output.segment_bytes), tuple(item.output.segment_records), item.counters)
+        return events.MapSucceeded(
+            item.attempt_id,
+            tuple(item.output.segment_bytes),
+            tuple(item.output.segment_records),
+            item.counters,
+        )
     if isinstance(item, cmd.FailedReport):
-        return events.AttemptFailed(item.attempt_id, Failure(item.failure.kind, item.failure.message), item.killed)
+        return events.AttemptFailed(
+            item.attempt_id, Failure(item.failure.kind, item.failure.message), item.killed
+        )
     return events.FetchFailed(item.attempt_id, item.map_attempt_ids, item.reason)

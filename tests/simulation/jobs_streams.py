@@ -1,5 +1,6 @@
-"""Streams of orders as TCP gives them: in order, nothing lost in the middle, until they break; then the rest is gone and both ends hear
-of it sooner or later, or never. Only single calls go over the kernel's unreliable network."""
+"""Streams of orders as TCP gives them: in order, nothing lost in the middle, until they break; then
+the rest is gone and both ends hear of it sooner or later, or never. Only single calls go over the
+kernel's unreliable network."""
 
 from __future__ import annotations
 
@@ -11,9 +12,16 @@ from tests.simulation.kernel import MS, SECOND, Kernel, Process
 
 class OrderStream:
     def __init__(
-        self, kernel: Kernel, tracker: Process, worker: Process, session: int, arrived: Callable[[Any], None], ended: Callable[[], None]
+        self,
+        kernel: Kernel,
+        tracker: Process,
+        worker: Process,
+        session: int,
+        arrived: Callable[[Any], None],
+        ended: Callable[[], None],
     ) -> None:
-        """From the tracker to a worker. `arrived` and `ended` are called in the worker, in its present incarnation only."""
+        """From the tracker to a worker. `arrived` and `ended` are called in the worker, in its
+        present incarnation only."""
         self._kernel, self._tracker, self._worker, self.session = kernel, tracker, worker, session
         self._arrived, self._ended = arrived, ended
         self._incarnations = (tracker.incarnation, worker.incarnation)
@@ -60,8 +68,16 @@ class OrderStream:
 
     def _is_whole(self) -> bool:
         tracker, worker, cuts = self._tracker, self._worker, self._kernel.network.cuts
-        same = tracker.up and worker.up and (tracker.incarnation, worker.incarnation) == self._incarnations
-        return same and (tracker.name, worker.name) not in cuts and (worker.name, tracker.name) not in cuts
+        same = (
+            tracker.up
+            and worker.up
+            and (tracker.incarnation, worker.incarnation) == self._incarnations
+        )
+        return (
+            same
+            and (tracker.name, worker.name) not in cuts
+            and (worker.name, tracker.name) not in cuts
+        )
 
     def _look(self) -> None:
         """Keepalive: a dead peer is found even when nothing is sent."""

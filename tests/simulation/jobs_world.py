@@ -1,9 +1,11 @@
-"""Jobs under the simulator: the tracker's core and the workers' agents, real ones, with clients that submit, look and kill.
+"""Jobs under the simulator: the tracker's core and the workers' agents, real ones, with clients
+that submit, look and kill.
 
-Promises, with their numbers in the design: a task's commit is granted to one attempt, ever (19); a part holds every map's text once (20);
-what a client is told of a job only moves forward, and a finished job never changes (21); attempts end once (22, the core's invariants);
-at rest no worker runs anything (23), every job has finished (25), and an output is there, whole, if and only if its job succeeded.
-A submission that is repeated gets the same job.
+Promises, with their numbers in the design: a task's commit is granted to one attempt, ever (19); a
+part holds every map's text once (20); what a client is told of a job only moves forward, and a
+finished job never changes (21); attempts end once (22, the core's invariants); at rest no worker
+runs anything (23), every job has finished (25), and an output is there, whole, if and only if its
+job succeeded. A submission that is repeated gets the same job.
 """
 
 from __future__ import annotations
@@ -15,11 +17,23 @@ from typing import Any
 from mapreduce.jobtracker.core import events, orders, states
 from mapreduce.jobtracker.core.model import AttemptId, JobPlan, MapInput, Options
 from mapreduce.jobtracker.core.tracker import JobTracker
-from tests.simulation.jobs_processes import CODEC, TRACKER, SharedFiles, TrackerProcess, WorkerProcess
+from tests.simulation.jobs_processes import (
+    CODEC,
+    TRACKER,
+    SharedFiles,
+    TrackerProcess,
+    WorkerProcess,
+)
 from tests.simulation.jobs_tasks import text_of_part
 from tests.simulation.kernel import MS, SECOND, Kernel, Process, Violation
 
-ORDER = {states.WAITING: 0, states.RUNNING: 1, states.SUCCEEDED: 2, states.FAILED: 2, states.KILLED: 2}
+ORDER = {
+    states.WAITING: 0,
+    states.RUNNING: 1,
+    states.SUCCEEDED: 2,
+    states.FAILED: 2,
+    states.KILLED: 2,
+}
 RESEND_US = 2 * SECOND
 
 
@@ -37,7 +51,8 @@ class Wish:
 
 
 class Client(Process):
-    """Submits jobs, asks for each until it has finished, and kills some. Its memory is the ledger of what was promised: it never dies."""
+    """Submits jobs, asks for each until it has finished, and kills some. Its memory is the ledger
+    of what was promised: it never dies."""
 
     mortal = False
 
@@ -59,7 +74,9 @@ class Client(Process):
             self._ask(wish, lambda token: events.SubmitJob(token, wish.token, wish.plan))
         elif wish.kill_at_us and self.kernel.now_us >= wish.kill_at_us:
             wish.killing = True
-            self._ask(wish, lambda token: events.KillJob(token, wish.job_id, "killed by the client"))
+            self._ask(
+                wish, lambda token: events.KillJob(token, wish.job_id, "killed by the client")
+            )
         else:
             self._ask(wish, lambda token: events.GetJob(token, wish.job_id))
         self.later(self._rng.randrange(100 * MS, RESEND_US), lambda: self._pursue(wish))
@@ -101,10 +118,15 @@ class JobsWorld:
         self.told: dict[str, orders.JobStatus] = {}
         self.tracker = TrackerProcess(kernel, self.options, self.files, plant, self._hear)
         self.workers = [
-            WorkerProcess(kernel, f"w{number}", rng.randrange(1, 3), self.files, self.tracker, self._runners)
+            WorkerProcess(
+                kernel, f"w{number}", rng.randrange(1, 3), self.files, self.tracker, self._runners
+            )
             for number in range(1, rng.randrange(2, 5))
         ]
-        self.clients = [Client(kernel, f"c{number}", self._wishes(number)) for number in range(1, rng.randrange(1, 3) + 1)]
+        self.clients = [
+            Client(kernel, f"c{number}", self._wishes(number))
+            for number in range(1, rng.randrange(1, 3) + 1)
+        ]
 
     def _runners(self) -> dict[str, Any]:
         return {worker.name: worker.runner for worker in self.workers if worker.incarnation}
@@ -115,10 +137,23 @@ class JobsWorld:
         for number in range(rng.randrange(1, 5)):
             token, maps, reduces = f"{client}-{number}", rng.randrange(6), rng.randrange(4)
             poison = rng.randrange(maps) if maps and rng.random() < 0.15 else -1
-            spec = json.dumps({"reduces": reduces, "output": f"/out/{token}", "poison": poison}).encode()
+            spec = json.dumps(
+                {"reduces": reduces, "output": f"/out/{token}", "poison": poison}
+            ).encode()
             inputs = tuple(MapInput(b"", (f"h{rng.randrange(3)}",)) for _ in range(maps))
-            kill_at = self._kernel.now_us + rng.randrange(SECOND, 12 * SECOND) if rng.random() < 0.15 else 0
-            wishes.append(Wish(token, JobPlan(f"job-{token}", "ann", f"/out/{token}", inputs, reduces, spec, 3), poison, kill_at))
+            kill_at = (
+                self._kernel.now_us + rng.randrange(SECOND, 12 * SECOND)
+                if rng.random() < 0.15
+                else 0
+            )
+            wishes.append(
+                Wish(
+                    token,
+                    JobPlan(f"job-{token}", "ann", f"/out/{token}", inputs, reduces, spec, 3),
+                    poison,
+                    kill_at,
+                )
+            )
         return wishes
 
     def start(self) -> None:
@@ -131,10 +166,11 @@ class JobsWorld:
     def heal(self) -> None:
         pass
 
-    # ── promises ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── promises ──────────────────────────────────────────────────────────────────────────────────
 
     def check(self) -> None:
-        """Everything is looked at when it happens: the cores after each turn, answers as they leave."""
+        """Everything is looked at when it happens: the cores after each turn, answers as they
+        leave."""
 
     def _hear(self, to: Any, message: Any) -> None:
         if isinstance(message, orders.CommitAnswer) and message.granted:
@@ -157,13 +193,26 @@ class JobsWorld:
             raise Violation(f"{now.id} went back from {before.state} to {now.state} (21)")
 
     def unrest(self) -> str:
-        waiting = [wish.token for client in self.clients for wish in client.wishes if wish.state not in states.FINISHED]
+        waiting = [
+            wish.token
+            for client in self.clients
+            for wish in client.wishes
+            if wish.state not in states.FINISHED
+        ]
         if waiting:
             return f"jobs {waiting} have not finished (25)"
         desk = self.tracker.core._desk
-        if desk.works or desk.cleanups or any(worker.running or worker.dying for worker in desk.workers.values()):
+        if (
+            desk.works
+            or desk.cleanups
+            or any(worker.running or worker.dying for worker in desk.workers.values())
+        ):
             return "the tracker is not done"
-        busy = [worker.name for worker in self.workers if worker.agent.busy() or worker.runner.tasks or worker.agent.attempts]
+        busy = [
+            worker.name
+            for worker in self.workers
+            if worker.agent.busy() or worker.runner.tasks or worker.agent.attempts
+        ]
         return f"{busy} still have attempts (23)" if busy else ""
 
     def verify(self) -> None:
@@ -171,7 +220,10 @@ class JobsWorld:
         jobs = self.tracker.core._desk.ledger.jobs
         wishes = [wish for client in self.clients for wish in client.wishes]
         if sorted(jobs) != sorted({wish.job_id for wish in wishes}) or len(jobs) != len(wishes):
-            raise Violation(f"the tracker has {sorted(jobs)}, the clients were given {sorted(wish.job_id for wish in wishes)}")
+            raise Violation(
+                f"the tracker has {sorted(jobs)}, the clients were given "
+                f"{sorted(wish.job_id for wish in wishes)}"
+            )
         for wish in wishes:
             self._verify_job(wish, jobs[wish.job_id])
         again = JobTracker(self.options, self._kernel.stream("again"))
@@ -187,19 +239,31 @@ class JobsWorld:
             raise Violation(f"{wish.job_id} was killed by nobody")
         if wish.state == states.SUCCEEDED and wish.poison >= 0:
             raise Violation(f"{wish.job_id} succeeded although map {wish.poison} cannot")
-        excused = wish.poison >= 0 or "lost" in job.error or "tries" in job.error or "failed 3 times" in job.error
+        excused = (
+            wish.poison >= 0
+            or "lost" in job.error
+            or "tries" in job.error
+            or "failed 3 times" in job.error
+        )
         if wish.state == states.FAILED and not excused:
             raise Violation(f"{wish.job_id} failed without a reason: {job.error}")
         there = self.files.stat(wish.plan.output)
         if (there is not None) != (wish.state == states.SUCCEEDED):
-            raise Violation(f"{wish.job_id} is {wish.state}, its output is {'' if there else 'not '}there")
+            raise Violation(
+                f"{wish.job_id} is {wish.state}, its output is {'' if there else 'not '}there"
+            )
         if there is not None:
             self._verify_output(wish)
 
     def _verify_output(self, wish: Wish) -> None:
         plan = wish.plan
         count, letter = (plan.reduces, "r") if plan.reduces else (len(plan.maps), "m")
-        wanted = {f"part-{letter}-{index:05d}": text_of_part(wish.job_id, len(plan.maps), plan.reduces, index) for index in range(count)}
+        wanted = {
+            f"part-{letter}-{index:05d}": text_of_part(
+                wish.job_id, len(plan.maps), plan.reduces, index
+            )
+            for index in range(count)
+        }
         found = {info.path.rpartition("/")[2]: info for info in self.files.list(plan.output)}
         if sorted(found) != sorted([*wanted, "_SUCCESS", ".manifest.json"]):
             raise Violation(f"{plan.output} holds {sorted(found)}")
@@ -212,4 +276,7 @@ class JobsWorld:
         for index in range(count):
             granted = self.granted.get((wish.job_id, "reduce" if plan.reduces else "map", index))
             if granted is not None and winners[f"part-{letter}-{index:05d}"] != granted:
-                raise Violation(f"{plan.output} part {index} is {winners[f'part-{letter}-{index:05d}']}'s, granted was {granted} (19)")
+                raise Violation(
+                    f"{plan.output} part {index} is {winners[f'part-{letter}-{index:05d}']}'s, "
+                    f"granted was {granted} (19)"
+                )

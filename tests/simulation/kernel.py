@@ -1,10 +1,11 @@
 """The simulator's kernel: one clock, one queue, one seed. Knows no file system and no job.
 
-Everything that happens is an action in one queue, ordered by (simulated time, number). A *process* is whatever can crash, stand still
-and start again; its memory ends with its incarnation, and so do its timers and what was on its way to it. The *network* loses,
-doubles, delays and reorders, and links can be cut in one direction. A *disk journal* keeps what was synced; of the rest a crash keeps
-a random prefix. Chance comes from named streams of the seed, so that one part's draws do not shift another's. `note` feeds a rolling
-hash: equal seeds, equal traces.
+Everything that happens is an action in one queue, ordered by (simulated time, number). A *process*
+is whatever can crash, stand still and start again; its memory ends with its incarnation, and so do
+its timers and what was on its way to it. The *network* loses, doubles, delays and reorders, and
+links can be cut in one direction. A *disk journal* keeps what was synced; of the rest a crash keeps
+a random prefix. Chance comes from named streams of the seed, so that one part's draws do not shift
+another's. `note` feeds a rolling hash: equal seeds, equal traces.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ class Violation(AssertionError):
 
 
 class ProcessDied(BaseException):
-    """Unwinds a process that a fault ends in the middle of its work. Not an Exception: nothing in between may catch it."""
+    """Unwinds a process that a fault ends in the middle of its work. Not an Exception: nothing in
+    between may catch it."""
 
 
 class Kernel:
@@ -76,7 +78,8 @@ class Kernel:
 class Process:
     """Something with memory that a crash ends. Worlds write `boot`, `receive` and `lose_memory`."""
 
-    mortal = True  # a power loss ends it; clients, whose memory is the ledger of what was promised, say no
+    # a power loss ends it; clients, whose memory is the ledger of what was promised, say no
+    mortal = True
 
     def __init__(self, kernel: Kernel, name: str) -> None:
         self.kernel, self.name = kernel, name
@@ -124,7 +127,8 @@ class Process:
         self._down_until_us = max(self._down_until_us, self.kernel.now_us + length_us)
 
     def pause(self) -> None:
-        """Stands still: nothing of it happens until `resume`, then everything that came meanwhile, in order."""
+        """Stands still: nothing of it happens until `resume`, then everything that came meanwhile,
+        in order."""
         if self.up:
             self.kernel.note(f"{self.name} pauses")
             self.paused = True
@@ -135,7 +139,9 @@ class Process:
             self.paused = False
             held, self._held = self._held, []
             for incarnation, action in held:
-                self.kernel.after(0, lambda incarnation=incarnation, action=action: self._act(incarnation, action))  # type: ignore[misc]
+                self.kernel.after(
+                    0, lambda incarnation=incarnation, action=action: self._act(incarnation, action)
+                )  # type: ignore[misc]
 
     def die_at(self, point: str) -> None:
         """Ends at the next `reach(point)`."""
@@ -153,11 +159,13 @@ class Process:
         self.kernel.after(delay_us, lambda: self._act(incarnation, action))
 
     def send(self, target: str, message: Any, late_us: int = 0) -> None:
-        """`late_us`: how long it lies in some buffer on the way before anything else happens to it."""
+        """`late_us`: how long it lies in some buffer on the way before anything else happens to
+        it."""
         self.kernel.network.send(self, target, message, late_us)
 
     def guarded(self, action: Callable[[], None]) -> None:
-        """Runs work of this process; a fault inside it, or an error a real process would exit on, ends the process."""
+        """Runs work of this process; a fault inside it, or an error a real process would exit on,
+        ends the process."""
         try:
             action()
         except (ProcessDied, OSError) as ended:
@@ -174,7 +182,8 @@ class Process:
 
 
 class Network:
-    """Unreliable messages between processes. Those for a receiver that has restarted since are lost with its connection."""
+    """Unreliable messages between processes. Those for a receiver that has restarted since are lost
+    with its connection."""
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
@@ -193,7 +202,9 @@ class Network:
             delay = self._rng.randrange(100, 2 * MS)
             if self._rng.random() < self.slow:
                 delay = self._rng.randrange(20 * MS, 3 * SECOND)
-            self._kernel.after(late_us + delay, lambda: self._arrive(receiver, incarnation, name, message))
+            self._kernel.after(
+                late_us + delay, lambda: self._arrive(receiver, incarnation, name, message)
+            )
 
     def _arrive(self, receiver: Process, incarnation: int, source: str, message: Any) -> None:
         if (source, receiver.name) in self.cuts:
@@ -217,7 +228,8 @@ def _kind(message: Any) -> str:
 
 
 class DiskJournal:
-    """A `clusterkit.journal.Journal` on a simulated disk. The object is the disk: it outlives the process that writes to it."""
+    """A `clusterkit.journal.Journal` on a simulated disk. The object is the disk: it outlives the
+    process that writes to it."""
 
     def __init__(self, owner: Process) -> None:
         self._owner = owner
@@ -233,14 +245,20 @@ class DiskJournal:
 
     def append(self, records: Sequence[JournalRecord]) -> None:
         if self.is_full:
-            raise Violation(f"{self._owner.name} decided {records[0]} although it was told that its disk has no room")
+            raise Violation(
+                f"{self._owner.name} decided {records[0]} although it was told that its disk has "
+                "no room"
+            )
         if self.fail_next_append:
             self.fail_next_append = False
             self._pending += records[: self._rng.randrange(len(records) + 1)]
             raise OSError("append failed")
         for record in records:
             if record.txid != self.last_txid() + 1:
-                raise Violation(f"{self._owner.name}: the journal got txid {record.txid} after {self.last_txid()}")
+                raise Violation(
+                    f"{self._owner.name}: the journal got txid {record.txid} after "
+                    f"{self.last_txid()}"
+                )
             self._pending.append(record)
 
     def sync(self) -> None:
@@ -263,8 +281,8 @@ class DiskJournal:
         pass
 
     def crash(self) -> None:
-        """Of what was not synced some may have reached the disk all the same: a prefix, or pages with holes between them, of which the real
-        journal then makes out what is whole."""
+        """Of what was not synced some may have reached the disk all the same: a prefix, or pages
+        with holes between them, of which the real journal then makes out what is whole."""
         kept = self._rng.randrange(len(self._pending) + 1) if self._pending else 0
         if self._pending and self._rng.random() < 0.2:
             kept = survivors(self._rng, self.durable, self._pending)
@@ -273,7 +291,8 @@ class DiskJournal:
 
 
 class ProcessClock:
-    """A process's view of time: its monotonic clock starts anywhere, its wall clock is off by up to a day."""
+    """A process's view of time: its monotonic clock starts anywhere, its wall clock is off by up to
+    a day."""
 
     def __init__(self, kernel: Kernel, rng: random.Random) -> None:
         self._kernel, self._rng = kernel, rng
@@ -285,7 +304,9 @@ class ProcessClock:
         self._wall = self._rng.randrange(-86_400, 86_400) * SECOND
 
     def now(self) -> Instant:
-        return Instant(self._kernel.now_us + self._mono, EPOCH_WALL_US + self._kernel.now_us + self._wall)
+        return Instant(
+            self._kernel.now_us + self._mono, EPOCH_WALL_US + self._kernel.now_us + self._wall
+        )
 
     def until(self, mono_us: int) -> int:
         """Microseconds from now until this clock shows `mono_us`."""
@@ -293,7 +314,8 @@ class ProcessClock:
 
 
 class CoreProcess(Process):
-    """A process that is a core behind the real `Driver`: `boot` makes `self.driver`, `turn` gives it events, deadlines wake it."""
+    """A process that is a core behind the real `Driver`: `boot` makes `self.driver`, `turn` gives
+    it events, deadlines wake it."""
 
     driver: Driver
     clock: ProcessClock
@@ -315,7 +337,8 @@ class CoreProcess(Process):
         self._arm()
 
     def set_full(self, full: bool) -> None:
-        """The disk under the journal has no room any more, or has again. Worlds whose core is told of it override this."""
+        """The disk under the journal has no room any more, or has again. Worlds whose core is told
+        of it override this."""
 
     def _arm(self) -> None:
         deadline = self.driver.core.next_deadline()

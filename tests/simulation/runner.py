@@ -1,6 +1,8 @@
-"""One seed through one world: faults for a while, then everything heals and the world must come to rest, then the full comparison.
+"""One seed through one world: faults for a while, then everything heals and the world must come to
+rest, then the full comparison.
 
-A world is a class: `World(kernel, plant)` makes its processes and clients; `plant` names a bug it is to have ("" = none).
+A world is a class: `World(kernel, plant)` makes its processes and clients; `plant` names a bug it
+is to have ("" = none).
 """
 
 from __future__ import annotations
@@ -13,7 +15,10 @@ from typing import Protocol
 from tests.simulation import faults
 from tests.simulation.kernel import SECOND, Kernel, Violation
 
-WORLDS = {"fs": "tests.simulation.fs_world:FileSystemWorld", "jobs": "tests.simulation.jobs_world:JobsWorld"}
+WORLDS = {
+    "fs": "tests.simulation.fs_world:FileSystemWorld",
+    "jobs": "tests.simulation.jobs_world:JobsWorld",
+}
 FAULTS_US = 12 * SECOND
 REST_LIMIT_US = 90 * SECOND
 REST_STEP_US = SECOND // 2
@@ -70,9 +75,17 @@ def simulate(world: type[World], seed: int, plant: str = "") -> Outcome:
         _live(kernel, world(kernel, plant))
     except AssertionError as broken:
         where = "" if isinstance(broken, Violation) else f"\n{traceback.format_exc(limit=-4)}"
-        return Outcome(seed, kernel.trace(), kernel.events, f"{broken}{where}", tuple(kernel.recent))
+        return Outcome(
+            seed, kernel.trace(), kernel.events, f"{broken}{where}", tuple(kernel.recent)
+        )
     except Exception as defect:  # a core that raises is as broken as one that lies
-        return Outcome(seed, kernel.trace(), kernel.events, f"{defect!r}\n{traceback.format_exc(limit=-6)}", tuple(kernel.recent))
+        return Outcome(
+            seed,
+            kernel.trace(),
+            kernel.events,
+            f"{defect!r}\n{traceback.format_exc(limit=-6)}",
+            tuple(kernel.recent),
+        )
     return Outcome(seed, kernel.trace(), kernel.events)
 
 
@@ -87,6 +100,8 @@ def _live(kernel: Kernel, made: World) -> None:
     limit = kernel.now_us + REST_LIMIT_US
     while made.unrest():
         if kernel.now_us >= limit:
-            raise Violation(f"no rest {REST_LIMIT_US // SECOND} s after the last fault: {made.unrest()}")
+            raise Violation(
+                f"no rest {REST_LIMIT_US // SECOND} s after the last fault: {made.unrest()}"
+            )
         kernel.run(kernel.now_us + REST_STEP_US, made.check)
     made.verify()

@@ -1,4 +1,5 @@
-"""The kernel's own promises: who dies loses memory and mail, who stands still gets everything later, disks keep what was synced."""
+"""The kernel's own promises: who dies loses memory and mail, who stands still gets everything
+later, disks keep what was synced."""
 
 from __future__ import annotations
 
@@ -6,7 +7,15 @@ from typing import Any
 
 from clusterkit.journal import JournalRecord
 from tests.simulation.faults import heal, plan, schedule
-from tests.simulation.kernel import MS, SECOND, CoreProcess, DiskJournal, Kernel, Process, ProcessDied
+from tests.simulation.kernel import (
+    MS,
+    SECOND,
+    CoreProcess,
+    DiskJournal,
+    Kernel,
+    Process,
+    ProcessDied,
+)
 
 
 class Echo(Process):

@@ -1,4 +1,5 @@
-"""The project's own source as data: modules, their imports (those inside functions too) and their functions."""
+"""The project's own source as data: modules, their imports (those inside functions too) and their
+functions."""
 
 from __future__ import annotations
 
@@ -24,8 +25,14 @@ class Module:
         return self.text.count("\n")
 
     def imports(self) -> Iterator[tuple[str, int]]:
-        """(dotted name, line) of everything imported anywhere in the file, except for type checkers only."""
-        only_types = {id(node) for block in ast.walk(self.tree) if _is_type_checking(block) for node in ast.walk(block)}
+        """(dotted name, line) of everything imported anywhere in the file, except for type checkers
+        only."""
+        only_types = {
+            id(node)
+            for block in ast.walk(self.tree)
+            if _is_type_checking(block)
+            for node in ast.walk(block)
+        }
         for node in ast.walk(self.tree):
             if id(node) in only_types:
                 continue
@@ -50,7 +57,11 @@ class Module:
 
 
 def _is_type_checking(node: ast.AST) -> bool:
-    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+    return (
+        isinstance(node, ast.If)
+        and isinstance(node.test, ast.Name)
+        and node.test.id == "TYPE_CHECKING"
+    )
 
 
 @cache

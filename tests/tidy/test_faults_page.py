@@ -32,6 +32,11 @@ def test_every_test_that_the_page_names_exists() -> None:
             wrong.append(f"line {number}: names no test: {cells[-1]}")
         for path, *names in named:
             text = (ROOT / path).read_text() if (ROOT / path).is_file() else None
-            if text is None or any(name and not re.search(rf"\b(def|class) {name}\b", text) for name in names):
-                wrong.append(f"line {number}: {path}{''.join('::' + name for name in names if name)} is not there")
+            if text is None or any(
+                name and not re.search(rf"\b(def|class) {name}\b", text) for name in names
+            ):
+                wrong.append(
+                    f"line {number}: {path}{''.join('::' + name for name in names if name)} is "
+                    "not there"
+                )
     assert not wrong, "\n".join(wrong)

@@ -19,6 +19,10 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.mark.timeout(600)
 def test_clean(command: tuple[str, ...]) -> None:
     """`proto`: the committed stubs are what protos/ generates today."""
-    line = [sys.executable, "scripts/proto.py", "--check"] if command == ("proto",) else [sys.executable, "-m", *command]
+    line = (
+        [sys.executable, "scripts/proto.py", "--check"]
+        if command == ("proto",)
+        else [sys.executable, "-m", *command]
+    )
     done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

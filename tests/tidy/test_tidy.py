@@ -1,4 +1,5 @@
-"""The rules of the house, executable: layers, cycles, sizes, bans with their replacement (rules.py), and fresh generated code."""
+"""The rules of the house, executable: layers, cycles, sizes, bans with their replacement
+(rules.py), and fresh generated code."""
 
 from __future__ import annotations
 
@@ -29,9 +30,13 @@ def where(module: Module, line: int) -> str:
 def test_layers_point_down_only() -> None:
     wrong = []
     for module in modules().values():
-        room, allowed = next((room, allowed) for room, allowed in rules.LAYERS if within(module.name, room))
+        room, allowed = next(
+            (room, allowed) for room, allowed in rules.LAYERS if within(module.name, room)
+        )
         for imported, line in own_imports(module):
-            if not within_any(imported, (room, "clusterkit", *allowed)) and imported not in (room.rpartition(".")[0],):
+            if not within_any(imported, (room, "clusterkit", *allowed)) and imported not in (
+                room.rpartition(".")[0],
+            ):
                 wrong.append(f"{where(module, line)}: {room} may not import {imported}")
             for who, whom, why in rules.FORBIDDEN_PAIRS:
                 if within(module.name, who) and within(imported, whom):
@@ -40,14 +45,29 @@ def test_layers_point_down_only() -> None:
 
 
 def test_only_one_file_joins_the_two_halves() -> None:
-    joints = {m.name for m in modules().values() for name, _ in own_imports(m) if within(m.name, "mapreduce") and within(name, "minihdfs")}
-    joints |= {m.name for m in modules().values() for name, _ in own_imports(m) if within(m.name, "minihdfs") and within(name, "mapreduce")}
+    joints = {
+        m.name
+        for m in modules().values()
+        for name, _ in own_imports(m)
+        if within(m.name, "mapreduce") and within(name, "minihdfs")
+    }
+    joints |= {
+        m.name
+        for m in modules().values()
+        for name, _ in own_imports(m)
+        if within(m.name, "minihdfs") and within(name, "mapreduce")
+    }
     assert joints <= {"mapreduce.storage.minihdfs"}
 
 
 def test_no_import_cycles() -> None:
-    graph = {name: {i for i, _ in own_imports(module) if i in modules() and i != name} for name, module in modules().items()}
-    for name in list(graph):  # importing a.b.c runs a and a.b first, but facades are lazy: only what they import themselves counts
+    graph = {
+        name: {i for i, _ in own_imports(module) if i in modules() and i != name}
+        for name, module in modules().items()
+    }
+    for name in list(graph):
+        # importing a.b.c runs a and a.b first, but facades are lazy: only what they import
+        # themselves counts
         graph[name] -= {name.rpartition(".")[0]}
     state: dict[str, int] = {}
     cycles: list[str] = []
@@ -56,7 +76,11 @@ def test_no_import_cycles() -> None:
         state[name] = 1
         for other in sorted(graph[name]):
             if state.get(other) == 1:
-                cycles.append(" → ".join([*path[path.index(other) :], other] if other in path else [name, other]))
+                cycles.append(
+                    " → ".join(
+                        [*path[path.index(other) :], other] if other in path else [name, other]
+                    )
+                )
             elif other not in state:
                 visit(other, [*path, other])
         state[name] = 2
@@ -96,11 +120,25 @@ def test_bans() -> None:
     for module in modules().values():
         for called, node in module.calls():
             if called in rules.BANNED_CALLS:
-                wrong.append(f"{where(module, node.lineno)}: {called}() is banned: use {rules.BANNED_CALLS[called]}")
-            if called in ("os.fork", "os.forkpty") and not within_any(module.name, rules.FORK_ROOMS):
-                wrong.append(f"{where(module, node.lineno)}: {called}() belongs in {', '.join(rules.FORK_ROOMS)}")
-            if any(k.arg == "shell" and not (isinstance(k.value, ast.Constant) and k.value.value is False) for k in node.keywords):
-                wrong.append(f"{where(module, node.lineno)}: shell=… is banned: pass a list of arguments")
+                wrong.append(
+                    f"{where(module, node.lineno)}: {called}() is banned: use "
+                    f"{rules.BANNED_CALLS[called]}"
+                )
+            if called in ("os.fork", "os.forkpty") and not within_any(
+                module.name, rules.FORK_ROOMS
+            ):
+                wrong.append(
+                    f"{where(module, node.lineno)}: {called}() belongs in "
+                    f"{', '.join(rules.FORK_ROOMS)}"
+                )
+            if any(
+                k.arg == "shell"
+                and not (isinstance(k.value, ast.Constant) and k.value.value is False)
+                for k in node.keywords
+            ):
+                wrong.append(
+                    f"{where(module, node.lineno)}: shell=… is banned: pass a list of arguments"
+                )
         for dotted, line in module.imports():
             for banned, instead in rules.BANNED_IMPORTS.items():
                 if within(dotted, banned):
@@ -115,7 +153,10 @@ def test_bans() -> None:
             if within_any(module.name, rules.NO_GRPC) and (
                 top == "grpc" or dotted.endswith("_pb2_grpc") or within(dotted, "clusterkit.rpc")
             ):
-                wrong.append(f"{where(module, line)}: task processes load {module.name} and never import gRPC")
+                wrong.append(
+                    f"{where(module, line)}: task processes load {module.name} and never import "
+                    "gRPC"
+                )
     assert not wrong, "\n".join(wrong)
 
 
@@ -124,10 +165,15 @@ def test_one_room_one_noun() -> None:
     for module in modules().values():
         key = str(module.path.relative_to(ROOT))
         if module.lines > rules.MAX_FILE_LINES and key not in rules.LONG_FILES:
-            wrong.append(f"{key}: {module.lines} lines; {rules.MAX_FILE_LINES} are enough for one noun")
+            wrong.append(
+                f"{key}: {module.lines} lines; {rules.MAX_FILE_LINES} are enough for one noun"
+            )
         for name, line, length in module.functions():
             if length > rules.MAX_FUNCTION_LINES and f"{key}:{name}" not in rules.LONG_FUNCTIONS:
-                wrong.append(f"{key}:{line}: {name} has {length} lines; {rules.MAX_FUNCTION_LINES} are enough")
+                wrong.append(
+                    f"{key}:{line}: {name} has {length} lines; {rules.MAX_FUNCTION_LINES} are "
+                    "enough"
+                )
         if set(re.split(r"[._]", module.name)) & set(rules.BANNED_NAMES):
             wrong.append(f"{key}: name it after what it holds")
         if not ast.get_docstring(module.tree) and module.text.strip():
@@ -137,11 +183,15 @@ def test_one_room_one_noun() -> None:
 
 @pytest.mark.parametrize("table", [rules.LONG_FILES, rules.LONG_FUNCTIONS])
 def test_exceptions_give_a_reason_and_only_shrink(table: dict[str, str]) -> None:
-    sizes = {str(m.path.relative_to(ROOT)): m.lines > rules.MAX_FILE_LINES for m in modules().values()}
+    sizes = {
+        str(m.path.relative_to(ROOT)): m.lines > rules.MAX_FILE_LINES for m in modules().values()
+    }
     sizes |= {
         f"{m.path.relative_to(ROOT)}:{name}": length > rules.MAX_FUNCTION_LINES
         for m in modules().values()
         for name, _, length in m.functions()
     }
     assert all(len(reason) > 20 for reason in table.values())
-    assert [key for key in table if not sizes.get(key)] == [], "no longer needed: take it off the list"
+    assert [key for key in table if not sizes.get(key)] == [], (
+        "no longer needed: take it off the list"
+    )

@@ -1,1 +1,2 @@
-"""What the job tracker decides: which job runs, which worker gets which attempt, whose output counts. See `tracker.py` for the face."""
+"""What the job tracker decides: which job runs, which worker gets which attempt, whose output
+counts. See `tracker.py` for the face."""

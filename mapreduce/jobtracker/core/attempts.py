@@ -1,4 +1,5 @@
-"""What follows when an attempt starts, succeeds or ends: another try, a re-made map, a failed job."""
+"""What follows when an attempt starts, succeeds or ends: another try, a re-made map, a failed
+job."""
 
 from __future__ import annotations
 
@@ -13,10 +14,12 @@ from mapreduce.jobtracker.core.runs import close_run, end_run, kill_run, open_ru
 from mapreduce.jobtracker.core.work import JobWork, Run, Worker
 
 OUTSIDE_FAULTS = frozenset({"storage", "shuffle"})
-"""Kinds of failure that are nobody's code: the attempt counts as killed, and the task waits before its next try."""
+"""Kinds of failure that are nobody's code: the attempt counts as killed, and the task waits before
+its next try."""
 
 HOPELESS = frozenset({"input", "permission"})
-"""Kinds of failure that every further attempt would have as well: a file that is not the one that was planned stays another one."""
+"""Kinds of failure that every further attempt would have as well: a file that is not the one that
+was planned stays another one."""
 
 FIRST_HOLD_US, LONGEST_HOLD_US = 250_000, 8_000_000
 
@@ -32,7 +35,16 @@ def launch(desk: Desk, work: JobWork, task: TaskId, worker: Worker) -> None:
         order = Launch(str(attempt), job.job_id, MAP, task.index, job.plan.spec_json, split_json)
     else:
         known = locations(desk, work)
-        order = Launch(str(attempt), job.job_id, REDUCE, task.index, job.plan.spec_json, b"", job.maps.total, known)
+        order = Launch(
+            str(attempt),
+            job.job_id,
+            REDUCE,
+            task.index,
+            job.plan.spec_json,
+            b"",
+            job.maps.total,
+            known,
+        )
     desk.order(worker.worker_id, order)
 
 
@@ -43,7 +55,8 @@ def progressed(desk: Desk, work: JobWork, run: Run, event: AttemptProgressed) ->
 
 
 def map_succeeded(desk: Desk, work: JobWork, run: Run, event: MapSucceeded) -> None:
-    """Counts this attempt's output and ends its rivals. A map-only job's attempts commit instead."""
+    """Counts this attempt's output and ends its rivals. A map-only job's attempts commit
+    instead."""
     if work.job.commits(MAP) or run.attempt.stage != MAP:
         kill_run(desk, work, run, "reported a map output that its job has no use for")
         after_end(desk, work, run.attempt.task, run.worker_id, "it reported what it should not")
@@ -67,7 +80,12 @@ def failed(desk: Desk, work: JobWork, run: Run, event: AttemptFailed) -> None:
         fail_job(desk, work, f"{task} {times}: {event.failure.message}", event.failure)
         return
     if record.losses >= desk.options.max_losses and event.failure.report_json:
-        fail_job(desk, work, f"{task} was given up after {record.losses} tries: {event.failure.message}", event.failure)
+        fail_job(
+            desk,
+            work,
+            f"{task} was given up after {record.losses} tries: {event.failure.message}",
+            event.failure,
+        )
         return
     if outside:
         hold_us = min(LONGEST_HOLD_US, FIRST_HOLD_US << min(record.losses - 1, 5))
@@ -85,7 +103,11 @@ def after_end(desk: Desk, work: JobWork, task: TaskId, failed_on: str, reason: s
     record = work.job.task(task)
     assert record is not None
     if record.losses >= desk.options.max_losses:
-        fail_job(desk, work, f"{task} was lost or killed {record.losses} times: the last time because {reason}")
+        fail_job(
+            desk,
+            work,
+            f"{task} was lost or killed {record.losses} times: the last time because {reason}",
+        )
         return
     if failed_on and failed_on not in work.avoid.get(task, []):
         work.avoid.setdefault(task, []).append(failed_on)

@@ -1,7 +1,9 @@
-"""Workers come, report, fall silent, come back. A worker is one incarnation of one id; what it holds lives and dies with that.
+"""Workers come, report, fall silent, come back. A worker is one incarnation of one id; what it
+holds lives and dies with that.
 
-Attending again with the same incarnation keeps everything: the inventory tells what really runs and what is held, and the two views are
-reconciled. A new incarnation, or silence, loses everything. A worker given up for dead that speaks again is asked to attend anew.
+Attending again with the same incarnation keeps everything: the inventory tells what really runs and
+what is held, and the two views are reconciled. A new incarnation, or silence, loses everything. A
+worker given up for dead that speaks again is asked to attend anew.
 """
 
 from __future__ import annotations
@@ -22,25 +24,48 @@ from mapreduce.jobtracker.core.events import (
 )
 from mapreduce.jobtracker.core.finishing import remove_staging_again
 from mapreduce.jobtracker.core.model import MAP, AttemptId
-from mapreduce.jobtracker.core.orders import ROOT, EndStream, ForgetJob, KillAttempt, Refusal, ReportReceived, StepDown, TellMapOutputs
+from mapreduce.jobtracker.core.orders import (
+    ROOT,
+    EndStream,
+    ForgetJob,
+    KillAttempt,
+    Refusal,
+    ReportReceived,
+    StepDown,
+    TellMapOutputs,
+)
 from mapreduce.jobtracker.core.runs import kill_run, open_run
 from mapreduce.jobtracker.core.work import JobWork, Worker
 
 
 def attended(desk: Desk, event: WorkerAttended) -> None:
     if event.highest_epoch > max(desk.epoch, desk.ceiling):
-        message = f"{event.worker_id} says that it served epoch {event.highest_epoch}, but no tracker of that epoch was ever elected"
+        message = (
+            f"{event.worker_id} says that it served epoch {event.highest_epoch}, but no "
+            "tracker of that epoch was ever elected"
+        )
         desk.send(
-            event.stream, Refusal("FAILED_PRECONDITION", message, "remove epochs.json from that worker's data directory, start it again")
+            event.stream,
+            Refusal(
+                "FAILED_PRECONDITION",
+                message,
+                "remove epochs.json from that worker's data directory, start it again",
+            ),
         )
         return
     if event.highest_epoch > desk.epoch:
-        reason = f"{event.worker_id} has served a tracker of epoch {event.highest_epoch}, this one is {desk.epoch}"
+        reason = (
+            f"{event.worker_id} has served a tracker of epoch {event.highest_epoch}, this "
+            f"one is {desk.epoch}"
+        )
         desk.send(event.stream, EndStream(reason))
         desk.send(ROOT, StepDown(reason))
         return
     if event.worker_id not in desk.workers and not _has_room(desk):
-        message = f"{len(desk.workers)} workers are known, which is the most: {event.worker_id} cannot attend"
+        message = (
+            f"{len(desk.workers)} workers are known, which is the most: {event.worker_id} "
+            "cannot attend"
+        )
         desk.send(event.stream, Refusal("TRY_AGAIN", message, "mrc status"))
         return
     worker = _seat(desk, event)
@@ -66,7 +91,9 @@ def attended(desk: Desk, event: WorkerAttended) -> None:
         desk.order(worker.worker_id, ForgetJob(job_id))
     for work in desk.works.values():
         if any(run.worker_id == worker.worker_id for run in work.runs_in("reduce")):
-            desk.order(worker.worker_id, TellMapOutputs(work.job.job_id, outputs.locations(desk, work)))
+            desk.order(
+                worker.worker_id, TellMapOutputs(work.job.job_id, outputs.locations(desk, work))
+            )
 
 
 def epoch_ceiling(desk: Desk, event: EpochCeiling) -> None:
@@ -75,17 +102,21 @@ def epoch_ceiling(desk: Desk, event: EpochCeiling) -> None:
 
 
 def _has_room(desk: Desk) -> bool:
-    """For one more worker: where there is none, the one that has been dead for longest makes room."""
+    """For one more worker: where there is none, the one that has been dead for longest makes
+    room."""
     if len(desk.workers) < desk.options.max_workers:
         return True
     dead = [worker for worker in desk.workers.values() if worker.dead]
     if dead:
-        del desk.workers[min(dead, key=lambda worker: (worker.heard_us, worker.worker_id)).worker_id]
+        del desk.workers[
+            min(dead, key=lambda worker: (worker.heard_us, worker.worker_id)).worker_id
+        ]
     return bool(dead)
 
 
 def _seat(desk: Desk, event: WorkerAttended) -> Worker:
-    """The worker's record with its new stream; a new record for a new incarnation or one that was given up."""
+    """The worker's record with its new stream; a new record for a new incarnation or one that was
+    given up."""
     worker = desk.workers.get(event.worker_id)
     if worker is not None and not worker.dead and worker.incarnation != event.incarnation:
         declare_dead(desk, worker, f"{event.worker_id} started anew")
@@ -93,12 +124,25 @@ def _seat(desk: Desk, event: WorkerAttended) -> Worker:
         if worker.stream is not None and worker.stream != event.stream:
             desk.send(worker.stream, EndStream("a newer stream of this worker"))
         worker.stream, worker.heard_us = event.stream, desk.now.mono_us
-        worker.host, worker.rpc_port, worker.shuffle_port, worker.slots = event.host, event.rpc_port, event.shuffle_port, event.slots
+        worker.host, worker.rpc_port, worker.shuffle_port, worker.slots = (
+            event.host,
+            event.rpc_port,
+            event.shuffle_port,
+            event.slots,
+        )
         return worker
     long_dead = desk.now.mono_us - desk.options.forget_dead_us
-    for worker_id in [worker_id for worker_id, other in desk.workers.items() if other.dead and other.heard_us <= long_dead]:
-        del desk.workers[worker_id]  # whoever gives every worker a new name must not make this list grow for ever
-    sequence = worker.sequence if worker is not None and worker.incarnation == event.incarnation else -1
+    for worker_id in [
+        worker_id
+        for worker_id, other in desk.workers.items()
+        if other.dead and other.heard_us <= long_dead
+    ]:
+        del desk.workers[
+            worker_id
+        ]  # whoever gives every worker a new name must not make this list grow for ever
+    sequence = (
+        worker.sequence if worker is not None and worker.incarnation == event.incarnation else -1
+    )
     seated = Worker(
         event.worker_id,
         event.incarnation,
@@ -115,7 +159,9 @@ def _seat(desk: Desk, event: WorkerAttended) -> Worker:
     return seated
 
 
-def _reconcile(desk: Desk, work: JobWork, worker: Worker, attempt: AttemptId, item: HeldAttempt) -> None:
+def _reconcile(
+    desk: Desk, work: JobWork, worker: Worker, attempt: AttemptId, item: HeldAttempt
+) -> None:
     """One line of an inventory against what we believe."""
     record = work.job.task(attempt.task)
     name = item.attempt_id
@@ -128,13 +174,22 @@ def _reconcile(desk: Desk, work: JobWork, worker: Worker, attempt: AttemptId, it
     if item.state == "succeeded" and attempt.stage == MAP and work.job.plan.reduces:
         ended = record.ended.get(name)
         if record.winner == name:
-            outputs.add_output(desk, work, attempt, worker.worker_id, item.segment_bytes, item.counters)
+            outputs.add_output(
+                desk, work, attempt, worker.worker_id, item.segment_bytes, item.counters
+            )
         elif run is not None:
-            attempts.map_succeeded(desk, work, run, MapSucceeded(name, item.segment_bytes, item.segment_records, item.counters))
+            attempts.map_succeeded(
+                desk,
+                work,
+                run,
+                MapSucceeded(name, item.segment_bytes, item.segment_records, item.counters),
+            )
         elif not record.winner and (ended is None or ended.state == states.SUCCEEDED):
             for rival in work.runs_of(attempt.task):
                 kill_run(desk, work, rival, f"superseded by {name}")
-            outputs.add_output(desk, work, attempt, worker.worker_id, item.segment_bytes, item.counters)
+            outputs.add_output(
+                desk, work, attempt, worker.worker_id, item.segment_bytes, item.counters
+            )
         return
     if run is not None or record.winner == name:
         return
@@ -181,7 +236,8 @@ def _take(desk: Desk, worker: Worker, news: AttemptNews) -> None:
 
 
 def _take_unknown(desk: Desk, worker: Worker, news: AttemptNews) -> None:
-    """An attempt we ended, or never knew: its slot is free when it is over, and it is told to end when it is not."""
+    """An attempt we ended, or never knew: its slot is free when it is over, and it is told to end
+    when it is not."""
     if isinstance(news, AttemptFailed | MapSucceeded):
         worker.dying.pop(news.attempt_id, None)
         return
@@ -189,7 +245,9 @@ def _take_unknown(desk: Desk, worker: Worker, news: AttemptNews) -> None:
     job = desk.ledger.jobs.get(attempt.job_id) if attempt is not None else None
     task = job.task(attempt.task) if job is not None and attempt is not None else None
     if news.attempt_id not in worker.dying and (task is None or task.winner != news.attempt_id):
-        desk.order(worker.worker_id, KillAttempt(news.attempt_id, "the tracker does not know of it"))
+        desk.order(
+            worker.worker_id, KillAttempt(news.attempt_id, "the tracker does not know of it")
+        )
 
 
 def declare_dead(desk: Desk, worker: Worker, reason: str) -> None:
@@ -207,7 +265,9 @@ def declare_dead(desk: Desk, worker: Worker, reason: str) -> None:
 
 def death_us(desk: Desk, worker: Worker) -> int:
     """When this worker will be given up if nothing is heard of it."""
-    return worker.heard_us + (desk.options.dead_after_us if worker.stream is not None else desk.options.detached_after_us)
+    return worker.heard_us + (
+        desk.options.dead_after_us if worker.stream is not None else desk.options.detached_after_us
+    )
 
 
 def bury_the_silent(desk: Desk) -> None:
@@ -216,5 +276,7 @@ def bury_the_silent(desk: Desk) -> None:
         if not worker.dead and desk.now.mono_us >= death_us(desk, worker):
             silent_s = (desk.now.mono_us - worker.heard_us) / 1e6
             declare_dead(desk, worker, f"{worker_id} was not heard of for {silent_s:.1f} s")
-        for name in [name for name, until_us in worker.dying.items() if desk.now.mono_us >= until_us]:
+        for name in [
+            name for name, until_us in worker.dying.items() if desk.now.mono_us >= until_us
+        ]:
             del worker.dying[name]

@@ -45,10 +45,21 @@ def _within_int64(counters: Counters) -> Counters:
 
 def _stage_image(stage: StageRecord) -> edits.StageImage:
     tasks = tuple(
-        edits.TaskImage(t.state, t.failures, t.losses, tuple(t.ended.values()), t.winner, t.winner_worker, t.counters, t.file)
+        edits.TaskImage(
+            t.state,
+            t.failures,
+            t.losses,
+            tuple(t.ended.values()),
+            t.winner,
+            t.winner_worker,
+            t.counters,
+            t.file,
+        )
         for t in stage.tasks
     )
-    return edits.StageImage(stage.total, stage.done, stage.failed_attempts, stage.killed_attempts, tasks)
+    return edits.StageImage(
+        stage.total, stage.done, stage.failed_attempts, stage.killed_attempts, tasks
+    )
 
 
 def _job_of(image: edits.JobImage) -> JobRecord:
@@ -72,7 +83,16 @@ def _job_of(image: edits.JobImage) -> JobRecord:
 
 def _stage_of(image: edits.StageImage) -> StageRecord:
     tasks = [
-        TaskRecord(t.state, t.failures, t.losses, {row.attempt_id: row for row in t.ended}, t.winner, t.winner_worker, t.counters, t.file)
+        TaskRecord(
+            t.state,
+            t.failures,
+            t.losses,
+            {row.attempt_id: row for row in t.ended},
+            t.winner,
+            t.winner_worker,
+            t.counters,
+            t.file,
+        )
         for t in image.tasks
     ]
     return StageRecord(image.total, image.done, image.failed_attempts, image.killed_attempts, tasks)

@@ -1,8 +1,10 @@
-"""Who may commit: one attempt per task, for ever. The grant is durable, with its file, before the answer leaves; from then on the
-worker's death changes nothing. Asked again, the winner is told yes again; everybody else is told who won.
+"""Who may commit: one attempt per task, for ever. The grant is durable, with its file, before the
+answer leaves; from then on the worker's death changes nothing. Asked again, the winner is told yes
+again; everybody else is told who won.
 
-An attempt nobody here has heard of may win: a tracker that has just restarted may be asked before the attempt's worker has attended.
-One that was declared lost, killed or failed may not: its task has gone on without it.
+An attempt nobody here has heard of may win: a tracker that has just restarted may be asked before
+the attempt's worker has attended. One that was declared lost, killed or failed may not: its task
+has gone on without it.
 """
 
 from __future__ import annotations
@@ -43,14 +45,24 @@ def _refusal(desk: Desk, event: CommitRequested, attempt: AttemptId | None) -> C
         return CommitAnswer(False, "", f"{event.attempt_id} belongs to no job")
     if job.finished:
         winners = {row.attempt_id for row in job.rows if row.state == "SUCCEEDED"}
-        return None if event.attempt_id in winners else CommitAnswer(False, "", f"{job.job_id} is {job.state}")
+        return (
+            None
+            if event.attempt_id in winners
+            else CommitAnswer(False, "", f"{job.job_id} is {job.state}")
+        )
     task = job.task(attempt.task)
     if task is None or not job.commits(attempt.stage):
         return CommitAnswer(False, "", f"{job.job_id} has no part for {event.attempt_id}")
-    if task.winner == event.attempt_id and task.file is not None and task.file.file_id == event.file.file_id:
+    if (
+        task.winner == event.attempt_id
+        and task.file is not None
+        and task.file.file_id == event.file.file_id
+    ):
         return None
     if task.winner:
-        return CommitAnswer(False, task.winner, f"commit denied: {attempt.task} is committed by {task.winner}")
+        return CommitAnswer(
+            False, task.winner, f"commit denied: {attempt.task} is committed by {task.winner}"
+        )
     if event.attempt_id in task.ended:
         return CommitAnswer(False, "", "commit denied: attempt superseded")
     return None

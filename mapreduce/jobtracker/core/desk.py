@@ -1,4 +1,5 @@
-"""The desk all rooms of the core work at: the ledger, the soft state, the step's time, and the two ways out (an edit, a send)."""
+"""The desk all rooms of the core work at: the ledger, the soft state, the step's time, and the two
+ways out (an edit, a send)."""
 
 from __future__ import annotations
 
@@ -18,8 +19,12 @@ class Desk:
         self.works: dict[str, JobWork] = {}  # of unfinished jobs, oldest first
         self.workers: dict[str, Worker] = {}
         self.watchers: dict[Any, Watcher] = {}
-        self.cleanups: dict[str, int] = {}  # finished jobs whose staging is to be removed, at the latest then
-        self.strays: dict[str, None] = {}  # those of them whose removal waits until then: somebody may still be writing, and nobody says so
+        self.cleanups: dict[
+            str, int
+        ] = {}  # finished jobs whose staging is to be removed, at the latest then
+        # those of them whose removal waits until then: somebody may still be writing, and nobody
+        # says so
+        self.strays: dict[str, None] = {}
         self.epoch = 0
         self.ceiling = 0  # the highest epoch that the coordinator has handed out, as far as we know
         self.now = Instant(0, 0)
@@ -39,7 +44,8 @@ class Desk:
         self.effects.sends.append(Send(to, message))
 
     def order(self, worker_id: str, message: Any) -> None:
-        """An order for a worker that does not attend is dropped: when it attends again its inventory tells what it missed."""
+        """An order for a worker that does not attend is dropped: when it attends again its
+        inventory tells what it missed."""
         worker = self.workers.get(worker_id)
         if worker is not None and worker.stream is not None:
             self.send(worker.stream, message)

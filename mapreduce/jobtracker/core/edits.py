@@ -1,6 +1,8 @@
-"""Everything the tracker makes durable: jobs as submitted, attempts that ended, grants, results. Append fields with defaults; never remove.
+"""Everything the tracker makes durable: jobs as submitted, attempts that ended, grants, results.
+Append fields with defaults; never remove.
 
-Running attempts and the places of map outputs are not here: a new tracker learns them from the workers.
+Running attempts and the places of map outputs are not here: a new tracker learns them from the
+workers.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ class JobStarted:
 
 @dataclass(frozen=True, slots=True)
 class MapMade:
-    """A map attempt succeeded: its counters count, and its output exists as long as its worker holds it."""
+    """A map attempt succeeded: its counters count, and its output exists as long as its worker
+    holds it."""
 
     attempt_id: str
     worker_id: str
@@ -73,7 +76,7 @@ class StagingCleared:
     job_id: str
 
 
-# ── the checkpoint: what replay starts from once older edits are forgotten ──────────────────────────────────────────────────────────
+# ── the checkpoint: what replay starts from once older edits are forgotten ────────────────────────
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +120,8 @@ class JobImage:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """The whole durable state. It is an ordinary edit: once it is durable, every edit before it may be forgotten."""
+    """The whole durable state. It is an ordinary edit: once it is durable, every edit before it may
+    be forgotten."""
 
     last_day: str
     last_number: int

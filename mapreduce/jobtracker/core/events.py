@@ -1,6 +1,8 @@
-"""What the tracker's core is told: requests of clients, attendance and reports of workers, what became of a publish. Frozen, no wire types.
+"""What the tracker's core is told: requests of clients, attendance and reports of workers, what
+became of a publish. Frozen, no wire types.
 
-A request carries `reply_to` and gets exactly one `Send(to=reply_to, …)`; a watch gets several and ends with a finished job.
+A request carries `reply_to` and gets exactly one `Send(to=reply_to, …)`; a watch gets several and
+ends with a finished job.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from typing import Any
 
 from mapreduce.jobtracker.core.model import Counters, Failure, FileResult, JobPlan
 
-# ── leadership ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── leadership ────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,18 +24,20 @@ class BecameLeader:
 
 @dataclass(frozen=True, slots=True)
 class EpochCeiling:
-    """The highest epoch of a tracker that the coordinator has handed out: none above it was ever anybody's."""
+    """The highest epoch of a tracker that the coordinator has handed out: none above it was ever
+    anybody's."""
 
     service: str
     number: int
 
 
-# ── clients ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── clients ───────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True)
 class SubmitJob:
-    """`token` is the client's own name for this submission: said again, it gets the first answer."""
+    """`token` is the client's own name for this submission: said again, it gets the first
+    answer."""
 
     reply_to: Any
     token: str
@@ -42,7 +46,8 @@ class SubmitJob:
 
 @dataclass(frozen=True, slots=True)
 class GetJob:
-    """`ref` is a job's id, an unambiguous prefix of one, or "@" for the newest accepted: here and below."""
+    """`ref` is a job's id, an unambiguous prefix of one, or "@" for the newest accepted: here and
+    below."""
 
     reply_to: Any
     ref: str
@@ -89,13 +94,14 @@ class GetCluster:
     reply_to: Any
 
 
-# ── workers ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── workers ───────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True)
 class HeldAttempt:
-    """One line of a worker's inventory. `state` is running | succeeded | ended; a succeeded map tells its segments, and an ended attempt
-    is named because its job's directories are still there."""
+    """One line of a worker's inventory. `state` is running | succeeded | ended; a succeeded map
+    tells its segments, and an ended attempt is named because its job's directories are still
+    there."""
 
     attempt_id: str
     state: str
@@ -106,7 +112,8 @@ class HeldAttempt:
 
 @dataclass(frozen=True, slots=True)
 class WorkerAttended:
-    """A worker opened its stream of orders. `stream` names that stream; orders are sent to it until it ends."""
+    """A worker opened its stream of orders. `stream` names that stream; orders are sent to it until
+    it ends."""
 
     stream: Any
     worker_id: str
@@ -152,7 +159,8 @@ class AttemptFailed:
 
 @dataclass(frozen=True, slots=True)
 class FetchFailed:
-    """A reduce cannot get map outputs. A `reason` that begins with missing or corrupt is believed at once, any other when repeated."""
+    """A reduce cannot get map outputs. A `reason` that begins with missing or corrupt is believed
+    at once, any other when repeated."""
 
     attempt_id: str
     map_attempt_ids: tuple[str, ...]
@@ -164,7 +172,8 @@ AttemptNews = AttemptProgressed | MapSucceeded | AttemptFailed | FetchFailed
 
 @dataclass(frozen=True, slots=True)
 class WorkerReported:
-    """`sequence` rises by one per report of an incarnation; the same one said again changes nothing but is answered."""
+    """`sequence` rises by one per report of an incarnation; the same one said again changes nothing
+    but is answered."""
 
     reply_to: Any
     worker_id: str
@@ -184,7 +193,7 @@ class CommitRequested:
     counters: Counters = ()
 
 
-# ── the publisher ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── the publisher ─────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,5 @@
-"""What must be true after every step. Numbers refer to docs/ARCHITECTURE.md's list for the simulator."""
+"""What must be true after every step. Numbers refer to docs/ARCHITECTURE.md's list for the
+simulator."""
 
 from __future__ import annotations
 
@@ -16,57 +17,95 @@ def check(desk: Desk) -> None:
         _check_work(desk, work)
     for worker in desk.workers.values():
         for name in worker.running:
-            assert any(name in work.runs for work in desk.works.values()), f"{worker.worker_id} runs {name}, which no job knows"
-        assert not (worker.dead and (worker.running or worker.stream is not None)), f"{worker.worker_id} is dead and busy"
-    assert list(desk.works) == [job.job_id for job in desk.ledger.live()] or not desk.epoch, "works and live jobs differ"
+            assert any(name in work.runs for work in desk.works.values()), (
+                f"{worker.worker_id} runs {name}, which no job knows"
+            )
+        assert not (worker.dead and (worker.running or worker.stream is not None)), (
+            f"{worker.worker_id} is dead and busy"
+        )
+    assert list(desk.works) == [job.job_id for job in desk.ledger.live()] or not desk.epoch, (
+        "works and live jobs differ"
+    )
 
 
 def _check_job(desk: Desk, job: JobRecord) -> None:
     if job.finished:
-        assert job.job_id not in desk.works and not job.maps.tasks and not job.reduces.tasks, f"{job.job_id} is finished and has work"
+        assert job.job_id not in desk.works and not job.maps.tasks and not job.reduces.tasks, (
+            f"{job.job_id} is finished and has work"
+        )
         return
     for name, stage in ((MAP, job.maps), (REDUCE, job.reduces)):
-        assert len(stage.tasks) == stage.total and stage.done == sum(t.state == states.DONE for t in stage.tasks), f"{job.job_id} {name}"
+        assert len(stage.tasks) == stage.total and stage.done == sum(
+            t.state == states.DONE for t in stage.tasks
+        ), f"{job.job_id} {name}"
         _check_tasks(desk, job, name, stage)
     committed = job.stage(job.plan.committing_stage)
-    assert (job.state == states.PUBLISHING) == (committed.done == committed.total), f"{job.job_id} is {job.state}"
+    assert (job.state == states.PUBLISHING) == (committed.done == committed.total), (
+        f"{job.job_id} is {job.state}"
+    )
 
 
 def _check_tasks(desk: Desk, job: JobRecord, name: str, stage: StageRecord) -> None:
     totals_of_ended = {states.FAILED: 0, "other": 0}
     for index, task in enumerate(stage.tasks):
         where = f"{job.job_id} {name}/{index}"
-        assert bool(task.winner) == (task.state == states.DONE), f"{where} is {task.state} with winner {task.winner!r}"
-        assert (task.file is not None) == (job.commits(name) and task.state == states.DONE), f"{where}: grant without a file (19)"
+        assert bool(task.winner) == (task.state == states.DONE), (
+            f"{where} is {task.state} with winner {task.winner!r}"
+        )
+        assert (task.file is not None) == (job.commits(name) and task.state == states.DONE), (
+            f"{where}: grant without a file (19)"
+        )
         assert task.winner not in task.ended, f"{where}: {task.winner} both ended and won (22)"
         assert task.failures <= job.plan.max_attempts, f"{where} failed {task.failures} times (22)"
         for row in task.ended.values():
-            assert row.state in (states.FAILED, states.KILLED, states.LOST, states.SUCCEEDED), f"{where}: {row}"
+            assert row.state in (states.FAILED, states.KILLED, states.LOST, states.SUCCEEDED), (
+                f"{where}: {row}"
+            )
             if row.state != states.SUCCEEDED:
                 totals_of_ended[states.FAILED if row.state == states.FAILED else "other"] += 1
-    assert totals_of_ended[states.FAILED] == stage.failed_attempts, f"{job.job_id} {name}: failed attempts"
-    assert totals_of_ended["other"] == stage.killed_attempts, f"{job.job_id} {name}: killed attempts"
+    assert totals_of_ended[states.FAILED] == stage.failed_attempts, (
+        f"{job.job_id} {name}: failed attempts"
+    )
+    assert totals_of_ended["other"] == stage.killed_attempts, (
+        f"{job.job_id} {name}: killed attempts"
+    )
 
 
 def _check_work(desk: Desk, work: JobWork) -> None:
     job = work.job
     for name, run in work.runs.items():
         task = job.task(run.attempt.task)
-        assert task is not None and task.state != states.DONE and name not in task.ended, f"{name} runs although its task is over"
+        assert task is not None and task.state != states.DONE and name not in task.ended, (
+            f"{name} runs although its task is over"
+        )
         worker = desk.workers.get(run.worker_id)
-        assert worker is not None and not worker.dead and name in worker.running, f"{name} runs on {run.worker_id}, which does not run it"
+        assert worker is not None and not worker.dead and name in worker.running, (
+            f"{name} runs on {run.worker_id}, which does not run it"
+        )
     for stage in (MAP, REDUCE):
         for index in work.pending(stage):
-            assert job.stage(stage).tasks[index].state != states.DONE, f"{job.job_id} {stage}/{index} is done and waits"
-            assert not work.runs_of(TaskId(stage, index)), f"{job.job_id} {stage}/{index} runs and waits"
+            assert job.stage(stage).tasks[index].state != states.DONE, (
+                f"{job.job_id} {stage}/{index} is done and waits"
+            )
+            assert not work.runs_of(TaskId(stage, index)), (
+                f"{job.job_id} {stage}/{index} runs and waits"
+            )
         if job.state != states.PUBLISHING:
             running = {run.attempt.index for run in work.runs_in(stage)}
             for index, task in enumerate(job.stage(stage).tasks):
-                known = task.state == states.DONE or index in running or index in work.pending(stage)
-                assert known, f"{job.job_id} {stage}/{index} is neither done, nor running, nor waiting (25)"
+                known = (
+                    task.state == states.DONE or index in running or index in work.pending(stage)
+                )
+                assert known, (
+                    f"{job.job_id} {stage}/{index} is neither done, nor running, nor waiting (25)"
+                )
     if job.plan.reduces:
         for index, task in enumerate(job.maps.tasks):
             placed = (index in work.outputs) + (index in work.missing)
-            assert placed == (task.state == states.DONE), f"{job.job_id} map/{index}: output neither held nor missing (20)"
+            assert placed == (task.state == states.DONE), (
+                f"{job.job_id} map/{index}: output neither held nor missing (20)"
+            )
             if index in work.outputs:
-                assert not desk.workers[work.outputs[index].worker_id].dead, f"{job.job_id} map/{index} is held by a dead worker"
+                assert not desk.workers[work.outputs[index].worker_id].dead, (
+                    f"{job.job_id} map/{index} is held by a dead worker"
+                )

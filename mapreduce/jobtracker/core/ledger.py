@@ -1,7 +1,9 @@
-"""The tracker's durable state and the only code that changes it: `Ledger.apply(edit)`, shared by the live path and replay.
+"""The tracker's durable state and the only code that changes it: `Ledger.apply(edit)`, shared by
+the live path and replay.
 
-It holds jobs with their tasks: what ended, what counts, what was granted. What runs where right now is not here (see work.py).
-A finished job keeps its totals and a list of its attempts, and loses its tasks; the oldest finished jobs are dropped.
+It holds jobs with their tasks: what ended, what counts, what was granted. What runs where right now
+is not here (see work.py). A finished job keeps its totals and a list of its attempts, and loses its
+tasks; the oldest finished jobs are dropped.
 """
 
 from __future__ import annotations
@@ -49,8 +51,9 @@ class Ledger:
         self.edits_since_checkpoint += 1
 
     def next_job_id(self, wall_us: int, epoch: int) -> str | None:
-        """`job_DAY_NUMBER`, the number being epoch × 10^6 + counter: no other tracker ever gives the same one, whatever became of its
-        journal. Days never go back, even when the clock does. None: a million jobs of this day and epoch have been accepted."""
+        """`job_DAY_NUMBER`, the number being epoch × 10^6 + counter: no other tracker ever gives
+        the same one, whatever became of its journal. Days never go back, even when the clock does.
+        None: a million jobs of this day and epoch have been accepted."""
         day = max(self.last_day, datetime.fromtimestamp(wall_us / 1e6, UTC).strftime("%Y%m%d"))
         first = epoch * JOBS_OF_AN_EPOCH + 1
         number = max(first, self.last_number + 1) if day == self.last_day else first
@@ -63,7 +66,7 @@ class Ledger:
     def live_tasks(self) -> int:
         return sum(len(job.maps.tasks) + len(job.reduces.tasks) for job in self.live())
 
-    # ── appliers ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── appliers ──────────────────────────────────────────────────────────────────────────────────
 
     def _accepted(self, edit: Edit, op: edits.JobAccepted) -> None:
         self.last_day, number = op.job_id.split("_")[1:]
@@ -81,7 +84,9 @@ class Ledger:
     def _map_made(self, edit: Edit, op: edits.MapMade) -> None:
         job, task = self._find(op.attempt_id)
         task.state = move(TASK_MOVES, task.state, "succeeded")
-        task.ended.pop(op.attempt_id, None)  # an output that was given up may come back with its worker
+        task.ended.pop(
+            op.attempt_id, None
+        )  # an output that was given up may come back with its worker
         task.winner, task.winner_worker, task.counters = op.attempt_id, op.worker_id, op.counters
         job.maps.done += 1
         job.count(op.counters, +1)
@@ -90,7 +95,9 @@ class Ledger:
         job = self.jobs[op.job_id]
         task = job.maps.tasks[op.index]
         task.state = move(TASK_MOVES, task.state, "output_lost")
-        task.ended[task.winner] = AttemptRow(task.winner, task.winner_worker, move(ATTEMPT_MOVES, RUNNING, "succeeded"))
+        task.ended[task.winner] = AttemptRow(
+            task.winner, task.winner_worker, move(ATTEMPT_MOVES, RUNNING, "succeeded")
+        )
         task.losses += 1
         job.maps.done -= 1
         job.count(task.counters, -1)
@@ -101,7 +108,9 @@ class Ledger:
         job, task = self._find(op.attempt_id)
         if op.attempt_id in task.ended or op.attempt_id == task.winner:
             raise states.IllegalMove(f"{op.attempt_id} has ended before and cannot be {op.state}")
-        task.ended[op.attempt_id] = AttemptRow(op.attempt_id, op.worker_id, move(ATTEMPT_MOVES, RUNNING, op.state.lower()))
+        task.ended[op.attempt_id] = AttemptRow(
+            op.attempt_id, op.worker_id, move(ATTEMPT_MOVES, RUNNING, op.state.lower())
+        )
         attempt = AttemptId.parse(op.attempt_id)
         assert attempt is not None
         stage = job.stage(attempt.stage)
@@ -117,7 +126,12 @@ class Ledger:
         if op.attempt_id in task.ended:
             raise states.IllegalMove(f"{op.attempt_id} has ended before and cannot be granted")
         task.state = move(TASK_MOVES, task.state, "granted")
-        task.winner, task.winner_worker, task.counters, task.file = op.attempt_id, op.worker_id, op.counters, op.file
+        task.winner, task.winner_worker, task.counters, task.file = (
+            op.attempt_id,
+            op.worker_id,
+            op.counters,
+            op.file,
+        )
         job.stage(job.plan.committing_stage).done += 1
         job.count(op.counters, +1)
         self._publish_when_granted(job)
@@ -129,7 +143,9 @@ class Ledger:
 
     def _finished_job(self, edit: Edit, op: edits.JobFinished) -> None:
         job = self.jobs[op.job_id]
-        event = {states.SUCCEEDED: "published", states.FAILED: "failed", states.KILLED: "killed"}[op.state]
+        event = {states.SUCCEEDED: "published", states.FAILED: "failed", states.KILLED: "killed"}[
+            op.state
+        ]
         job.state = move(JOB_MOVES, job.state, event)
         job.finished_us, job.error, job.failure_json = edit.wall_us, op.error, op.failure_json
         rows = attempt_rows(job)
@@ -153,7 +169,11 @@ class Ledger:
         self.jobs = {job.job_id: job for job in jobs}
         self.by_token = {job.token: job.job_id for job in jobs}
         self.last_day, self.last_number = op.last_day, op.last_number
-        self._finished = [job.job_id for job in sorted(jobs, key=lambda job: (job.finished_us, job.job_id)) if job.finished]
+        self._finished = [
+            job.job_id
+            for job in sorted(jobs, key=lambda job: (job.finished_us, job.job_id))
+            if job.finished
+        ]
 
     def _drop_oldest(self) -> None:
         while len(self._finished) > self._keep_finished:
@@ -170,4 +190,6 @@ class Ledger:
 
     def image(self) -> edits.Checkpoint:
         """The state as one edit."""
-        return edits.Checkpoint(self.last_day, self.last_number, checkpoint.images(self.jobs.values()))
+        return edits.Checkpoint(
+            self.last_day, self.last_number, checkpoint.images(self.jobs.values())
+        )

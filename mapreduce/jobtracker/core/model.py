@@ -1,6 +1,8 @@
-"""The nouns of the job tracker: stages, attempt ids, a job's plan as scheduling sees it, results and failures. Frozen, JSON-able fields.
+"""The nouns of the job tracker: stages, attempt ids, a job's plan as scheduling sees it, results
+and failures. Frozen, JSON-able fields.
 
-The tracker's core never reads a JobSpec or a FailureReport: the shell hands both over as bytes beside the few facts that decisions need.
+The tracker's core never reads a JobSpec or a FailureReport: the shell hands both over as bytes
+beside the few facts that decisions need.
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ MAP, REDUCE = "map", "reduce"
 LETTERS = {MAP: "m", REDUCE: "r"}
 
 MAX_ATTEMPT_ID_CHARACTERS = 100
-"""Ours have about 40. Python refuses to make a number of thousands of digits, and nothing may raise here."""
+"""Ours have about 40. Python refuses to make a number of thousands of digits, and nothing may raise
+here."""
 
 Counters = tuple[tuple[str, str, int], ...]
 """(group, name, value), sorted, each (group, name) once."""
@@ -39,8 +42,9 @@ class TaskId:
 
 @dataclass(frozen=True, slots=True)
 class AttemptId:
-    """`attempt_YYYYMMDD_3000001_m_000003_0`. Numbers start at 1000 × (tracker epochs since the job was accepted), so that a tracker that
-    restarts without knowing what its predecessor launched never gives one id to two attempts."""
+    """`attempt_YYYYMMDD_3000001_m_000003_0`. Numbers start at 1000 × (tracker epochs since the job
+    was accepted), so that a tracker that restarts without knowing what its predecessor launched
+    never gives one id to two attempts."""
 
     job_id: str
     stage: str
@@ -52,7 +56,8 @@ class AttemptId:
         return TaskId(self.stage, self.index)
 
     def __str__(self) -> str:
-        return f"attempt_{self.job_id.removeprefix('job_')}_{LETTERS[self.stage]}_{self.index:06d}_{self.number}"
+        job = self.job_id.removeprefix("job_")
+        return f"attempt_{job}_{LETTERS[self.stage]}_{self.index:06d}_{self.number}"
 
     @staticmethod
     def parse(text: str) -> AttemptId | None:
@@ -60,9 +65,16 @@ class AttemptId:
         parts = text.split("_") if len(text) <= MAX_ATTEMPT_ID_CHARACTERS else []
         if len(parts) != 6 or parts[0] != "attempt" or parts[3] not in ("m", "r"):
             return None
-        if not all(part.isascii() and part.isdigit() for part in (parts[1], parts[2], parts[4], parts[5])):
+        if not all(
+            part.isascii() and part.isdigit() for part in (parts[1], parts[2], parts[4], parts[5])
+        ):
             return None
-        found = AttemptId(f"job_{parts[1]}_{parts[2]}", MAP if parts[3] == "m" else REDUCE, int(parts[4]), int(parts[5]))
+        found = AttemptId(
+            f"job_{parts[1]}_{parts[2]}",
+            MAP if parts[3] == "m" else REDUCE,
+            int(parts[4]),
+            int(parts[5]),
+        )
         return found if str(found) == text else None
 
 
@@ -85,7 +97,9 @@ class JobPlan:
     reduces: int
     spec_json: bytes = b""
     max_attempts: int = 4
-    replaced_file_id: int = 0  # the existing output directory that this job swaps out; 0 = the output must not exist
+    replaced_file_id: int = (
+        0  # the existing output directory that this job swaps out; 0 = the output must not exist
+    )
     code: str = ""  # its own code archive, which goes when it has ended
 
     @property
@@ -106,7 +120,8 @@ class FileResult:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why an attempt or a job failed. `report_json` is the FailureReport the user will read, b"" when there is none."""
+    """Why an attempt or a job failed. `report_json` is the FailureReport the user will read, b""
+    when there is none."""
 
     kind: str
     message: str
@@ -128,14 +143,25 @@ class Options:
 
     dead_after_us: int = 5_000_000  # silence of a worker's reports after which it is dead
     detached_after_us: int = 2_000_000  # the same once its stream of orders has ended too
-    forget_dead_us: int = 3_600_000_000  # a dead worker is listed for at least so long; when a worker comes after that, it is forgotten
-    readopt_grace_us: int = 3_000_000  # how long a new tracker waits for workers before it re-runs what they may still hold
-    kill_grace_us: int = 10_000_000  # a killed attempt that is never reported ended frees its slot after this
-    staging_grace_us: int = 5_000_000  # the most that removing a finished job's work waits for its killed attempts to end
-    locality_wait_us: int = 300_000  # how long a map waits for a slot on a host that holds its split
+    # a dead worker is listed for at least so long; when a worker comes after that, it is forgotten
+    forget_dead_us: int = 3_600_000_000
+    # how long a new tracker waits for workers before it re-runs what they may still hold
+    readopt_grace_us: int = 3_000_000
+    kill_grace_us: int = (
+        10_000_000  # a killed attempt that is never reported ended frees its slot after this
+    )
+    # the most that removing a finished job's work waits for its killed attempts to end
+    staging_grace_us: int = 5_000_000
+    locality_wait_us: int = (
+        300_000  # how long a map waits for a slot on a host that holds its split
+    )
     slow_start: float = 0.05  # share of maps done before reduces may take slots that maps could use
-    early_reduce_share: float = 0.25  # share of all slots that reduces may hold while maps still wait for one
-    max_losses: int = 10  # attempts and outputs of one task lost to dying workers before the job fails
+    early_reduce_share: float = (
+        0.25  # share of all slots that reduces may hold while maps still wait for one
+    )
+    max_losses: int = (
+        10  # attempts and outputs of one task lost to dying workers before the job fails
+    )
     fetch_reports: int = 2  # reports of an unreachable map output before it is made again
     keep_finished: int = 1000  # finished jobs remembered
     checkpoint_edits: int = 20_000  # edits between two checkpoints: bounds what a restart replays

@@ -1,5 +1,5 @@
-"""What the tracker's core orders and answers. Workers are addressed by the stream they attend on, the publisher by PUBLISHER, requests by
-the `reply_to` they came with. Frozen, no wire types."""
+"""What the tracker's core orders and answers. Workers are addressed by the stream they attend on,
+the publisher by PUBLISHER, requests by the `reply_to` they came with. Frozen, no wire types."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mapreduce.jobtracker.core.model import AttemptRow, Counters, FileResult
 
 PUBLISHER, ROOT = "publisher", "root"
 
-# ── to a worker's stream ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── to a worker's stream ──────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class EndStream:
     reason: str
 
 
-# ── to the publisher ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── to the publisher ──────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,8 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class PublishOutput:
-    """Put the granted files in place and make the output appear. Every step may have been done by an earlier try."""
+    """Put the granted files in place and make the output appear. Every step may have been done by
+    an earlier try."""
 
     job_id: str
     name: str
@@ -86,7 +87,8 @@ class PublishOutput:
 
 @dataclass(frozen=True, slots=True)
 class RemoveStaging:
-    """`code`: the job's own archive, removed with its work; "" = none. Both are removed as `user`."""
+    """`code`: the job's own archive, removed with its work; "" = none. Both are removed as
+    `user`."""
 
     job_id: str
     output: str
@@ -94,7 +96,7 @@ class RemoveStaging:
     code: str = ""
 
 
-# ── to the root ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── to the root ───────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ class StepDown:
     reason: str
 
 
-# ── answers ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── answers ───────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Where finished maps' outputs lie, and when one is given up and made again.
 
-An output is given up when its worker is dead or another incarnation, when a reduce reports that the worker does not have it or has it
-corrupt, or when it was unreachable twice. It is made again only while some reduce still needs it: a reduce past its shuffle does not.
+An output is given up when its worker is dead or another incarnation, when a reduce reports that the
+worker does not have it or has it corrupt, or when it was unreachable twice. It is made again only
+while some reduce still needs it: a reduce past its shuffle does not.
 """
 
 from __future__ import annotations
@@ -20,7 +21,14 @@ PAST_SHUFFLE = "reduce"
 """The phase in which a reduce reads only what it has already fetched."""
 
 
-def add_output(desk: Desk, work: JobWork, attempt: AttemptId, worker_id: str, segment_bytes: tuple[int, ...], counters: Counters) -> None:
+def add_output(
+    desk: Desk,
+    work: JobWork,
+    attempt: AttemptId,
+    worker_id: str,
+    segment_bytes: tuple[int, ...],
+    counters: Counters,
+) -> None:
     """A map's output exists on this worker."""
     task = work.job.maps.tasks[attempt.index]
     if task.state != DONE:
@@ -35,7 +43,15 @@ def add_output(desk: Desk, work: JobWork, attempt: AttemptId, worker_id: str, se
 
 def location(desk: Desk, index: int, output: Output, *, lost: bool = False) -> MapLocation:
     worker = desk.workers[output.worker_id]
-    return MapLocation(index, output.attempt_id, worker.host, worker.shuffle_port, output.bytes, output.worker_id, lost)
+    return MapLocation(
+        index,
+        output.attempt_id,
+        worker.host,
+        worker.shuffle_port,
+        output.bytes,
+        output.worker_id,
+        lost,
+    )
 
 
 def locations(desk: Desk, work: JobWork) -> tuple[MapLocation, ...]:
@@ -52,7 +68,9 @@ def _tell(desk: Desk, work: JobWork, news: tuple[MapLocation, ...]) -> None:
 def give_up_worker(desk: Desk, worker_id: str) -> None:
     """Nothing this worker held can be fetched any more."""
     for work in list(desk.works.values()):
-        gone = sorted(index for index, output in work.outputs.items() if output.worker_id == worker_id)
+        gone = sorted(
+            index for index, output in work.outputs.items() if output.worker_id == worker_id
+        )
         give_up(desk, work, gone)
         remake(desk, work, f"{worker_id} is gone")
 
@@ -69,7 +87,8 @@ def give_up(desk: Desk, work: JobWork, indices: list[int]) -> None:
 
 
 def needs_maps(work: JobWork) -> bool:
-    """Whether some reduce has not yet fetched everything (or has not begun, or must begin again)."""
+    """Whether some reduce has not yet fetched everything (or has not begun, or must begin
+    again)."""
     if work.pending(REDUCE):
         return True
     return any(run.phase != PAST_SHUFFLE for run in work.runs_in(REDUCE))
@@ -86,7 +105,11 @@ def remake(desk: Desk, work: JobWork, reason: str) -> None:
     desk.changed[work.job.job_id] = None
     for index, task in enumerate(work.job.maps.tasks):
         if task.losses >= desk.options.max_losses:
-            fail_job(desk, work, f"map/{index} was lost {task.losses} times: the last time because {reason}")
+            fail_job(
+                desk,
+                work,
+                f"map/{index} was lost {task.losses} times: the last time because {reason}",
+            )
             return
 
 
@@ -94,12 +117,20 @@ def fetch_failed(desk: Desk, work: JobWork, event: FetchFailed) -> None:
     gone = []
     for name in event.map_attempt_ids:
         attempt = AttemptId.parse(name)
-        output = work.outputs.get(attempt.index) if attempt is not None and attempt.stage == MAP else None
+        output = (
+            work.outputs.get(attempt.index)
+            if attempt is not None and attempt.stage == MAP
+            else None
+        )
         if attempt is None or output is None or output.attempt_id != name:
             continue  # given up already, or made again since
         reports = work.fetch_reports.get(attempt.index, 0) + 1
         work.fetch_reports[attempt.index] = reports
-        if event.reason.startswith(BELIEVED_AT_ONCE) or reports >= desk.options.fetch_reports or desk.workers[output.worker_id].dead:
+        if (
+            event.reason.startswith(BELIEVED_AT_ONCE)
+            or reports >= desk.options.fetch_reports
+            or desk.workers[output.worker_id].dead
+        ):
             gone.append(attempt.index)
             work.avoid.setdefault(attempt.task, []).append(output.worker_id)
     give_up(desk, work, sorted(set(gone)))

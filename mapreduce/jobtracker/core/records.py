@@ -1,11 +1,20 @@
-"""Jobs, stages and tasks as the ledger keeps them. Only `ledger.py` changes them; everybody else reads."""
+"""Jobs, stages and tasks as the ledger keeps them. Only `ledger.py` changes them; everybody else
+reads."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 from mapreduce.jobtracker.core import states
-from mapreduce.jobtracker.core.model import JOB_GROUP, MAP, AttemptRow, Counters, FileResult, JobPlan, TaskId
+from mapreduce.jobtracker.core.model import (
+    JOB_GROUP,
+    MAP,
+    AttemptRow,
+    Counters,
+    FileResult,
+    JobPlan,
+    TaskId,
+)
 from mapreduce.jobtracker.core.states import FINISHED, PENDING
 from mapreduce.plan.spec import COUNTERS_LEFT_OUT, MAX_JOB_COUNTERS
 
@@ -68,10 +77,15 @@ class JobRecord:
         return stage == self.plan.committing_stage
 
     def count(self, counters: Counters, sign: int) -> None:
-        """Names never leave the totals, so what was left out when it was added is left out when it is taken back."""
+        """Names never leave the totals, so what was left out when it was added is left out when it
+        is taken back."""
         for group, name, value in counters:
             key = (group, name)
-            if key not in self.totals and group != JOB_GROUP and len(self.totals) >= MAX_JOB_COUNTERS:
+            if (
+                key not in self.totals
+                and group != JOB_GROUP
+                and len(self.totals) >= MAX_JOB_COUNTERS
+            ):
                 key, value = (JOB_GROUP, COUNTERS_LEFT_OUT), 1
             self.totals[key] = self.totals.get(key, 0) + sign * value
 

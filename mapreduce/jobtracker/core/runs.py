@@ -1,4 +1,5 @@
-"""Opening and closing running attempts: the slot, the durable end, the order to the worker. What follows is decided in `attempts.py`."""
+"""Opening and closing running attempts: the slot, the durable end, the order to the worker. What
+follows is decided in `attempts.py`."""
 
 from __future__ import annotations
 
@@ -45,4 +46,6 @@ def kill_run(desk: Desk, work: JobWork, run: Run, reason: str) -> None:
 
 
 def running_rows(work: JobWork) -> list[AttemptRow]:
-    return [AttemptRow(name, run.worker_id, states.RUNNING) for name, run in sorted(work.runs.items())]
+    return [
+        AttemptRow(name, run.worker_id, states.RUNNING) for name, run in sorted(work.runs.items())
+    ]

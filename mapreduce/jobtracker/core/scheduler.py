@@ -1,9 +1,11 @@
 """Which waiting task gets which free slot.
 
-Jobs in the order they were accepted; within a job maps before reduces, local maps before others. Reduces may take slots early (they fetch
-while maps run), but only what no task that could work would take: once no map waits they may have all slots but one, while maps wait only
-a share. An early reduce never keeps another job's task from a slot, nor a map it waits for itself: it is sent back, once; the next
-attempt begins when its maps are done. A task avoids the workers it failed on while another has room.
+Jobs in the order they were accepted; within a job maps before reduces, local maps before others.
+Reduces may take slots early (they fetch while maps run), but only what no task that could work
+would take: once no map waits they may have all slots but one, while maps wait only a share. An
+early reduce never keeps another job's task from a slot, nor a map it waits for itself: it is sent
+back, once; the next attempt begins when its maps are done. A task avoids the workers it failed on
+while another has room.
 """
 
 from __future__ import annotations
@@ -24,7 +26,10 @@ def schedule(desk: Desk) -> None:
     if not any(work.pending(MAP) or work.pending(REDUCE) for work in desk.works.values()):
         return
     while True:
-        free = sorted((w for w in desk.workers.values() if w.free), key=lambda w: (w.busy / w.slots, w.tie, w.worker_id))
+        free = sorted(
+            (w for w in desk.workers.values() if w.free),
+            key=lambda w: (w.busy / w.slots, w.tie, w.worker_id),
+        )
         launched = False
         for worker in free:
             choice = _choose(desk, worker)
@@ -38,7 +43,11 @@ def schedule(desk: Desk) -> None:
 
 def _choose(desk: Desk, worker: Worker) -> tuple[JobWork, TaskId] | None:
     """What can work now, of any job, before what would only wait."""
-    ready = [work for work in desk.works.values() if not work.recovering_until_us and work.job.state != PUBLISHING]
+    ready = [
+        work
+        for work in desk.works.values()
+        if not work.recovering_until_us and work.job.state != PUBLISHING
+    ]
     for work in ready:
         index = _choose_map(desk, work, worker)
         if index is not None:
@@ -82,7 +91,8 @@ def _choose_map(desk: Desk, work: JobWork, worker: Worker) -> int | None:
 
 
 def _choose_remote_map(desk: Desk, work: JobWork, worker: Worker) -> int | None:
-    """A map whose hosts have no worker goes anywhere; others wait a moment for a slot near their bytes (delay scheduling)."""
+    """A map whose hosts have no worker goes anywhere; others wait a moment for a slot near their
+    bytes (delay scheduling)."""
     hosts = {w.host for w in desk.workers.values() if not w.dead and w.host != worker.host}
     first = None
     for looked, index in enumerate(work.pending(MAP)):
@@ -96,7 +106,11 @@ def _choose_remote_map(desk: Desk, work: JobWork, worker: Worker) -> int | None:
         return None
     if not work.passed_over_since_us:
         work.passed_over_since_us = desk.now.mono_us
-    return first if desk.now.mono_us - work.passed_over_since_us >= desk.options.locality_wait_us else None
+    return (
+        first
+        if desk.now.mono_us - work.passed_over_since_us >= desk.options.locality_wait_us
+        else None
+    )
 
 
 def _suits(desk: Desk, work: JobWork, task: TaskId, worker: Worker) -> bool:
@@ -114,7 +128,9 @@ def _suits(desk: Desk, work: JobWork, task: TaskId, worker: Worker) -> bool:
 def _may_reduce(desk: Desk, work: JobWork) -> bool:
     """Whether a reduce may begin before its maps are done."""
     slots = sum(worker.slots for worker in desk.workers.values() if not worker.dead)
-    early = 1 + sum(other.count_runs(REDUCE) for other in desk.works.values() if not other.maps_done)
+    early = 1 + sum(
+        other.count_runs(REDUCE) for other in desk.works.values() if not other.maps_done
+    )
     if early > slots - 1:
         return False
     if not any(other.pending(MAP) for other in desk.works.values()):
@@ -124,16 +140,25 @@ def _may_reduce(desk: Desk, work: JobWork) -> bool:
 
 
 def _make_room_for_maps(desk: Desk) -> None:
-    """No slot is free and something that could work waits for one: an early reduce gives up its own, to another job's task always, to a
-    map of its own job when nothing else moves (every slot holds a reduce that waits for a map that waits for a slot)."""
+    """No slot is free and something that could work waits for one: an early reduce gives up its
+    own, to another job's task always, to a map of its own job when nothing else moves (every slot
+    holds a reduce that waits for a map that waits for a slot)."""
     if any(worker.free or worker.dying for worker in desk.workers.values()):
         return
     starving = [work for work in desk.works.values() if _wants_slot(desk, work)]
     if not starving:
         return
-    early = [(work, run) for work in desk.works.values() if not work.maps_done for run in work.runs_in(REDUCE)]
+    early = [
+        (work, run)
+        for work in desk.works.values()
+        if not work.maps_done
+        for run in work.runs_in(REDUCE)
+    ]
     found = [(work, run) for work, run in early if any(other is not work for other in starving)]
-    if not found and not any(work.count_runs(MAP) or (work.maps_done and work.count_runs(REDUCE)) for work in desk.works.values()):
+    if not found and not any(
+        work.count_runs(MAP) or (work.maps_done and work.count_runs(REDUCE))
+        for work in desk.works.values()
+    ):
         found = early
     if found:
         work, run = min(reversed(found), key=lambda pair: pair[1].fraction)
@@ -153,9 +178,13 @@ def _wants_slot(desk: Desk, work: JobWork) -> bool:
 
 
 def deadlines_us(desk: Desk, work: JobWork) -> list[int]:
-    """Moments still to come at which a task of this job may get a slot that it cannot have now. What is past waits for a slot, not for
-    the clock."""
-    found = [until_us for task, until_us in work.held_until_us.items() if task.index in work.pending(task.stage)]
+    """Moments still to come at which a task of this job may get a slot that it cannot have now.
+    What is past waits for a slot, not for the clock."""
+    found = [
+        until_us
+        for task, until_us in work.held_until_us.items()
+        if task.index in work.pending(task.stage)
+    ]
     if work.passed_over_since_us and work.pending(MAP):
         found.append(work.passed_over_since_us + desk.options.locality_wait_us)
     return [at_us for at_us in found if at_us > desk.now.mono_us]

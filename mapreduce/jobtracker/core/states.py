@@ -1,19 +1,32 @@
-"""Every state and every legal move, in one table each. An illegal move is an error and changes nothing.
+"""Every state and every legal move, in one table each. An illegal move is an error and changes
+nothing.
 
-A job is told to users as RUNNING while it is PUBLISHING: its parts are all granted and the output is being put in place.
+A job is told to users as RUNNING while it is PUBLISHING: its parts are all granted and the output
+is being put in place.
 """
 
 from __future__ import annotations
 
-WAITING, RUNNING, PUBLISHING, SUCCEEDED, FAILED, KILLED = "WAITING", "RUNNING", "PUBLISHING", "SUCCEEDED", "FAILED", "KILLED"
+WAITING, RUNNING, PUBLISHING, SUCCEEDED, FAILED, KILLED = (
+    "WAITING",
+    "RUNNING",
+    "PUBLISHING",
+    "SUCCEEDED",
+    "FAILED",
+    "KILLED",
+)
 FINISHED = frozenset({SUCCEEDED, FAILED, KILLED})
 
 PENDING, DONE = "PENDING", "DONE"
 LOST = "LOST"
 
+# a job without tasks, or one whose attempts a new tracker learns of by their commits
 JOB_MOVES = {
     (WAITING, "started"): RUNNING,
-    (WAITING, "all_granted"): PUBLISHING,  # a job without tasks, or one whose attempts a new tracker learns of by their commits
+    (
+        WAITING,
+        "all_granted",
+    ): PUBLISHING,
     (WAITING, "failed"): FAILED,
     (WAITING, "killed"): KILLED,
     (RUNNING, "all_granted"): PUBLISHING,
@@ -28,7 +41,8 @@ TASK_MOVES = {
     (PENDING, "granted"): DONE,
     (DONE, "output_lost"): PENDING,
 }
-"""A task's durable life: whether an attempt of it is running right now is soft state and re-learnt from the workers."""
+"""A task's durable life: whether an attempt of it is running right now is soft state and re-learnt
+from the workers."""
 
 ATTEMPT_MOVES = {
     (RUNNING, "succeeded"): SUCCEEDED,

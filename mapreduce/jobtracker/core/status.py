@@ -4,8 +4,22 @@ from __future__ import annotations
 
 from mapreduce.jobtracker.core import states
 from mapreduce.jobtracker.core.desk import Desk
-from mapreduce.jobtracker.core.model import ENGINE_COUNTERS, JOB_GROUP, MAP, REDUCE, AttemptId, Counters
-from mapreduce.jobtracker.core.orders import AttemptList, ClusterStatus, JobStatus, LocatedAttempt, StageStatus, WorkerStatus
+from mapreduce.jobtracker.core.model import (
+    ENGINE_COUNTERS,
+    JOB_GROUP,
+    MAP,
+    REDUCE,
+    AttemptId,
+    Counters,
+)
+from mapreduce.jobtracker.core.orders import (
+    AttemptList,
+    ClusterStatus,
+    JobStatus,
+    LocatedAttempt,
+    StageStatus,
+    WorkerStatus,
+)
 from mapreduce.jobtracker.core.records import JobRecord, StageRecord, attempt_rows
 from mapreduce.jobtracker.core.runs import running_rows
 from mapreduce.jobtracker.core.work import JobWork
@@ -35,7 +49,14 @@ def _stage_status(stage: StageRecord, work: JobWork | None, name: str) -> StageS
     for run in runs:
         begun[run.attempt.index] = max(run.fraction, begun.get(run.attempt.index, 0.0))
     fraction = min(1.0, (stage.done + sum(begun.values())) / stage.total) if stage.total else 1.0
-    return StageStatus(stage.total, stage.done, len(runs), stage.failed_attempts, stage.killed_attempts, round(fraction, 4))
+    return StageStatus(
+        stage.total,
+        stage.done,
+        len(runs),
+        stage.failed_attempts,
+        stage.killed_attempts,
+        round(fraction, 4),
+    )
 
 
 def _counters(job: JobRecord) -> Counters:
@@ -53,7 +74,9 @@ def attempt_list(desk: Desk, job: JobRecord, task: str) -> AttemptList:
         if attempt is not None and task in ("", row.attempt_id, str(attempt.task)):
             worker = desk.workers.get(row.worker_id)
             address = worker.address if worker is not None and not worker.dead else ""
-            found.append(((attempt.stage, attempt.index, attempt.number), LocatedAttempt(row, address)))
+            found.append(
+                ((attempt.stage, attempt.index, attempt.number), LocatedAttempt(row, address))
+            )
     return AttemptList(tuple(located for _, located in sorted(found, key=lambda pair: pair[0])))
 
 

@@ -1,9 +1,11 @@
 """The job tracker's face: `JobTracker(options, rng).step(event, now) -> Effects`.
 
-Rooms, bottom up: model and states (nouns, tables) · ledger (durable, `apply`) · work and desk (what runs now) · runs · finishing ·
-outputs · attempts · commit, attendance, clients (what the outside says) · scheduler (who gets the next slot) · this file.
+Rooms, bottom up: model and states (nouns, tables) · ledger (durable, `apply`) · work and desk (what
+runs now) · runs · finishing · outputs · attempts · commit, attendance, clients (what the outside
+says) · scheduler (who gets the next slot) · this file.
 
-A step takes one event, then lets what time has brought happen, fills free slots, and tells watchers.
+A step takes one event, then lets what time has brought happen, fills free slots, and tells
+watchers.
 """
 
 from __future__ import annotations
@@ -13,14 +15,25 @@ from collections.abc import Callable
 from typing import Any
 
 from clusterkit.effects import Edit, Effects, Event, Instant, Tick
-from mapreduce.jobtracker.core import attendance, clients, commit, events, finishing, invariants, outputs, scheduler, states
+from mapreduce.jobtracker.core import (
+    attendance,
+    clients,
+    commit,
+    events,
+    finishing,
+    invariants,
+    outputs,
+    scheduler,
+    states,
+)
 from mapreduce.jobtracker.core.desk import Desk
 from mapreduce.jobtracker.core.model import Options
 from mapreduce.jobtracker.core.orders import Refusal
 from mapreduce.jobtracker.core.work import JobWork
 
 PAUSE_US = 1_000_000
-"""A step that comes this much later than the deadline we asked for means that we were paused, not that the workers were silent."""
+"""A step that comes this much later than the deadline we asked for means that we were paused, not
+that the workers were silent."""
 
 MAX_CHECKPOINT_TASKS = 100_000
 
@@ -60,7 +73,9 @@ class JobTracker:
         if not desk.epoch and not isinstance(event, events.BecameLeader | Tick):
             reply_to = getattr(event, "reply_to", None)
             if reply_to is not None:
-                desk.send(reply_to, Refusal("TRY_AGAIN", "this tracker does not lead yet", "mrc status"))
+                desk.send(
+                    reply_to, Refusal("TRY_AGAIN", "this tracker does not lead yet", "mrc status")
+                )
             return desk.effects
         room = _ROOMS.get(type(event))
         if room is not None:
@@ -86,10 +101,11 @@ class JobTracker:
     def check_invariants(self) -> None:
         invariants.check(self._desk)
 
-    # ── leadership and the publisher's news ─────────────────────────────────────────────────────────────────────────────────────────
+    # ── leadership and the publisher's news ───────────────────────────────────────────────────────
 
     def _became_leader(self, event: events.BecameLeader) -> None:
-        """Builds what is not durable beside the jobs of the journal; the workers will tell the rest when they attend."""
+        """Builds what is not durable beside the jobs of the journal; the workers will tell the rest
+        when they attend."""
         desk = self._desk
         desk.epoch = event.epoch
         grace_us = desk.in_us(desk.options.readopt_grace_us)
@@ -107,7 +123,9 @@ class JobTracker:
             if work.recovering_until_us and desk.now.mono_us >= work.recovering_until_us:
                 work.recovering_until_us = 0
                 if work.job.state != states.PUBLISHING:
-                    outputs.remake(desk, work, "its worker did not come back after the tracker's restart")
+                    outputs.remake(
+                        desk, work, "its worker did not come back after the tracker's restart"
+                    )
 
     def _output_published(self, event: events.OutputPublished) -> None:
         work = self._desk.works.get(event.job_id)
@@ -125,13 +143,17 @@ class JobTracker:
     def _checkpoint_when_due(self) -> None:
         """Not while giants run: a checkpoint is one journal record, and that has a largest size."""
         desk = self._desk
-        if desk.ledger.edits_since_checkpoint >= desk.options.checkpoint_edits and desk.ledger.live_tasks() <= MAX_CHECKPOINT_TASKS:
+        if (
+            desk.ledger.edits_since_checkpoint >= desk.options.checkpoint_edits
+            and desk.ledger.live_tasks() <= MAX_CHECKPOINT_TASKS
+        ):
             desk.record(desk.ledger.image())
 
-    # ── time ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── time ──────────────────────────────────────────────────────────────────────────────────────
 
     def _credit_pause(self, now: Instant) -> None:
-        """A paused tracker must not take everybody for dead when it wakes: their reports are still in its inbox, so it counts anew."""
+        """A paused tracker must not take everybody for dead when it wakes: their reports are still
+        in its inbox, so it counts anew."""
         if self._deadline_us is not None and now.mono_us > self._deadline_us + PAUSE_US:
             for worker in self._desk.workers.values():
                 worker.heard_us = now.mono_us

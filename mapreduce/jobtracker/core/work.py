@@ -1,7 +1,8 @@
-"""What is going on right now: running attempts, where map outputs lie, what waits for a slot. None of it is durable.
+"""What is going on right now: running attempts, where map outputs lie, what waits for a slot. None
+of it is durable.
 
-A `JobWork` stands beside each unfinished job. It can be built from the job's record alone (a new tracker does), and then learns from
-the workers' inventories what still runs and what they hold.
+A `JobWork` stands beside each unfinished job. It can be built from the job's record alone (a new
+tracker does), and then learns from the workers' inventories what still runs and what they hold.
 """
 
 from __future__ import annotations
@@ -40,14 +41,20 @@ class Output:
 class JobWork:
     def __init__(self, job: JobRecord, recovering_until_us: int = 0) -> None:
         self.job = job
-        self.recovering_until_us = recovering_until_us  # nothing is launched before: workers may still hold what seems to be missing
+        # nothing is launched before: workers may still hold what seems to be missing
+        self.recovering_until_us = recovering_until_us
         self.runs: dict[str, Run] = {}  # changed only by add_run and drop_run
         self.outputs: dict[int, Output] = {}
-        self.missing: dict[int, None] = {}  # maps that are done, whose output nobody is known to hold
+        self.missing: dict[
+            int, None
+        ] = {}  # maps that are done, whose output nobody is known to hold
         self.fetch_reports: dict[int, int] = {}
         self.avoid: dict[TaskId, list[str]] = {}  # workers on which the task failed
-        self.held_until_us: dict[TaskId, int] = {}  # a task whose storage or worker failed it waits a little
-        self.sent_back: set[TaskId] = set()  # reduces that gave up a slot to a task that could work: they begin when the maps are done
+        self.held_until_us: dict[
+            TaskId, int
+        ] = {}  # a task whose storage or worker failed it waits a little
+        # reduces that gave up a slot to a task that could work: they begin when the maps are done
+        self.sent_back: set[TaskId] = set()
         self.passed_over_since_us = 0  # since when slots went by for want of locality
         self._numbers: dict[TaskId, int] = {}
         self._runs_of: dict[TaskId, list[Run]] = {}
@@ -61,7 +68,7 @@ class JobWork:
                 elif stage == MAP and job.plan.reduces:
                     self.missing[index] = None
 
-    # ── waiting tasks ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── waiting tasks ─────────────────────────────────────────────────────────────────────────────
 
     def want(self, task: TaskId) -> None:
         """The task needs a (new) attempt."""
@@ -77,15 +84,21 @@ class JobWork:
         return self._pending[stage]
 
     def local_maps(self, host: str) -> deque[int]:
-        """Indices of maps whose split lies on this host, waiting ones among them; the caller drops those that wait no more."""
+        """Indices of maps whose split lies on this host, waiting ones among them; the caller drops
+        those that wait no more."""
         return self._by_host.get(host, _NO_MAPS)
 
-    # ── attempts ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── attempts ──────────────────────────────────────────────────────────────────────────────────
 
     def next_attempt(self, task: TaskId, epoch: int) -> AttemptId:
         number = self._numbers.get(task, 0)
         self._numbers[task] = number + 1
-        return AttemptId(self.job.job_id, task.stage, task.index, (epoch - self.job.accepted_epoch) * NUMBERS_PER_EPOCH + number)
+        return AttemptId(
+            self.job.job_id,
+            task.stage,
+            task.index,
+            (epoch - self.job.accepted_epoch) * NUMBERS_PER_EPOCH + number,
+        )
 
     def add_run(self, run: Run) -> None:
         name = str(run.attempt)
@@ -130,12 +143,16 @@ class Worker:
     sequence: int = -1
     dead: bool = False
     running: dict[str, None] = field(default_factory=dict)
-    dying: dict[str, int] = field(default_factory=dict)  # killed attempts that still hold their slot, until then at most
+    dying: dict[str, int] = field(
+        default_factory=dict
+    )  # killed attempts that still hold their slot, until then at most
 
     @property
     def address(self) -> str:
         """Of its rpc, for people and clients."""
-        return f"[{self.host}]:{self.rpc_port}" if ":" in self.host else f"{self.host}:{self.rpc_port}"
+        return (
+            f"[{self.host}]:{self.rpc_port}" if ":" in self.host else f"{self.host}:{self.rpc_port}"
+        )
 
     @property
     def busy(self) -> int:

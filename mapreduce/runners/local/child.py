@@ -1,7 +1,8 @@
 """The processes of a local job as their makers hold them.
 
-A conductor is made by exec, so that nothing of the caller is in the tasks that are forked from it: no module that the caller has loaded (as
-the job's own file), no thread, no seed of a random generator; and `hash` gives what it gives everywhere (HASH_SEED).
+A conductor is made by exec, so that nothing of the caller is in the tasks that are forked from it:
+no module that the caller has loaded (as the job's own file), no thread, no seed of a random
+generator; and `hash` gives what it gives everywhere (HASH_SEED).
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ class Child:
         self.reap()
 
     def end(self) -> None:
-        """Of a conductor, which tidies up first; of one that has ended already, or that had nothing to do, it is soon done."""
+        """Of a conductor, which tidies up first; of one that has ended already, or that had nothing
+        to do, it is soon done."""
         if self.socket.fileno() < 0 or self.process is None:
             return
         self.process.terminate()
@@ -51,16 +53,26 @@ class Child:
 
 
 def start_conductor() -> Child:
-    """Makes the process that will run a job; it loads the engine while the caller goes on. It ends when its socket is closed. Signals for
-    the caller's terminal do not reach it: it has to tidy up."""
+    """Makes the process that will run a job; it loads the engine while the caller goes on. It ends
+    when its socket is closed. Signals for the caller's terminal do not reach it: it has to tidy
+    up."""
     ours, theirs = socket.socketpair()
-    environment = os.environ | {"PYTHONHASHSEED": str(HASH_SEED), process_control.POOL_MARK: f"run-{secrets.token_hex(16)}"}
+    environment = os.environ | {
+        "PYTHONHASHSEED": str(HASH_SEED),
+        process_control.POOL_MARK: f"run-{secrets.token_hex(16)}",
+    }
     output = 2 if _is_open(2) else subprocess.DEVNULL
     with theirs:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "mapreduce.runners.local.conductor", str(theirs.fileno())], executable=interpreter(),
-            env=environment, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
-        )  # fmt: skip
+            [sys.executable, "-P", "-m", "mapreduce.runners.local.conductor", str(theirs.fileno())],
+            executable=interpreter(),
+            env=environment,
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
     return Child(process.pid, ours, process)
 
 

@@ -1,7 +1,9 @@
-"""The process that conducts a local job: one loop that starts tasks, hears them, watches them, and tells the caller.
+"""The process that conducts a local job: one loop that starts tasks, hears them, watches them, and
+tells the caller.
 
-It ends when the job has, or when the caller's end of the socket closes: then it kills the tasks and leaves nothing behind. It never loads
-the job: each task does, in a fork of this clean process, so that a task begins as a process that has just loaded the job.
+It ends when the job has, or when the caller's end of the socket closes: then it kills the tasks and
+leaves nothing behind. It never loads the job: each task does, in a fork of this clean process, so
+that a task begins as a process that has just loaded the job.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections import deque
+from functools import partial
 from pathlib import Path
 
 from clusterkit.errors import ClusterError
@@ -27,7 +30,17 @@ from mapreduce.plan.spec import FailureReport
 from mapreduce.runners.leftovers import WORK_PREFIXES, Owned, end_descendants, sweep
 from mapreduce.runners.local.child import Child
 from mapreduce.runners.local.process import fork_task, run_task
-from mapreduce.runners.local.wire import Failed, Finished, Inbox, LocalOrder, Message, Progressed, StatusNow, encode, receive_order
+from mapreduce.runners.local.wire import (
+    Failed,
+    Finished,
+    Inbox,
+    LocalOrder,
+    Message,
+    Progressed,
+    StatusNow,
+    encode,
+    receive_order,
+)
 from mapreduce.runners.output import Output
 from mapreduce.runners.record import JobRecord
 from mapreduce.runners.task import TaskPlan, Versions, Workplace, changed_code, task_plans
@@ -69,21 +82,35 @@ class Conductor:
                 self._output.publish(self._record.counters)
                 self._record.succeeded()
         except (OSError, ClusterError) as error:
-            self._record.fail(FailureReport(kind="storage", message=one_line(error), engine_traceback=full_traceback(error)))
+            self._record.fail(
+                FailureReport(
+                    kind="storage", message=one_line(error), engine_traceback=full_traceback(error)
+                )
+            )
         finally:
             self._kill_all()
             if self._record.state != "SUCCEEDED":
-                with contextlib.suppress(OSError, ClusterError):  # the job's own failure is what matters
+                with contextlib.suppress(
+                    OSError, ClusterError
+                ):  # the job's own failure is what matters
                     self._output.discard()
             self._tell()
 
     def _place(self) -> Workplace:
-        """In a task's process: the job as it is when it has just been loaded, and storages of the task's own."""
+        """In a task's process: the job as it is when it has just been loaded, and storages of the
+        task's own."""
         order = self._order
         limit_files(order.spec)
         job = load_job(order.spec.code, Path(order.code))
         prepare_children(order.spec.code, Path(order.code))
-        return Workplace(job, Path(order.code), order.spec, open_storage(order.source_uri), open_storage(order.target_uri), self._work)
+        return Workplace(
+            job,
+            Path(order.code),
+            order.spec,
+            open_storage(order.source_uri),
+            open_storage(order.target_uri),
+            self._work,
+        )
 
     def _conduct(self) -> None:
         for plan in task_plans(self._record, self._output):
@@ -93,7 +120,9 @@ class Conductor:
             self._start_tasks()
             for key, _events in self._selector.select(WATCH_EVERY_S):
                 if key.fileobj is self._caller:
-                    self._record.killed(self._caller.recv(1 << 12).decode(errors="replace") or "the caller has gone")
+                    self._record.killed(
+                        self._caller.recv(1 << 12).decode(errors="replace") or "the caller has gone"
+                    )
                     return
                 self._hear(self._running[key.fd])
             self._watch()
@@ -104,12 +133,14 @@ class Conductor:
         while len(self._running) < self._order.slots:
             if self._maps:
                 plan = self._maps.popleft()
-            elif self._reduces and not any(running.plan.kind == "m" for running in self._running.values()):
+            elif self._reduces and not any(
+                running.plan.kind == "m" for running in self._running.values()
+            ):
                 plan = self._reduces.popleft()
             else:
                 return
             temporary = self._work / f"tmp-{plan.kind}-{plan.index}"
-            child = fork_task(lambda channel, plan=plan: run_task(self._place, plan, channel), temporary)  # type: ignore[misc]
+            child = fork_task(partial(run_task, self._place, plan), temporary)
             self._running[child.socket.fileno()] = _Running(plan, child)
             self._selector.register(child.socket, selectors.EVENT_READ)
             self._record.fractions[plan.attempt_id] = 0.0
@@ -132,7 +163,8 @@ class Conductor:
             running.verdict = message
 
     def _ended(self, running: _Running) -> None:
-        """A task's process is over: what it said last counts, and where it said nothing, how it ended."""
+        """A task's process is over: what it said last counts, and where it said nothing, how it
+        ended."""
         self._forget(running)
         code = running.child.reap()
         self._end_orphans()
@@ -145,7 +177,9 @@ class Conductor:
             if verdict.part is not None:
                 self._output.take(plan.kind, plan.index, verdict.part)
         else:
-            self._record.task_failed(plan.attempt_id, verdict.report if verdict is not None else _silent_end(code))
+            self._record.task_failed(
+                plan.attempt_id, verdict.report if verdict is not None else _silent_end(code)
+            )
 
     def _watch(self) -> None:
         """Ends tasks that take too much memory or make no progress."""
@@ -157,12 +191,23 @@ class Conductor:
         for running in list(self._running.values()):
             resident, processes = process_control.measure(running.child.pid)
             if processes > MOST_PROCESSES:
-                self._end(running, "processes", f"ran {processes} processes, limit {MOST_PROCESSES}")
+                self._end(
+                    running, "processes", f"ran {processes} processes, limit {MOST_PROCESSES}"
+                )
             elif resident > spec.memory_limit_bytes:
                 limit = f"{spec.memory_limit_bytes >> 20} MiB"
-                self._end(running, "memory", f"took {resident >> 20} MiB of memory; the limit is {limit} (memory_limit_bytes)")
+                self._end(
+                    running,
+                    "memory",
+                    f"took {resident >> 20} MiB of memory; the limit is {limit} "
+                    "(memory_limit_bytes)",
+                )
             elif now - running.heard_at > spec.no_progress_limit_s:
-                self._end(running, "no_progress", f"made no progress for {spec.no_progress_limit_s:g} s (no_progress_limit_s)")
+                self._end(
+                    running,
+                    "no_progress",
+                    f"made no progress for {spec.no_progress_limit_s:g} s (no_progress_limit_s)",
+                )
 
     def _end(self, running: _Running, kind: str, message: str) -> None:
         self._forget(running)
@@ -187,14 +232,18 @@ class Conductor:
 
     def _tell(self) -> None:
         self._told_at = time.monotonic()
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the caller has gone; the loop hears of it
+        with contextlib.suppress(
+            BrokenPipeError, ConnectionResetError
+        ):  # the caller has gone; the loop hears of it
             self._caller.sendall(encode(StatusNow(self._record.status())))
 
 
 def conduct(order: LocalOrder, caller: socket.socket, parent: Path) -> None:
     """Runs one job in a directory of its own."""
     sweep(parent, WORK_PREFIXES)
-    with tempfile.TemporaryDirectory(prefix=WORK_PREFIXES[0], dir=parent, ignore_cleanup_errors=True) as name:
+    with tempfile.TemporaryDirectory(
+        prefix=WORK_PREFIXES[0], dir=parent, ignore_cleanup_errors=True
+    ) as name:
         owned = Owned(Path(name), os.environ.get(process_control.POOL_MARK, ""))
         try:
             Conductor(order, Path(name), caller).run()
@@ -220,16 +269,26 @@ def _serve(caller: socket.socket) -> None:
     gc.freeze()  # pages of what is loaded now stay shared with the tasks
     try:
         conduct(order, caller, Path(order.work or tempfile.gettempdir()))
-    except (OSError, ClusterError) as error:  # no directory to work in, no file system: told as the job's failure
+    except (
+        OSError,
+        ClusterError,
+    ) as error:  # no directory to work in, no file system: told as the job's failure
         record = JobRecord(order.job_id, order.spec, order.output_uri)
-        record.fail(FailureReport(kind="storage", message=one_line(error), engine_traceback=full_traceback(error)))
+        record.fail(
+            FailureReport(
+                kind="storage", message=one_line(error), engine_traceback=full_traceback(error)
+            )
+        )
         caller.sendall(encode(StatusNow(record.status())))
 
 
 def _silent_end(code: int) -> FailureReport:
     if code < 0:
         known = -code in signal.valid_signals()
-        return FailureReport(kind="signalled", message=f"killed by {signal.Signals(-code).name if known else f'signal {-code}'}")
+        return FailureReport(
+            kind="signalled",
+            message=f"killed by {signal.Signals(-code).name if known else f'signal {-code}'}",
+        )
     return FailureReport(kind="exited", message=f"exited with status {code}")
 
 

@@ -1,8 +1,9 @@
-"""The task processes of a local job, forked from its conductor: a task runs one function, says what it has to say over its socket, and
-never returns into its parent's code.
+"""The task processes of a local job, forked from its conductor: a task runs one function, says what
+it has to say over its socket, and never returns into its parent's code.
 
-Nothing that a task starts survives it: a task is a session of its own, dies with the conductor and adopts its own orphans; what it leaves
-falls to the conductor, which ends it before the task's end counts.
+Nothing that a task starts survives it: a task is a session of its own, dies with the conductor and
+adopts its own orphans; what it leaves falls to the conductor, which ends it before the task's end
+counts.
 """
 
 from __future__ import annotations
@@ -30,8 +31,9 @@ CHANNEL_FD = 3
 
 
 def fork_task(body: Callable[[socket.socket], None], temporary: Path) -> Child:
-    """Starts a child that calls `body` with its end of a socket pair. What it prints goes to standard error, and there is nothing to read
-    on its standard input; temporary files go where they are removed with the job."""
+    """Starts a child that calls `body` with its end of a socket pair. What it prints goes to
+    standard error, and there is nothing to read on its standard input; temporary files go where
+    they are removed with the job."""
     ours, theirs = socket.socketpair()
     temporary.mkdir()
     pid = os.fork()
@@ -63,7 +65,11 @@ def _become_task(channel: socket.socket, temporary: Path, conductor: int) -> Non
     os.closerange(CHANNEL_FD + 1, 65_536)
     os.environ["TMPDIR"] = str(temporary)
     for name, fd in (("stdout", 1), ("stderr", 2)):  # a job may close them: the descriptors stay
-        setattr(sys, name, open(fd, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False))  # noqa: SIM115
+        setattr(
+            sys,
+            name,
+            open(fd, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False),  # noqa: SIM115
+        )
     faulthandler.enable(file=2)
 
 
@@ -85,6 +91,10 @@ def run_task(make_place: Callable[[], Workplace], plan: TaskPlan, channel: socke
         tell(Finished(counters, part, code))
     except TaskFailed as failed:
         tell(Failed(failed.report))
-    except Exception as error:  # closing the part file, or an error of ours: told with its traceback
-        report = FailureReport(kind="storage", message=one_line(error), engine_traceback=full_traceback(error))
+    except (
+        Exception
+    ) as error:  # closing the part file, or an error of ours: told with its traceback
+        report = FailureReport(
+            kind="storage", message=one_line(error), engine_traceback=full_traceback(error)
+        )
         tell(Failed(report))

@@ -20,8 +20,9 @@ from mapreduce.storage.opening import open_storage
 
 
 class LocalRunner:
-    """One job at a time, `slots` tasks of it at once. `work` is the directory for map outputs [default: the system's temporary one].
-    `conductor` is the process for the first job, started early to save time."""
+    """One job at a time, `slots` tasks of it at once. `work` is the directory for map outputs
+    [default: the system's temporary one]. `conductor` is the process for the first job, started
+    early to save time."""
 
     def __init__(
         self,
@@ -47,9 +48,18 @@ class LocalRunner:
         target = source if self._target_uri == self._source_uri else open_storage(self._target_uri)
         try:
             spec = plan_job(
-                facts, code, source, submission.inputs, submission.output, output_storage=target, settings=submission.settings,
-                parameters=submission.parameters, name=submission.name, overwrite=submission.overwrite, recursive=submission.recursive,
-            )  # fmt: skip
+                facts,
+                code,
+                source,
+                submission.inputs,
+                submission.output,
+                output_storage=target,
+                settings=submission.settings,
+                parameters=submission.parameters,
+                name=submission.name,
+                overwrite=submission.overwrite,
+                recursive=submission.recursive,
+            )
             record = self._record = JobRecord(new_job_id(), spec, target.uri(spec.output))
         finally:
             source.close()
@@ -57,11 +67,20 @@ class LocalRunner:
         self._status = record.status()
         work = str(self._work.absolute()) if self._work is not None else ""
         order = LocalOrder(
-            record.job_id, spec, record.output_uri, facts.origin, self._source_uri, self._target_uri, self._slots, work
-        )  # fmt: skip
+            record.job_id,
+            spec,
+            record.output_uri,
+            facts.origin,
+            self._source_uri,
+            self._target_uri,
+            self._slots,
+            work,
+        )
         child, self._next_child = self._next_child or start_conductor(), None
         self._child, self._inbox = child, Inbox()
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it died early: found out where it is heard
+        with contextlib.suppress(
+            BrokenPipeError, ConnectionResetError
+        ):  # it died early: found out where it is heard
             child.socket.sendall(encode(order))
         return record.job_id
 
@@ -102,15 +121,21 @@ class LocalRunner:
         return bool(data)
 
     def _lost(self, child: Child) -> None:
-        """The conductor went without a last word: killed from outside, or an error of ours that it has printed."""
+        """The conductor went without a last word: killed from outside, or an error of ours that it
+        has printed."""
         self._child = None
         code = child.reap()
         record = the_job(self._record, "@")
-        record.fail(FailureReport(kind="engine", message=f"the process that ran the job ended with status {code}"))
+        record.fail(
+            FailureReport(
+                kind="engine", message=f"the process that ran the job ended with status {code}"
+            )
+        )
         self._status = record.status()
 
     def kill(self, job_id: str, reason: str) -> Status:
-        """Ends a running job and waits until nothing of it is left; a finished one stays as it is."""
+        """Ends a running job and waits until nothing of it is left; a finished one stays as it
+        is."""
         record = the_job(self._record, job_id)
         child, self._child = self._child, None
         if child is not None:

@@ -1,13 +1,17 @@
 """A worker's core: which launches start, when a task must die, and what the tracker hears of it.
 
-Everything here is soft: a worker that restarts runs nothing and holds nothing, and says so with a new incarnation. So its journal stays
-empty; the one fact that outlives it, the highest tracker epoch, goes to the disk before the agent obeys under it.
+Everything here is soft: a worker that restarts runs nothing and holds nothing, and says so with a
+new incarnation. So its journal stays empty; the one fact that outlives it, the highest tracker
+epoch, goes to the disk before the agent obeys under it.
 
-* A launch waits until a slot is free. A slot is free when the process that held it, and all that process left behind, are gone.
-* What an attempt comes to is said once: a map's output, a commit, or a failure. A kill is only reported when the process is gone, so
-  nothing of a reported attempt still writes.
-* A task that asked to commit has closed its file: its process may die from then on, the agent asks on its behalf until it is answered.
-* `attempts.STATES` is the whole life of an attempt; what comes at a time it does not name is ignored.
+* A launch waits until a slot is free. A slot is free when the process that held it, and all that
+  process left behind, are gone.
+* What an attempt comes to is said once: a map's output, a commit, or a failure. A kill is only
+  reported when the process is gone, so nothing of a reported attempt still writes.
+* A task that asked to commit has closed its file: its process may die from then on, the agent asks
+  on its behalf until it is answered.
+* `attempts.STATES` is the whole life of an attempt; what comes at a time it does not name is
+  ignored.
 """
 
 from __future__ import annotations
@@ -19,7 +23,17 @@ from typing import Any
 
 from clusterkit.effects import Edit, Effects, Event, Instant, Send
 from mapreduce.worker.core import events as ev
-from mapreduce.worker.core.attempts import ALIVE, COMMITTING, DYING, FAILED, QUEUED, RUNNING, SUCCEEDED, Attempt, failure_of_exit
+from mapreduce.worker.core.attempts import (
+    ALIVE,
+    COMMITTING,
+    DYING,
+    FAILED,
+    QUEUED,
+    RUNNING,
+    SUCCEEDED,
+    Attempt,
+    failure_of_exit,
+)
 from mapreduce.worker.core.commands import (
     DISK,
     POOL,
@@ -82,14 +96,23 @@ class WorkerAgent:
         self._start_queued(step)
         # The disk remembers a new epoch before anything is done under it.
         said = self._session.turn(step.now_us)
-        return Effects(sends=[s for s in said if s.to == DISK] + step.sends + [s for s in said if s.to != DISK])
+        return Effects(
+            sends=[s for s in said if s.to == DISK] + step.sends + [s for s in said if s.to != DISK]
+        )
 
     def next_deadline(self) -> int | None:
         if self._last_step_us is None:
             return None
-        deadlines = [self._session.next_deadline(), self._last_step_us + self.options.session.heartbeat_us]
+        deadlines = [
+            self._session.next_deadline(),
+            self._last_step_us + self.options.session.heartbeat_us,
+        ]
         for attempt in self.attempts.values():
-            deadlines += [at for at in (attempt.die_by_us, attempt.commit_at_us, attempt.silent_at_us()) if at is not None]
+            deadlines += [
+                at
+                for at in (attempt.die_by_us, attempt.commit_at_us, attempt.silent_at_us())
+                if at is not None
+            ]
         return min(deadlines)
 
     def apply(self, edit: Edit) -> None:
@@ -99,11 +122,21 @@ class WorkerAgent:
         assert self.busy() <= self.options.slots, "more processes than slots"
         for attempt_id, attempt in sorted(self.attempts.items()):
             assert attempt.launch.attempt_id == attempt_id
-            assert attempt.has_process or attempt.state not in (RUNNING, DYING), f"{attempt_id} is {attempt.state} without a process"
-            assert attempt.state != QUEUED or not attempt.has_process, f"{attempt_id} waits, yet has a process"
-            assert (attempt.state == DYING) <= (attempt.verdict is not None), f"{attempt_id} dies for no reason"
-            assert (attempt.state == COMMITTING) <= (attempt.file is not None), f"{attempt_id} commits nothing"
-            assert (attempt.state == SUCCEEDED) <= (attempt.output is not None), f"{attempt_id} succeeded without output"
+            assert attempt.has_process or attempt.state not in (RUNNING, DYING), (
+                f"{attempt_id} is {attempt.state} without a process"
+            )
+            assert attempt.state != QUEUED or not attempt.has_process, (
+                f"{attempt_id} waits, yet has a process"
+            )
+            assert (attempt.state == DYING) <= (attempt.verdict is not None), (
+                f"{attempt_id} dies for no reason"
+            )
+            assert (attempt.state == COMMITTING) <= (attempt.file is not None), (
+                f"{attempt_id} commits nothing"
+            )
+            assert (attempt.state == SUCCEEDED) <= (attempt.output is not None), (
+                f"{attempt_id} succeeded without output"
+            )
 
     def busy(self) -> int:
         return sum(attempt.has_process for attempt in self.attempts.values())
@@ -133,11 +166,16 @@ class WorkerAgent:
     def _launch(self, launch: ev.Launch, epoch: int, step: _Step) -> None:
         attempt_id = launch.attempt_id
         if attempt_id in self._tombstones:
-            self._session.tell(FailedReport(attempt_id, ev.Failure("killed", "killed before it was launched"), True))
+            self._session.tell(
+                FailedReport(
+                    attempt_id, ev.Failure("killed", "killed before it was launched"), True
+                )
+            )
             return
         held = self.attempts.get(attempt_id)
         if held is None or (held.state == FAILED and held.epoch < epoch and not held.has_process):
-            # A tracker that restarted may number its attempts anew: what an older one's attempt came to is no answer to it.
+            # A tracker that restarted may number its attempts anew: what an older one's attempt
+            # came to is no answer to it.
             self.attempts[attempt_id] = Attempt(launch, epoch)
         elif held.state == SUCCEEDED and held.output is not None:
             self._session.tell(MapSucceededReport(attempt_id, held.output, held.counters))
@@ -158,7 +196,11 @@ class WorkerAgent:
             self._fail(attempt, failure, True, step)
 
     def _forget(self, job_id: str, step: _Step) -> None:
-        of_job = {attempt_id: a for attempt_id, a in sorted(self.attempts.items()) if a.launch.job_id == job_id}
+        of_job = {
+            attempt_id: a
+            for attempt_id, a in sorted(self.attempts.items())
+            if a.launch.job_id == job_id
+        }
         self._session.forget(set(of_job))
         for attempt_id, attempt in of_job.items():
             attempt.forgotten, attempt.commit_at_us = True, None
@@ -171,10 +213,16 @@ class WorkerAgent:
 
     def _spread_news(self, news: ev.MapOutputsNews, step: _Step) -> None:
         for attempt_id, attempt in sorted(self.attempts.items()):
-            if attempt.launch.job_id != news.job_id or attempt.launch.kind != "reduce" or attempt.forgotten:
+            if (
+                attempt.launch.job_id != news.job_id
+                or attempt.launch.kind != "reduce"
+                or attempt.forgotten
+            ):
                 continue
             if attempt.state == QUEUED:
-                attempt.launch = replace(attempt.launch, known=attempt.launch.known + news.locations)
+                attempt.launch = replace(
+                    attempt.launch, known=attempt.launch.known + news.locations
+                )
             elif attempt.state == RUNNING:
                 step.sends.append(Send(POOL, TellLocations(attempt_id, news.locations)))
 
@@ -184,7 +232,11 @@ class WorkerAgent:
         attempt = self._attempt(event.attempt_id, RUNNING)
         if attempt is not None:
             attempt.last_progress_us, attempt.counters = step.now_us, event.counters
-            self._session.tell(ProgressReport(event.attempt_id, event.fraction, event.phase, event.status, event.counters))
+            self._session.tell(
+                ProgressReport(
+                    event.attempt_id, event.fraction, event.phase, event.status, event.counters
+                )
+            )
 
     def _on_map_finished(self, event: ev.MapFinished, step: _Step) -> None:
         attempt = self._attempt(event.attempt_id, RUNNING)
@@ -200,7 +252,11 @@ class WorkerAgent:
         attempt = self._attempt(event.attempt_id, RUNNING)
         if attempt is not None:
             attempt.move("ask")
-            attempt.file, attempt.counters, attempt.commit_at_us = event.file, event.counters, step.now_us
+            attempt.file, attempt.counters, attempt.commit_at_us = (
+                event.file,
+                event.counters,
+                step.now_us,
+            )
 
     def _on_commit_answered(self, event: ev.CommitAnswered, step: _Step) -> None:
         attempt = self._attempt(event.attempt_id, COMMITTING)
@@ -234,7 +290,9 @@ class WorkerAgent:
         attempt = self._attempt(event.attempt_id, RUNNING)
         if attempt is not None:
             attempt.last_progress_us = step.now_us
-            self._session.tell(FetchFailedReport(event.attempt_id, event.map_attempt_ids, event.reason))
+            self._session.tell(
+                FetchFailedReport(event.attempt_id, event.map_attempt_ids, event.reason)
+            )
 
     def _on_sampled(self, event: ev.TaskSampled, step: _Step) -> None:
         attempt = self._attempt(event.attempt_id, RUNNING)
@@ -246,7 +304,12 @@ class WorkerAgent:
             self._condemn(attempt, ev.Failure("processes", what), False, step)
         elif limit and event.resident_bytes > limit:
             used, allowed = event.resident_bytes >> 20, limit >> 20
-            self._condemn(attempt, ev.Failure("memory", f"used {used} MiB of memory (resident), limit {allowed} MiB"), False, step)
+            self._condemn(
+                attempt,
+                ev.Failure("memory", f"used {used} MiB of memory (resident), limit {allowed} MiB"),
+                False,
+                step,
+            )
 
     def _on_exited(self, event: ev.TaskExited, step: _Step) -> None:
         attempt = self.attempts.get(event.attempt_id)
@@ -258,7 +321,9 @@ class WorkerAgent:
         elif attempt.state == DYING and attempt.verdict is not None:
             failure, killed = attempt.verdict
             if failure.kind == "no_progress" and event.stack_top:
-                failure = replace(failure, message=f"{failure.message}; it was in {event.stack_top}")
+                failure = replace(
+                    failure, message=f"{failure.message}; it was in {event.stack_top}"
+                )
             self._fail(attempt, failure, killed, step)
         elif attempt.state == RUNNING:
             self._fail(attempt, failure_of_exit(event, attempt.launch.kind), False, step)
@@ -270,7 +335,8 @@ class WorkerAgent:
         self._lose(event.attempt_id, event.reason, step)
 
     def _lose(self, attempt_id: str, reason: str, step: _Step) -> None:
-        """There is no process, through no fault of the job. What it had asked to commit may still be granted."""
+        """There is no process, through no fault of the job. What it had asked to commit may still
+        be granted."""
         attempt = self.attempts.get(attempt_id)
         if attempt is None or not attempt.has_process:
             return
@@ -284,19 +350,31 @@ class WorkerAgent:
 
     def _look_at_the_clock(self, step: _Step) -> None:
         for attempt_id, attempt in sorted(self.attempts.items()):
-            if attempt.commit_at_us is not None and attempt.commit_at_us <= step.now_us and attempt.file is not None:
+            if (
+                attempt.commit_at_us is not None
+                and attempt.commit_at_us <= step.now_us
+                and attempt.file is not None
+            ):
                 attempt.commit_at_us = step.now_us + self.options.commit_answer_us
-                step.sends.append(Send(TRACKER, AskCommit(attempt_id, attempt.file, attempt.counters)))
+                step.sends.append(
+                    Send(TRACKER, AskCommit(attempt_id, attempt.file, attempt.counters))
+                )
             if attempt.die_by_us is not None and attempt.die_by_us <= step.now_us:
                 attempt.die_by_us = step.now_us + self.options.linger_us
                 step.sends.append(Send(POOL, KillTask(attempt_id)))
             silent_at = attempt.silent_at_us()
             if silent_at is not None and silent_at <= step.now_us:
                 limit_s = attempt.launch.no_progress_limit_us / 1e6
-                self._condemn(attempt, ev.Failure("no_progress", f"no progress for {limit_s:g} s"), False, step)
+                self._condemn(
+                    attempt,
+                    ev.Failure("no_progress", f"no progress for {limit_s:g} s"),
+                    False,
+                    step,
+                )
 
     def _credit_pause(self, now_us: int) -> None:
-        """When this process itself was stopped, its tasks' silence proves nothing: they were not heard."""
+        """When this process itself was stopped, its tasks' silence proves nothing: they were not
+        heard."""
         last, self._last_step_us = self._last_step_us, now_us
         if last is not None and now_us - last > 4 * self.options.session.heartbeat_us:
             for attempt in self.attempts.values():
@@ -317,14 +395,22 @@ class WorkerAgent:
 
     def _attempt(self, attempt_id: str, state: str) -> Attempt | None:
         attempt = self.attempts.get(attempt_id)
-        return attempt if attempt is not None and attempt.state == state and not attempt.forgotten else None
+        return (
+            attempt
+            if attempt is not None and attempt.state == state and not attempt.forgotten
+            else None
+        )
 
     def _condemn(self, attempt: Attempt, failure: ev.Failure, killed: bool, step: _Step) -> None:
         """Kills the process; the failure is reported when it is gone."""
         attempt.move("condemn")
         attempt.verdict, attempt.commit_at_us = (failure, killed), None
         attempt.die_by_us = step.now_us + self.options.linger_us
-        step.sends.append(Send(POOL, KillTask(attempt.launch.attempt_id, dump_stacks=failure.kind == "no_progress")))
+        step.sends.append(
+            Send(
+                POOL, KillTask(attempt.launch.attempt_id, dump_stacks=failure.kind == "no_progress")
+            )
+        )
 
     def _fail(self, attempt: Attempt, failure: ev.Failure, killed: bool, step: _Step) -> None:
         attempt.move("fail")
@@ -333,12 +419,20 @@ class WorkerAgent:
         step.sends.append(Send(DISK, DropAttempt(attempt.launch.job_id, attempt.launch.attempt_id)))
 
     def _bury(self, attempt: Attempt, step: _Step) -> None:
-        """The tracker hears that the slot is free; the last process of a forgotten job takes the job's directory with it."""
+        """The tracker hears that the slot is free; the last process of a forgotten job takes the
+        job's directory with it."""
         attempt_id = attempt.launch.attempt_id
         if attempt.state in (RUNNING, COMMITTING, DYING):
-            self._session.tell(FailedReport(attempt_id, *(attempt.verdict or (ev.Failure("killed", "its job has ended"), True))))
+            self._session.tell(
+                FailedReport(
+                    attempt_id,
+                    *(attempt.verdict or (ev.Failure("killed", "its job has ended"), True)),
+                )
+            )
         del self.attempts[attempt_id]
-        if not any(other.launch.job_id == attempt.launch.job_id for other in self.attempts.values()):
+        if not any(
+            other.launch.job_id == attempt.launch.job_id for other in self.attempts.values()
+        ):
             step.sends.append(Send(DISK, DropJob(attempt.launch.job_id)))
 
     def _inventory(self) -> tuple[InventoryItem, ...]:
@@ -349,8 +443,12 @@ class WorkerAgent:
             if attempt.state in ALIVE:
                 items.append(InventoryItem(attempt_id, "running"))
             elif attempt.state == SUCCEEDED:
-                items.append(InventoryItem(attempt_id, "succeeded", attempt.output, attempt.counters))
-            else:  # what it left on the disk stays until its job is forgotten, and the order to forget may have been missed
+                items.append(
+                    InventoryItem(attempt_id, "succeeded", attempt.output, attempt.counters)
+                )
+            else:
+                # what it left on the disk stays until its job is forgotten, and the order to forget
+                # may have been missed
                 items.append(InventoryItem(attempt_id, "ended"))
         return tuple(items)
 

@@ -1,4 +1,5 @@
-"""One attempt's life on a worker. `STATES` names every step of it; what it does not name cannot happen."""
+"""One attempt's life on a worker. `STATES` names every step of it; what it does not name cannot
+happen."""
 
 from __future__ import annotations
 

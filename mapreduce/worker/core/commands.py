@@ -1,16 +1,24 @@
-"""What the worker's agent orders: calls to the tracker, tasks to start and end, directories to drop. Frozen, no wire types."""
+"""What the worker's agent orders: calls to the tracker, tasks to start and end, directories to
+drop. Frozen, no wire types."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mapreduce.worker.core.events import Counters, Failure, FileResult, Launch, MapLocation, MapOutput
+from mapreduce.worker.core.events import (
+    Counters,
+    Failure,
+    FileResult,
+    Launch,
+    MapLocation,
+    MapOutput,
+)
 
 TRACKER, POOL, DISK = "tracker", "pool", "disk"
 """The addressees of an agent's sends. DISK carries out each before the next send is delivered."""
 
 
-# ── to the tracker ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── to the tracker ────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +84,7 @@ class AskCommit:
     counters: Counters
 
 
-# ── to the task pool ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── to the task pool ──────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +111,7 @@ class TellCommit:
     reason: str
 
 
-# ── to the disk ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── to the disk ───────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,9 @@
-"""What the worker's agent is told: orders and answers of the tracker, facts from its task pool. Frozen, no wire types.
+"""What the worker's agent is told: orders and answers of the tracker, facts from its task pool.
+Frozen, no wire types.
 
-Everything that comes from the tracker carries the epoch it spoke under, and what comes over the attend stream also the `session`
-that the agent gave that stream: orders of an older stream are void, because the tracker that sent them has been told of a newer one.
+Everything that comes from the tracker carries the epoch it spoke under, and what comes over the
+attend stream also the `session` that the agent gave that stream: orders of an older stream are
+void, because the tracker that sent them has been told of a newer one.
 """
 
 from __future__ import annotations
@@ -43,14 +45,15 @@ class MapLocation(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why an attempt ended. `document` is a whole FailureReport as JSON when the task itself said it, else empty."""
+    """Why an attempt ended. `document` is a whole FailureReport as JSON when the task itself said
+    it, else empty."""
 
     kind: str
     message: str
     document: bytes = b""
 
 
-# ── orders of the tracker ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── orders of the tracker ─────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +140,7 @@ class CommitLost:
     reason: str
 
 
-# ── facts from the task pool ────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── facts from the task pool ──────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +184,8 @@ class TaskFailed:
 
 @dataclass(frozen=True, slots=True)
 class FetchesFailed:
-    """A reduce cannot get these map outputs; it goes on trying until the tracker says where else they are."""
+    """A reduce cannot get these map outputs; it goes on trying until the tracker says where else
+    they are."""
 
     attempt_id: str
     map_attempt_ids: tuple[str, ...]
@@ -190,7 +194,8 @@ class FetchesFailed:
 
 @dataclass(frozen=True, slots=True)
 class TaskExited:
-    """The task's process is gone, and every process it left behind. `killed_by` is a signal's name or empty."""
+    """The task's process is gone, and every process it left behind. `killed_by` is a signal's name
+    or empty."""
 
     attempt_id: str
     status: int

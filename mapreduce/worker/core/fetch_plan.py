@@ -1,11 +1,16 @@
-"""Which map outputs a reduce fetches next, from whom, and when it complains to the tracker. Deterministic; no sockets, no clock.
+"""Which map outputs a reduce fetches next, from whom, and when it complains to the tracker.
+Deterministic; no sockets, no clock.
 
-* Every map's segment is taken from exactly one attempt, whole. When the tracker names another attempt before the segment has arrived, what
-  was fetched of the old one is thrown away; after it has arrived (its checksum verified), it stays.
-* A fetch has a ticket. An answer under a ticket that was withdrawn is refused by `arrived` and ignored by `failed`.
-* A host that cannot be reached is left alone for a while as a whole, and complaints then name every segment still wanted from it.
-  `missing` and `corrupt` concern one map: corrupt bytes are fetched once more before they are complained about.
-* A complaint ends nothing: the plan goes on trying, ever more slowly, until the tracker says where else the output is.
+* Every map's segment is taken from exactly one attempt, whole. When the tracker names another
+  attempt before the segment has arrived, what was fetched of the old one is thrown away; after it
+  has arrived (its checksum verified), it stays.
+* A fetch has a ticket. An answer under a ticket that was withdrawn is refused by `arrived` and
+  ignored by `failed`.
+* A host that cannot be reached is left alone for a while as a whole, and complaints then name every
+  segment still wanted from it. `missing` and `corrupt` concern one map: corrupt bytes are fetched
+  once more before they are complained about.
+* A complaint ends nothing: the plan goes on trying, ever more slowly, until the tracker says where
+  else the output is.
 """
 
 from __future__ import annotations
@@ -93,13 +98,18 @@ class FetchPlan:
     # ── what the fetcher asks and says ──
 
     def next_fetches(self, now_us: int) -> list[Fetch]:
-        """Fetches to begin now. Hosts take turns, beginning with another one in every partition, so reduces do not queue at one host."""
+        """Fetches to begin now. Hosts take turns, beginning with another one in every partition, so
+        reduces do not queue at one host."""
         found: list[Fetch] = []
         names = sorted(self._hosts)
         turn = self.partition % len(names) if names else 0
         for name in names[turn:] + names[:turn]:
             host = self._hosts[name]
-            while len(self._tickets) < self.options.total and host.under_way < self.options.per_host and host.not_before_us <= now_us:
+            while (
+                len(self._tickets) < self.options.total
+                and host.under_way < self.options.per_host
+                and host.not_before_us <= now_us
+            ):
                 index = self._take(host, name, now_us)
                 if index is None:
                     break
@@ -111,7 +121,10 @@ class FetchPlan:
         for position in range(len(host.ready) - 1, -1, -1):
             index = host.ready[position]
             wanted = self._wanted[index]
-            stale = wanted.location is None or (wanted.location.host, wanted.location.shuffle_port) != name
+            stale = (
+                wanted.location is None
+                or (wanted.location.host, wanted.location.shuffle_port) != name
+            )
             if stale or wanted.fetched or wanted.ticket is not None:
                 del host.ready[position]
             elif wanted.not_before_us <= now_us:
@@ -130,7 +143,8 @@ class FetchPlan:
         return fetch
 
     def arrived(self, ticket: int) -> bool:
-        """The whole segment is here and its checksum is right. False: it is not wanted any more, throw it away."""
+        """The whole segment is here and its checksum is right. False: it is not wanted any more,
+        throw it away."""
         fetch = self._tickets.pop(ticket, None)
         if fetch is None:
             return False
@@ -161,12 +175,18 @@ class FetchPlan:
         wanted.not_before_us = now_us + self._pause_us(wanted.failures)
         return Complaint((fetch.attempt_id,), f"{kind}: {reason}")
 
-    def _host_failed(self, host: _Host, name: tuple[str, int], reason: str, now_us: int) -> Complaint | None:
+    def _host_failed(
+        self, host: _Host, name: tuple[str, int], reason: str, now_us: int
+    ) -> Complaint | None:
         host.failures += 1
         host.not_before_us = now_us + self._pause_us(host.failures)
         if host.failures < self.options.unreachable_before_complaint:
             return None
-        there = [w.location.attempt_id for w in self._wanted if not w.fetched and w.location is not None and self._name(w.location) == name]
+        there = [
+            w.location.attempt_id
+            for w in self._wanted
+            if not w.fetched and w.location is not None and self._name(w.location) == name
+        ]
         return Complaint(tuple(there), f"{UNREACHABLE}: {reason}")
 
     # ── how it stands ──
@@ -180,10 +200,13 @@ class FetchPlan:
 
     def sources(self) -> dict[int, str]:
         """Map index → the attempt its segment came from, of those that have arrived."""
-        return {index: wanted.fetched for index, wanted in enumerate(self._wanted) if wanted.fetched}
+        return {
+            index: wanted.fetched for index, wanted in enumerate(self._wanted) if wanted.fetched
+        }
 
     def next_deadline(self, now_us: int) -> int | None:
-        """When something that failed may be tried again; None when only an answer or the tracker can help."""
+        """When something that failed may be tried again; None when only an answer or the tracker
+        can help."""
         moments = [host.not_before_us for _name, host in sorted(self._hosts.items()) if host.ready]
         moments += [self._wanted[index].not_before_us for index in sorted(self._troubled)]
         return min((moment for moment in moments if moment > now_us), default=None)
@@ -196,7 +219,9 @@ class FetchPlan:
         for ticket, fetch in self._tickets.items():
             wanted = self._wanted[fetch.map_index]
             assert wanted.ticket == ticket and not wanted.fetched, "a fetch nobody wants"
-            assert wanted.location is not None and wanted.location.attempt_id == fetch.attempt_id, "attempts are mixed"
+            assert wanted.location is not None and wanted.location.attempt_id == fetch.attempt_id, (
+                "attempts are mixed"
+            )
 
     # ── shared ──
 

@@ -1,10 +1,12 @@
-"""The agent's side of its conversation with the tracker: attending, reporting, and who may give orders.
+"""The agent's side of its conversation with the tracker: attending, reporting, and who may give
+orders.
 
 Rules:
-* One report is under way at a time. It is sent again, with the same number and content, until an answer takes it. News that comes
-  meanwhile waits for the next one. Progress is only kept in its newest form and travels with the heartbeat; all else goes at once.
-* The highest epoch ever heard is remembered on disk before anything is obeyed under it; whoever speaks under a lower one is deposed,
-  and the agent looks for the tracker anew.
+* One report is under way at a time. It is sent again, with the same number and content, until an
+  answer takes it. News that comes meanwhile waits for the next one. Progress is only kept in its
+  newest form and travels with the heartbeat; all else goes at once.
+* The highest epoch ever heard is remembered on disk before anything is obeyed under it; whoever
+  speaks under a lower one is deposed, and the agent looks for the tracker anew.
 * A stream of orders has a number, `session`. What an older stream still brings is void.
 """
 
@@ -33,15 +35,22 @@ from mapreduce.worker.core.events import AttendEnded, ReportLost, ReportTaken
 class SessionOptions:
     heartbeat_us: int = 500_000
     answer_timeout_us: int = 5_000_000  # a call that has no answer by then is lost
-    hello_grace_us: int = 200_000  # reports wait so long for the first order, which shows that the hello was heard
+    hello_grace_us: int = (
+        200_000  # reports wait so long for the first order, which shows that the hello was heard
+    )
     retry_first_us: int = 100_000
-    retry_last_us: int = 1_000_000  # each wait is drawn between half of itself and itself: workers must not come back in step
+    # each wait is drawn between half of itself and itself: workers must not come back in step
+    retry_last_us: int = 1_000_000
     max_items: int = 2_000  # in one report
 
 
 class TrackerSession:
     def __init__(
-        self, options: SessionOptions, highest_epoch: int, inventory: Callable[[], tuple[InventoryItem, ...]], rng: Random
+        self,
+        options: SessionOptions,
+        highest_epoch: int,
+        inventory: Callable[[], tuple[InventoryItem, ...]],
+        rng: Random,
     ) -> None:
         self._options, self._inventory, self._rng = options, inventory, rng
         self.highest_epoch = highest_epoch
@@ -73,8 +82,13 @@ class TrackerSession:
             self._news.append(item)
 
     def forget(self, attempt_ids: set[str]) -> None:
-        """Of attempts whose job has ended, only their own end is news: the tracker holds the slot of one that it killed until then."""
-        self._news = [item for item in self._news if item.attempt_id not in attempt_ids or not isinstance(item, FetchFailedReport)]
+        """Of attempts whose job has ended, only their own end is news: the tracker holds the slot
+        of one that it killed until then."""
+        self._news = [
+            item
+            for item in self._news
+            if item.attempt_id not in attempt_ids or not isinstance(item, FetchFailedReport)
+        ]
         for attempt_id in sorted(attempt_ids):
             self._progress.pop(attempt_id, None)
 
@@ -103,7 +117,11 @@ class TrackerSession:
 
     def report_taken(self, event: ReportTaken, now_us: int) -> None:
         report = self._under_way
-        if report is None or event.sequence != report.sequence or not self.admits(event.epoch, now_us):
+        if (
+            report is None
+            or event.sequence != report.sequence
+            or not self.admits(event.epoch, now_us)
+        ):
             return
         self._backoff_us = self._options.retry_first_us
         self._under_way, self._send_at_us = None, None
@@ -122,14 +140,23 @@ class TrackerSession:
         if not self._attending:
             return self._attend_at_us if self._attend_at_us is not None else self._heartbeat_at_us
         if self._under_way is not None:
-            return self._answer_by_us if self._send_at_us is None else max(self._send_at_us, self._reports_from_us)
+            return (
+                self._answer_by_us
+                if self._send_at_us is None
+                else max(self._send_at_us, self._reports_from_us)
+            )
         return max(self._reports_from_us, 0 if self._news else self._heartbeat_at_us)
 
     def turn(self, now_us: int) -> list[Send]:
         """Says what is due and hands over everything said since the last turn."""
         if not self._attending and self._attend_at_us is not None and self._attend_at_us <= now_us:
             self._attend(now_us)
-        if self._attending and self._under_way is not None and self._send_at_us is None and self._answer_by_us <= now_us:
+        if (
+            self._attending
+            and self._under_way is not None
+            and self._send_at_us is None
+            and self._answer_by_us <= now_us
+        ):
             self._report_missed(now_us)
         if self._attending and self._reports_from_us <= now_us:
             self._report(now_us)
@@ -142,7 +169,9 @@ class TrackerSession:
         self._reports_from_us = now_us + self._options.hello_grace_us
         if self._under_way is not None:
             self._send_at_us = now_us  # the tracker found may be another one, which never saw it
-        self.sends.append(Send(TRACKER, Attend(self.session, self.highest_epoch, self._inventory())))
+        self.sends.append(
+            Send(TRACKER, Attend(self.session, self.highest_epoch, self._inventory()))
+        )
 
     def _attend_anew(self, now_us: int) -> None:
         self._attending = False
@@ -151,7 +180,8 @@ class TrackerSession:
             self._backoff_us = min(self._backoff_us * 2, self._options.retry_last_us)
 
     def _report_missed(self, now_us: int) -> None:
-        """The same report again, over a stream opened anew: whoever does not answer may not be the tracker any more."""
+        """The same report again, over a stream opened anew: whoever does not answer may not be the
+        tracker any more."""
         self._send_at_us = now_us
         self._attend_anew(now_us)
 

@@ -1,12 +1,15 @@
-"""The datanode's mind: when to register, to beat, to report, and what to do with the namenode's orders.
+"""The datanode's mind: when to register, to beat, to report, and what to do with the namenode's
+orders.
 
-                 Registered                       ReregisterAsked, or an answer of an older epoch
-    LOST ─────────────────────────▶ SERVING ─────────────────────────────────────────────────────▶ LOST
-      ▲ CallFailed: back off             CallFailed: keep the registration, beat and repeat the report after a back-off
+              Registered               ReregisterAsked, or an answer of an older epoch
+    LOST ──────────────────▶ SERVING ──────────────────────────────────────────────────▶ LOST
+      ▲ CallFailed: back off       CallFailed: keep the registration, beat and repeat the report
+                                   after a back-off
 
-The highest namenode epoch is durable (edit EpochSeen) before any order under it is obeyed; answers with a lower one change nothing.
-Two calls may be under way at once, one heartbeat and one report. An agent holds the map of finalized replicas as it was told of them;
-it knows no file, socket or clock. `usage` and addresses of the namenode are the shell's business.
+The highest namenode epoch is durable (edit EpochSeen) before any order under it is obeyed; answers
+with a lower one change nothing. Two calls may be under way at once, one heartbeat and one report.
+An agent holds the map of finalized replicas as it was told of them; it knows no file, socket or
+clock. `usage` and addresses of the namenode are the shell's business.
 """
 
 from __future__ import annotations
@@ -28,7 +31,9 @@ FAILURE_CHARS_MAX = 500
 @dataclass(frozen=True, slots=True)
 class AgentOptions:
     address: DatanodeAddress
-    full_report_interval_us: int = 600_000_000  # ± `full_report_jitter` of it; 0 = only at registration
+    full_report_interval_us: int = (
+        600_000_000  # ± `full_report_jitter` of it; 0 = only at registration
+    )
     full_report_jitter: float = 0.1
     report_chunk_replicas: int = 10_000
     call_timeout_us: int = 10_000_000
@@ -39,8 +44,11 @@ class AgentOptions:
 
 
 class Agent:
-    def __init__(self, options: AgentOptions, rng: Random, *, cluster_id: str = "", epoch: int = 0) -> None:
-        """`cluster_id` and `epoch` are what this directory has made durable; a replayed journal of edits gives the same."""
+    def __init__(
+        self, options: AgentOptions, rng: Random, *, cluster_id: str = "", epoch: int = 0
+    ) -> None:
+        """`cluster_id` and `epoch` are what this directory has made durable; a replayed journal of
+        edits gives the same."""
         self.options = options
         self.cluster_id, self.epoch = cluster_id, epoch
         self._rng = rng
@@ -78,7 +86,7 @@ class Agent:
             e.RepairFinished: self._repair_finished,
         }
 
-    # ── the face ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── the face ──────────────────────────────────────────────────────────────────────────────────
 
     def step(self, event: Any, now: Instant) -> Effects:
         effects = Effects()
@@ -114,19 +122,35 @@ class Agent:
     def check_invariants(self) -> None:
         self.reports.check_invariants()
         self.orders.check_invariants()
-        under_way = {call for call in (self._register_call, self._beat_call, self._report_call) if call is not None}
-        assert under_way == set(self._timeouts), f"calls {sorted(under_way)} but timeouts {sorted(self._timeouts)}"
-        assert not (self.registered and self._register_call is not None), "registers while registered"
+        under_way = {
+            call
+            for call in (self._register_call, self._beat_call, self._report_call)
+            if call is not None
+        }
+        assert under_way == set(self._timeouts), (
+            f"calls {sorted(under_way)} but timeouts {sorted(self._timeouts)}"
+        )
+        assert not (self.registered and self._register_call is not None), (
+            "registers while registered"
+        )
 
-    # ── the namenode's answers ──────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── the namenode's answers ────────────────────────────────────────────────────────────────────
 
     def _registered(self, event: e.Registered, now: Instant, effects: Effects) -> None:
         if event.call != self._register_call:
             return
         if self.cluster_id and event.cluster_id != self.cluster_id:
-            return self._halt(f"this datanode belongs to cluster {self.cluster_id}, the namenode to {event.cluster_id}", effects)
+            return self._halt(
+                f"this datanode belongs to cluster {self.cluster_id}, the namenode to "
+                f"{event.cluster_id}",
+                effects,
+            )
         if event.epoch < self.epoch:
-            return self._call_failed(e.CallFailed(event.call, f"epoch {event.epoch} is older than {self.epoch}"), now, effects)
+            return self._call_failed(
+                e.CallFailed(event.call, f"epoch {event.epoch} is older than {self.epoch}"),
+                now,
+                effects,
+            )
         self._done(event.call)
         if not self.cluster_id:
             self._edit(e.ClusterAdopted(event.cluster_id), now, effects)
@@ -140,19 +164,27 @@ class Agent:
         self.orders.forget_deletions()
         self.reports.restart()
 
-    def _registration_refused(self, event: e.RegistrationRefused, _now: Instant, effects: Effects) -> None:
+    def _registration_refused(
+        self, event: e.RegistrationRefused, _now: Instant, effects: Effects
+    ) -> None:
         if event.call == self._register_call:
             self._halt(event.message, effects)
 
-    def _heartbeat_answered(self, event: e.HeartbeatAnswered, now: Instant, effects: Effects) -> None:
-        if event.call != self._beat_call or not self._current_epoch(event.epoch, event.call, now, effects):
+    def _heartbeat_answered(
+        self, event: e.HeartbeatAnswered, now: Instant, effects: Effects
+    ) -> None:
+        if event.call != self._beat_call or not self._current_epoch(
+            event.epoch, event.call, now, effects
+        ):
             return
         self._beat_due = now.mono_us + self._beat_interval_us
         for order in event.orders:
             self.orders.take(order, self.reports)
 
     def _report_taken(self, event: e.ReportTaken, now: Instant, effects: Effects) -> None:
-        if event.call != self._report_call or not self._current_epoch(event.epoch, event.call, now, effects):
+        if event.call != self._report_call or not self._current_epoch(
+            event.epoch, event.call, now, effects
+        ):
             return
         self._report_due = now.mono_us
         for order in event.orders:
@@ -169,10 +201,14 @@ class Agent:
         if event.call in self._timeouts:
             self._fail(event.call, now)
 
-    # ── our own facts ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── our own facts ─────────────────────────────────────────────────────────────────────────────
 
     def _tick(self, _event: Tick, now: Instant, _effects: Effects) -> None:
-        due = self.options.full_report_interval_us and self.registered and now.mono_us >= self._full_report_due
+        due = (
+            self.options.full_report_interval_us
+            and self.registered
+            and now.mono_us >= self._full_report_due
+        )
         if due and not self.reports.full_report_under_way:
             self.reports.begin_full_report()
 
@@ -184,14 +220,18 @@ class Agent:
     def _replica_left(self, event: e.ReplicaLeft, _now: Instant, _effects: Effects) -> None:
         self.reports.left(event.block)
 
-    def _replica_finalized(self, event: e.ReplicaFinalized, _now: Instant, _effects: Effects) -> None:
+    def _replica_finalized(
+        self, event: e.ReplicaFinalized, _now: Instant, _effects: Effects
+    ) -> None:
         self.reports.received(event.block)
 
     def _replicas_deleted(self, event: e.ReplicasDeleted, _now: Instant, _effects: Effects) -> None:
         for block in event.blocks:
             self.reports.deleted(block)
 
-    def _replica_found_bad(self, event: e.ReplicaFoundBad, _now: Instant, _effects: Effects) -> None:
+    def _replica_found_bad(
+        self, event: e.ReplicaFoundBad, _now: Instant, _effects: Effects
+    ) -> None:
         self.reports.found_bad(event.block)
 
     def _copy_finished(self, event: e.CopyFinished, _now: Instant, _effects: Effects) -> None:
@@ -208,7 +248,7 @@ class Agent:
         elif event.known:
             self.reports.found_bad(event.block)
 
-    # ── what leaves ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── what leaves ───────────────────────────────────────────────────────────────────────────────
 
     def _speak(self, now: Instant, effects: Effects) -> None:
         for order in self.orders.ready(self.reports):
@@ -219,12 +259,23 @@ class Agent:
         if not self.registered:
             if self._register_call is None and now.mono_us >= self._register_due:
                 self._register_call = self._new_call(now)
-                effects.sends.append(Send(e.NAMENODE, e.Register(self._register_call, self.options.address, self.cluster_id)))
+                effects.sends.append(
+                    Send(
+                        e.NAMENODE,
+                        e.Register(self._register_call, self.options.address, self.cluster_id),
+                    )
+                )
             return
         if self._beat_call is None and now.mono_us >= self._beat_due:
             self._beat_call = self._new_call(now)
-            effects.sends.append(Send(e.NAMENODE, e.Heartbeat(self._beat_call, uuid, self.registration_id)))
-        if self._report_call is None and now.mono_us >= self._report_due and self.reports.something_to_tell():
+            effects.sends.append(
+                Send(e.NAMENODE, e.Heartbeat(self._beat_call, uuid, self.registration_id))
+            )
+        if (
+            self._report_call is None
+            and now.mono_us >= self._report_due
+            and self.reports.something_to_tell()
+        ):
             self._report_call = self._new_call(now)
             report = self.reports.next(self._report_call, self.registration_id)
             effects.sends.append(Send(e.NAMENODE, report))
@@ -235,7 +286,7 @@ class Agent:
         self._register_call = self._beat_call = self._report_call = None
         effects.sends.append(Send(e.SHELL, e.Halt(message)))
 
-    # ── calls ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── calls ─────────────────────────────────────────────────────────────────────────────────────
 
     def _new_call(self, now: Instant) -> int:
         self._call += 1
@@ -258,18 +309,25 @@ class Agent:
 
     def _fail(self, call: int, now: Instant) -> None:
         self._failures += 1
-        most = min(self.options.backoff_last_us, self.options.backoff_first_us << min(self._failures, 20))
+        most = min(
+            self.options.backoff_last_us, self.options.backoff_first_us << min(self._failures, 20)
+        )
         retry = now.mono_us + int(most * self._rng.uniform(0.5, 1.0))
         if call == self._register_call:
             self._register_due = retry
         elif call == self._beat_call:
-            self._beat_due = retry if not self._beat_interval_us else min(retry, now.mono_us + self._beat_interval_us)
+            self._beat_due = (
+                retry
+                if not self._beat_interval_us
+                else min(retry, now.mono_us + self._beat_interval_us)
+            )
         elif call == self._report_call:
             self._report_due = retry
         self._done(call)
 
     def _current_epoch(self, epoch: int, call: int, now: Instant, effects: Effects) -> bool:
-        """Ends the call; False when it was answered under an older epoch, and then the registration is given up too."""
+        """Ends the call; False when it was answered under an older epoch, and then the registration
+        is given up too."""
         self._done(call)
         if epoch < self.epoch:
             self._lose_registration(now.mono_us + self.options.backoff_first_us)
@@ -285,10 +343,12 @@ class Agent:
         self._register_due = register_due
 
     def _schedule_full_report(self, now: Instant) -> None:
-        jitter = self._rng.uniform(1 - self.options.full_report_jitter, 1 + self.options.full_report_jitter)
+        jitter = self._rng.uniform(
+            1 - self.options.full_report_jitter, 1 + self.options.full_report_jitter
+        )
         self._full_report_due = now.mono_us + int(self.options.full_report_interval_us * jitter)
 
-    # ── durable state ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── durable state ─────────────────────────────────────────────────────────────────────────────
 
     def _saw_epoch(self, epoch: int, now: Instant, effects: Effects) -> None:
         if epoch > self.epoch:

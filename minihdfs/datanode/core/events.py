@@ -1,7 +1,8 @@
 """What the datanode's agent is told, and what it asks for. Frozen, no wire types.
 
-Facts come from two sides: the namenode's answers (each names the `call` it answers, so a late one is recognised) and this datanode's own
-disk and streams. Requests to the namenode are `Send(to=NAMENODE, ...)`; work for this datanode's shells is `Send(to=SHELL, ...)`.
+Facts come from two sides: the namenode's answers (each names the `call` it answers, so a late one
+is recognised) and this datanode's own disk and streams. Requests to the namenode are
+`Send(to=NAMENODE, ...)`; work for this datanode's shells is `Send(to=SHELL, ...)`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from minihdfs.model import BlockRef, CopyEnded, DatanodeAddress, Order
 NAMENODE = "namenode"
 SHELL = "shell"
 
-# ── the namenode's answers ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── the namenode's answers ────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,8 @@ class Registered:
 
 @dataclass(frozen=True, slots=True)
 class RegistrationRefused:
-    """For good: this directory belongs to another cluster. Everything that may pass is a CallFailed."""
+    """For good: this directory belongs to another cluster. Everything that may pass is a
+    CallFailed."""
 
     call: int
     message: str
@@ -63,21 +65,25 @@ class CallFailed:
     message: str
 
 
-# ── this datanode's own facts ───────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── this datanode's own facts ─────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True)
 class ReplicasListed:
-    """The finalized replicas that a scan of the directories found at start: the first event of an agent's life."""
+    """The finalized replicas that a scan of the directories found at start: the first event of an
+    agent's life."""
 
     replicas: tuple[BlockRef, ...]
     unfinished: tuple[BlockRef, ...] = ()  # what writers that are gone had written
-    bad: tuple[BlockRef, ...] = ()  # those of `replicas` that were known to have wrong bytes before the restart
+    bad: tuple[
+        BlockRef, ...
+    ] = ()  # those of `replicas` that were known to have wrong bytes before the restart
 
 
 @dataclass(frozen=True, slots=True)
 class ReplicaLeft:
-    """Its writer is gone: what was acknowledged stays, unfinished, until the namenode says what becomes of it."""
+    """Its writer is gone: what was acknowledged stays, unfinished, until the namenode says what
+    becomes of it."""
 
     block: BlockRef
 
@@ -91,7 +97,8 @@ class ReplicaFinalized:
 
 @dataclass(frozen=True, slots=True)
 class ReplicasDeleted:
-    """Replicas are out of the store's map: asked for by DeleteReplicas, or their files were found to be gone, or their disk has failed."""
+    """Replicas are out of the store's map: asked for by DeleteReplicas, or their files were found
+    to be gone, or their disk has failed."""
 
     blocks: tuple[BlockRef, ...]
 
@@ -114,7 +121,8 @@ class CopyFinished:
 
 @dataclass(frozen=True, slots=True)
 class RepairFinished:
-    """`sound`: verification found nothing wrong, or a sound copy was renamed over it. Not `known`: neither, the replica is as it was."""
+    """`sound`: verification found nothing wrong, or a sound copy was renamed over it. Not `known`:
+    neither, the replica is as it was."""
 
     block: BlockRef
     sound: bool
@@ -122,7 +130,7 @@ class RepairFinished:
     known: bool = True
 
 
-# ── requests to the namenode ────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── requests to the namenode ──────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +161,8 @@ class FullReportChunk:
     chunk: int
     last: bool
     replicas: tuple[BlockRef, ...]
-    unfinished: tuple[BlockRef, ...] = ()  # with the last chunk: replicas whose writers are gone, so that leftovers can be ordered away
+    # with the last chunk: replicas whose writers are gone, so that leftovers can be ordered away
+    unfinished: tuple[BlockRef, ...] = ()
     bad: tuple[BlockRef, ...] = ()  # held, known to have wrong bytes: not among `replicas`
 
 
@@ -181,12 +190,13 @@ class FoundBad:
 Report = FullReportChunk | Changes | FoundBad
 Request = Register | Heartbeat | Report
 
-# ── orders to this datanode's shells ────────────────────────────────────────────────────────────────────────────────────────────────
+# ── orders to this datanode's shells ──────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True)
 class CopyReplica:
-    """Push a copy, verified while it is read, to each target; answer CopyFinished (and ReplicaFoundBad when the source is bad)."""
+    """Push a copy, verified while it is read, to each target; answer CopyFinished (and
+    ReplicaFoundBad when the source is bad)."""
 
     block: BlockRef
     targets: tuple[DatanodeAddress, ...]
@@ -194,8 +204,8 @@ class CopyReplica:
 
 @dataclass(frozen=True, slots=True)
 class DeleteReplicas:
-    """Take them out of the store's map, post ReplicasDeleted, then unlink the files. Those that the namenode does not know are kept for
-    an hour instead."""
+    """Take them out of the store's map, post ReplicasDeleted, then unlink the files. Those that the
+    namenode does not know are kept for an hour instead."""
 
     blocks: tuple[BlockRef, ...]
     unknown: bool = False
@@ -203,12 +213,14 @@ class DeleteReplicas:
 
 @dataclass(frozen=True, slots=True)
 class BringBack:
-    """A namenode begins a term: what earlier ones did not know and is still kept counts again; post ReplicaFinalized for each."""
+    """A namenode begins a term: what earlier ones did not know and is still kept counts again; post
+    ReplicaFinalized for each."""
 
 
 @dataclass(frozen=True, slots=True)
 class RepairReplica:
-    """Verify; when it is bad fetch a sound copy from one of `sources` and rename it over; answer RepairFinished."""
+    """Verify; when it is bad fetch a sound copy from one of `sources` and rename it over; answer
+    RepairFinished."""
 
     block: BlockRef
     sources: tuple[DatanodeAddress, ...]
@@ -223,7 +235,7 @@ class Halt:
 
 ShellOrder = CopyReplica | DeleteReplicas | RepairReplica | BringBack | Halt
 
-# ── durable edits ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── durable edits ─────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,11 @@
-"""The namenode's orders, and in which order and how many at a time they become work: copies, repairs, deletions.
+"""The namenode's orders, and in which order and how many at a time they become work: copies,
+repairs, deletions.
 
-An order for a replica that is not held is answered with what is true (deleted), a repair of another stamp is dropped: the next full report
-settles it. A replica known to be bad is never copied from, and a copy that is not made is told as failed. Deletions wait until the namenode
-has taken a full report in this registration: a leader that has not seen what this datanode holds has no ground for deleting here.
+An order for a replica that is not held is answered with what is true (deleted), a repair of another
+stamp is dropped: the next full report settles it. A replica known to be bad is never copied from,
+and a copy that is not made is told as failed. Deletions wait until the namenode has taken a full
+report in this registration: a leader that has not seen what this datanode holds has no ground for
+deleting here.
 """
 
 from __future__ import annotations
@@ -14,7 +17,8 @@ from minihdfs.datanode.core.reports import Reports
 from minihdfs.model import BlockRef, CopyEnded, Invalidate, Order, Repair, Replicate
 
 QUEUE_MAX = 10_000
-"""Orders held back at most; the namenode gives those that were dropped again when it misses their effect."""
+"""Orders held back at most; the namenode gives those that were dropped again when it misses their
+effect."""
 
 
 class Orders:
@@ -22,7 +26,9 @@ class Orders:
         self._copies_max, self._repairs_max = copies_max, repairs_max
         self._copies: deque[CopyReplica] = deque()
         self._repairs: deque[RepairReplica] = deque()
-        self._deletions: dict[int, tuple[BlockRef, bool]] = {}  # block id -> (which, unknown to the namenode)
+        self._deletions: dict[
+            int, tuple[BlockRef, bool]
+        ] = {}  # block id -> (which, unknown to the namenode)
         self._copying: list[CopyReplica] = []
         self._repairing: set[int] = set()
 
@@ -39,7 +45,8 @@ class Orders:
         elif held.stamp != order.block.stamp:
             return
         elif isinstance(order, Repair):
-            # The namenode's length, not ours: a replica that lost its tail believes in what is left of it.
+            # The namenode's length, not ours: a replica that lost its tail believes in what is left
+            # of it.
             self._take_repair(RepairReplica(order.block, order.sources))
 
     def _take_copy(self, order: Replicate, held: BlockRef | None, reports: Reports) -> None:
@@ -57,12 +64,16 @@ class Orders:
         return self._copies.append(copy)
 
     def _take_repair(self, repair: RepairReplica) -> None:
-        waiting = repair.block.id in self._repairing or any(other.block.id == repair.block.id for other in self._repairs)
+        waiting = repair.block.id in self._repairing or any(
+            other.block.id == repair.block.id for other in self._repairs
+        )
         if not waiting and len(self._repairs) < QUEUE_MAX:
             self._repairs.append(repair)
 
     def copy_finished(self, block: BlockRef, targets: object) -> None:
-        self._copying = [copy for copy in self._copying if (copy.block, copy.targets) != (block, targets)]
+        self._copying = [
+            copy for copy in self._copying if (copy.block, copy.targets) != (block, targets)
+        ]
 
     def repair_finished(self, block: BlockRef) -> None:
         self._repairing.discard(block.id)
@@ -80,7 +91,10 @@ class Orders:
                     begun.append(DeleteReplicas(blocks, unknown))
         while self._copies and len(self._copying) < self._copies_max:
             copy = self._copies.popleft()
-            if reports.replicas.get(copy.block.id) == copy.block and copy.block.id not in reports.bad:
+            if (
+                reports.replicas.get(copy.block.id) == copy.block
+                and copy.block.id not in reports.bad
+            ):
                 self._copying.append(copy)
                 begun.append(copy)
             else:
@@ -98,7 +112,9 @@ class Orders:
         self._deletions = {}
 
     def check_invariants(self) -> None:
-        assert len(self._copying) <= self._copies_max and len(self._repairing) <= self._repairs_max, "more work at once than allowed"
+        assert (
+            len(self._copying) <= self._copies_max and len(self._repairing) <= self._repairs_max
+        ), "more work at once than allowed"
 
 
 def _not_copied(order: Replicate | CopyReplica, why: str, reports: Reports) -> None:

@@ -1,10 +1,13 @@
-"""What the namenode still has to be told of this datanode's replicas: changes, bad ones, and full reports in chunks.
+"""What the namenode still has to be told of this datanode's replicas: changes, bad ones, and full
+reports in chunks.
 
-Reports leave one at a time, and one that got no answer is repeated word for word before the next: so the namenode meets our changes in the
-order they happened, and a chunk of a full report never overtakes a deletion that came after it was built. A full report is a walk over the
-replica map, not a photograph: each chunk is read from the map when it leaves, and what was received after the walk began has a higher
-sequence than `begun_sequence`, by which the namenode knows not to miss it in the list. A replica known to be bad is listed as bad: a
-namenode that has never heard of it must not take it for sound for one moment.
+Reports leave one at a time, and one that got no answer is repeated word for word before the next:
+so the namenode meets our changes in the order they happened, and a chunk of a full report never
+overtakes a deletion that came after it was built. A full report is a walk over the replica map, not
+a photograph: each chunk is read from the map when it leaves, and what was received after the walk
+began has a higher sequence than `begun_sequence`, by which the namenode knows not to miss it in the
+list. A replica known to be bad is listed as bad: a namenode that has never heard of it must not
+take it for sound for one moment.
 """
 
 from __future__ import annotations
@@ -22,20 +25,26 @@ class Reports:
     def __init__(self, uuid: str, chunk_replicas: int) -> None:
         self._uuid, self._chunk_replicas = uuid, chunk_replicas
         self.replicas: dict[int, BlockRef] = {}
-        self.unfinished: dict[int, BlockRef] = {}  # left by dead writers: not replicas, but the namenode decides whether they go
+        self.unfinished: dict[
+            int, BlockRef
+        ] = {}  # left by dead writers: not replicas, but the namenode decides whether they go
         self.bad: dict[int, BlockRef] = {}
-        self._changed: dict[int, tuple[bool, BlockRef]] = {}  # block id -> (received, block): only the last word of each counts
+        self._changed: dict[
+            int, tuple[bool, BlockRef]
+        ] = {}  # block id -> (received, block): only the last word of each counts
         self._copied: list[CopyEnded] = []
         self._bad_untold: dict[int, BlockRef] = {}
         self._sequence = 0
         self._report_id = 0
-        self._walk: list[int] | None = None  # ids still to be listed, in order; None when no full report is under way
+        self._walk: list[int] | None = (
+            None  # ids still to be listed, in order; None when no full report is under way
+        )
         self._chunk = 0
         self._begun_sequence = 0
         self._unanswered: Report | None = None
         self.complete = False  # a full report was taken in whole under the present registration
 
-    # ── facts ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── facts ─────────────────────────────────────────────────────────────────────────────────────
 
     def list(self, replicas: tuple[BlockRef, ...], bad: tuple[BlockRef, ...] = ()) -> None:
         for block in replicas:
@@ -60,7 +69,8 @@ class Reports:
         return True
 
     def forget(self, block: BlockRef) -> None:
-        """Out of the map, so that it is neither reported nor copied; `deleted` follows when the store has let go of it too."""
+        """Out of the map, so that it is neither reported nor copied; `deleted` follows when the
+        store has let go of it too."""
         held = self.replicas.get(block.id)
         if held is not None and held.stamp <= block.stamp:
             del self.replicas[block.id]
@@ -68,7 +78,8 @@ class Reports:
             self._bad_untold.pop(block.id, None)
 
     def not_held(self, block: BlockRef) -> None:
-        """The namenode believes that we have a replica which we have not; what a writer left of it may still be here."""
+        """The namenode believes that we have a replica which we have not; what a writer left of it
+        may still be here."""
         self._change(False, block)
 
     def deleted(self, block: BlockRef) -> None:
@@ -76,7 +87,9 @@ class Reports:
         left = self.unfinished.get(block.id)
         if left is not None and left.stamp <= block.stamp:
             del self.unfinished[block.id]
-        if block.id not in self.replicas:  # a newer replica of the same block is here: the namenode has been told of that one
+        if (
+            block.id not in self.replicas
+        ):  # a newer replica of the same block is here: the namenode has been told of that one
             self._change(False, block)
 
     def found_bad(self, block: BlockRef) -> bool:
@@ -95,7 +108,7 @@ class Reports:
         self._changed.pop(block.id, None)
         self._changed[block.id] = received, block
 
-    # ── what leaves ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── what leaves ───────────────────────────────────────────────────────────────────────────────
 
     def begin_full_report(self) -> None:
         self._walk = sorted(self.replicas)
@@ -121,7 +134,8 @@ class Reports:
         self.begin_full_report()
 
     def next(self, call: int, registration_id: int) -> Report | None:
-        """The message to send now, numbered `call`: the unanswered one again, else changes, else bad ones, else the next chunk."""
+        """The message to send now, numbered `call`: the unanswered one again, else changes, else
+        bad ones, else the next chunk."""
         if self._unanswered is not None:
             self._unanswered = replace(self._unanswered, call=call, registration_id=registration_id)
         else:
@@ -129,7 +143,9 @@ class Reports:
         return self._unanswered
 
     def _form(self, call: int, registration_id: int) -> Report | None:
-        if self._changed or (self._copied and not self._bad_untold):  # a copy that failed because its source is bad is told after that
+        if self._changed or (
+            self._copied and not self._bad_untold
+        ):  # a copy that failed because its source is bad is told after that
             some = 0 if self._bad_untold else self._chunk_replicas
             copied, self._copied = tuple(self._copied[:some]), self._copied[some:]
             ids = list(self._changed)[: self._chunk_replicas]
@@ -140,15 +156,33 @@ class Reports:
             return Changes(call, self._uuid, registration_id, self._sequence, gained, lost, copied)
         if self._bad_untold:
             ids = list(self._bad_untold)[: self._chunk_replicas]
-            return FoundBad(call, self._uuid, registration_id, tuple(self._bad_untold.pop(block_id) for block_id in ids))
+            return FoundBad(
+                call,
+                self._uuid,
+                registration_id,
+                tuple(self._bad_untold.pop(block_id) for block_id in ids),
+            )
         if self._walk is not None:
             ids, rest = self._walk[: self._chunk_replicas], self._walk[self._chunk_replicas :]
             self._walk = rest
-            here = tuple(self.replicas[block_id] for block_id in ids if block_id in self.replicas and block_id not in self.bad)
+            here = tuple(
+                self.replicas[block_id]
+                for block_id in ids
+                if block_id in self.replicas and block_id not in self.bad
+            )
             bad = tuple(self.bad[block_id] for block_id in ids if block_id in self.bad)
             numbers = self._report_id, self._begun_sequence, self._chunk
-            left = () if rest else tuple(self.unfinished[block_id] for block_id in sorted(self.unfinished)[:UNFINISHED_MAX])
-            report = FullReportChunk(call, self._uuid, registration_id, *numbers, not rest, here, left, bad)
+            left = (
+                ()
+                if rest
+                else tuple(
+                    self.unfinished[block_id]
+                    for block_id in sorted(self.unfinished)[:UNFINISHED_MAX]
+                )
+            )
+            report = FullReportChunk(
+                call, self._uuid, registration_id, *numbers, not rest, here, left, bad
+            )
             self._chunk += 1
             return report
         return None
@@ -163,7 +197,11 @@ class Reports:
         return False
 
     def something_to_tell(self) -> bool:
-        return self._unanswered is not None or bool(self._changed or self._copied or self._bad_untold) or self._walk is not None
+        return (
+            self._unanswered is not None
+            or bool(self._changed or self._copied or self._bad_untold)
+            or self._walk is not None
+        )
 
     def check_invariants(self) -> None:
         for block_id in self.unfinished:
@@ -174,4 +212,6 @@ class Reports:
             assert block_id in self.bad, f"untold bad replica {block_id} is not bad"
         for block_id, (received, block) in self._changed.items():
             if received:
-                assert self.replicas.get(block_id) in (block, None), f"change of {block_id} is not the replica held"
+                assert self.replicas.get(block_id) in (block, None), (
+                    f"change of {block_id} is not the replica held"
+                )

@@ -1,8 +1,10 @@
-"""Which replica the scrub reads next, and when: every replica within a period, never faster than a rate.
+"""Which replica the scrub reads next, and when: every replica within a period, never faster than a
+rate.
 
-A pass walks the block ids in order. Its pauses spread the replicas evenly over what is left of the period, so a pass over few replicas is
-hardly noticed and one over many keeps up. The position and the moment at which the pass began are the shell's to keep over a restart:
-otherwise a datanode that restarts every day would only ever verify its first replicas.
+A pass walks the block ids in order. Its pauses spread the replicas evenly over what is left of the
+period, so a pass over few replicas is hardly noticed and one over many keeps up. The position and
+the moment at which the pass began are the shell's to keep over a restart: otherwise a datanode that
+restarts every day would only ever verify its first replicas.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ class ScanOptions:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a pass is: the last block id verified, and when it began (wall clock, because it outlives the process)."""
+    """Where a pass is: the last block id verified, and when it began (wall clock, because it
+    outlives the process)."""
 
     block_id: int = -1
     begun_wall_us: int = 0
@@ -34,7 +37,8 @@ class ScanPlan:
         return not ids or self.position.block_id < ids[0] or self.position.block_id >= ids[-1]
 
     def next(self, ids: list[int], wall_us: int) -> int | None:
-        """The replica to verify after the present position, of those held now in order of their ids; None when there is nothing to do."""
+        """The replica to verify after the present position, of those held now in order of their
+        ids; None when there is nothing to do."""
         begun, period = self.position.begun_wall_us, self._options.period_us
         if not begun or begun - wall_us > period:  # the first pass, or a clock that was set back
             self.position = Position(self.position.block_id, wall_us)

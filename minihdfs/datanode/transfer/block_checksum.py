@@ -1,8 +1,9 @@
-"""BLOCK_CHECKSUM: the MD5 of a block's stored CRCs, from which `hadoop fs -checksum` makes a file's; or, when a COMPOSITE_CRC is asked for,
-the CRC of all its bytes, in which chunk and block sizes leave no trace.
+"""BLOCK_CHECKSUM: the MD5 of a block's stored CRCs, from which `hadoop fs -checksum` makes a
+file's; or, when a COMPOSITE_CRC is asked for, the CRC of all its bytes, in which chunk and block
+sizes leave no trace.
 
-A block that the asker takes to be shorter than the replica is summed up to that length: the CRC of its last, partial chunk is then
-made from the data.
+A block that the asker takes to be shorter than the replica is summed up to that length: the CRC of
+its last, partial chunk is then made from the data.
 """
 
 from __future__ import annotations
@@ -21,35 +22,53 @@ from minihdfs.datanode.transfer.reader_side import open_for_peer
 from minihdfs.datanode.verify import PIECE_BYTES, good_length
 
 
-def serve_block_checksum(sock: socket.socket, request: dt.BlockChecksum, context: TransferContext) -> bool:
+def serve_block_checksum(
+    sock: socket.socket, request: dt.BlockChecksum, context: TransferContext
+) -> bool:
     files = open_for_peer(context, request.block)
     if isinstance(files, dt.OpReply):
         sock.sendall(dt.encode_reply(files))
         return False
     with files:
         length = min(request.block.length, files.ref.length) or files.ref.length
-        per_chunk, crcs = files.checksum.bytes_per_checksum, chunk_count(length, files.checksum.bytes_per_checksum)
+        per_chunk, crcs = (
+            files.checksum.bytes_per_checksum,
+            chunk_count(length, files.checksum.bytes_per_checksum),
+        )
         try:
             with files.reading():
-                digest = composite_of(files, length) if request.composite else digest_of(files, length)
+                digest = (
+                    composite_of(files, length) if request.composite else digest_of(files, length)
+                )
         except ReplicaUnreadable as error:
             context.suspected(request.block)
             sock.sendall(dt.encode_reply(dt.OpReply(dt.Status.ERROR, error.message)))
             return False
     if digest is None:
         context.suspected(request.block)
-        sock.sendall(dt.encode_reply(dt.OpReply(dt.Status.ERROR, f"{request.block} does not agree with its checksums")))
+        sock.sendall(
+            dt.encode_reply(
+                dt.OpReply(dt.Status.ERROR, f"{request.block} does not agree with its checksums")
+            )
+        )
         return False
     reply = dt.OpReply(
-        dt.Status.SUCCESS, block_checksum=(per_chunk, crcs, digest), block_checksum_type=files.checksum.type, composite=request.composite
+        dt.Status.SUCCESS,
+        block_checksum=(per_chunk, crcs, digest),
+        block_checksum_type=files.checksum.type,
+        composite=request.composite,
     )
     sock.sendall(dt.encode_reply(reply))
     return True
 
 
 def composite_of(files: OpenReplica, length: int) -> bytes | None:
-    """The CRC of the first `length` bytes, big-endian; None when they do not agree with what is stored of them."""
-    if files.checksum.type == dt.ChecksumType.NULL or good_length(files.data_fd, files.meta_fd, files.ref.length, files.checksum) < length:
+    """The CRC of the first `length` bytes, big-endian; None when they do not agree with what is
+    stored of them."""
+    if (
+        files.checksum.type == dt.ChecksumType.NULL
+        or good_length(files.data_fd, files.meta_fd, files.ref.length, files.checksum) < length
+    ):
         return None
     crc, running = crc_function(files.checksum.type), 0
     for at in range(0, length, PIECE_BYTES):

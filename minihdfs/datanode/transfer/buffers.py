@@ -1,7 +1,8 @@
-"""How many bytes the buffers of all streams may take together. Sizes are announced by peers, so they are counted before memory is taken.
+"""How many bytes the buffers of all streams may take together. Sizes are announced by peers, so
+they are counted before memory is taken.
 
-What everybody needs is small and not counted. Above that a writer waits a moment for others to end, then is refused; a reader is served in
-smaller packets.
+What everybody needs is small and not counted. Above that a writer waits a moment for others to end,
+then is refused; a reader is served in smaller packets.
 """
 
 from __future__ import annotations
@@ -27,7 +28,10 @@ class Buffers:
         """Raises WireError when there is no room for a while."""
         with self._changed:
             if not self._changed.wait_for(lambda: self._taken + size <= self._limit, PATIENCE_S):
-                raise WireError(f"no room for a packet of {size} bytes: packets under way hold {self._taken} of {self._limit} bytes")
+                raise WireError(
+                    f"no room for a packet of {size} bytes: packets under way hold {self._taken} "
+                    f"of {self._limit} bytes"
+                )
             self._taken += size
 
     def try_take(self, size: int) -> bool:

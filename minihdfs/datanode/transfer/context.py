@@ -18,11 +18,14 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class TransferOptions:
     connections_max: int = 1024
-    idle_s: float = 10.0  # a connection between two operations; Hadoop's clients keep theirs for 3 s
+    idle_s: float = (
+        10.0  # a connection between two operations; Hadoop's clients keep theirs for 3 s
+    )
     request_s: float = 10.0  # a request that has begun is whole after so long
     packet_s: float = 60.0  # silence of a writer or reader within an operation
-    # Patience with the next datanode of a pipeline. Each is shorter than our own client's with the first, and grows with every datanode
-    # further behind, so that the one next to a silent node gives up first and names it.
+    # Patience with the next datanode of a pipeline. Each is shorter than our own client's with the
+    # first, and grows with every datanode further behind, so that the one next to a silent node
+    # gives up first and names it.
     connect_s: float = 3.0
     setup_s: float = 4.0  # until it has begun the write too
     ack_s: float = 12.0  # for a packet it owes an acknowledgement of

@@ -1,6 +1,8 @@
-"""The unix socket on which clients of this machine get the descriptors of a finalized replica's two files (framing: minihdfs.local_fd).
+"""The unix socket on which clients of this machine get the descriptors of a finalized replica's two
+files (framing: minihdfs.local_fd).
 
-The socket lies in the datanode's own directory, which only its user may enter: who can connect may read block files anyway.
+The socket lies in the datanode's own directory, which only its user may enter: who can connect may
+read block files anyway.
 """
 
 from __future__ import annotations
@@ -29,11 +31,14 @@ PATH_BYTES_MAX = 100
 class DescriptorServer:
     def __init__(self, context: TransferContext) -> None:
         self._context = context
-        self._connections = ConnectionServer("descriptors", self._serve, context.options.connections_max)
+        self._connections = ConnectionServer(
+            "descriptors", self._serve, context.options.connections_max
+        )
         self._path: Path | None = None
 
     def start(self, path: Path) -> str:
-        """Listens at `path` and returns it; "" where it is too long for a unix socket, and clients then read over TCP."""
+        """Listens at `path` and returns it; "" where it is too long for a unix socket, and clients
+        then read over TCP."""
         if len(os.fsencode(path)) > PATH_BYTES_MAX:
             return ""
         path.unlink(missing_ok=True)
@@ -63,13 +68,25 @@ class DescriptorServer:
     def _answer(self, sock: socket.socket, request: local_fd.FdRequest) -> None:
         files = open_for_peer(self._context, BlockRef(request.block_id, request.stamp, 0))
         if isinstance(files, dt.OpReply):
-            sock.sendall(local_fd.encode_fd_reply(local_fd.FdReply(local_fd.NOT_HERE, reason=files.message)))
+            sock.sendall(
+                local_fd.encode_fd_reply(local_fd.FdReply(local_fd.NOT_HERE, reason=files.message))
+            )
             return
         with files:
             if files.state is not State.FINALIZED:
                 reason = f"block {request.block_id} is still being written"
-                sock.sendall(local_fd.encode_fd_reply(local_fd.FdReply(local_fd.NOT_FINALIZED, reason=reason)))
+                sock.sendall(
+                    local_fd.encode_fd_reply(
+                        local_fd.FdReply(local_fd.NOT_FINALIZED, reason=reason)
+                    )
+                )
                 return
             checksum = files.checksum
-            reply = local_fd.FdReply(local_fd.OK, checksum.type, checksum.bytes_per_checksum, HEADER_BYTES, files.ref.length)
+            reply = local_fd.FdReply(
+                local_fd.OK,
+                checksum.type,
+                checksum.bytes_per_checksum,
+                HEADER_BYTES,
+                files.ref.length,
+            )
             socket.send_fds(sock, [local_fd.encode_fd_reply(reply)], [files.data_fd, files.meta_fd])

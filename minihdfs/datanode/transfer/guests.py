@@ -1,9 +1,12 @@
-"""The connections of one listener: how many there may be, how long one may dawdle, and which ends when there are too many.
+"""The connections of one listener: how many there may be, how long one may dawdle, and which ends
+when there are too many.
 
-There is always room for one that wants something: first ends the one that has been idle longest (it has said nothing, or is between two
-operations; its client makes another with its next one), of the newcomer's own host when that has more than its share; then the one whose
-operation has not moved for longest, if that is long. What moves is never ended for a newcomer. A connection takes a thread and up to four
-descriptors, so the limit also follows from how many of those this process may have; some are kept for everything else.
+There is always room for one that wants something: first ends the one that has been idle longest (it
+has said nothing, or is between two operations; its client makes another with its next one), of the
+newcomer's own host when that has more than its share; then the one whose operation has not moved
+for longest, if that is long. What moves is never ended for a newcomer. A connection takes a thread
+and up to four descriptors, so the limit also follows from how many of those this process may have;
+some are kept for everything else.
 """
 
 from __future__ import annotations
@@ -111,4 +114,6 @@ def affordable() -> int:
     descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if descriptors == resource.RLIM_INFINITY:
         return 1 << 20
-    return max(8, (descriptors - RESERVED_DESCRIPTORS) // (DESCRIPTORS_EACH + 2))  # the other two listeners' need one or three
+    return max(
+        8, (descriptors - RESERVED_DESCRIPTORS) // (DESCRIPTORS_EACH + 2)
+    )  # the other two listeners' need one or three

@@ -13,7 +13,8 @@ from minihdfs.stream_io import receive_delimited, set_timeouts
 
 
 class MirrorRefused(FsError):
-    """A datanode could not be reached or did not take the operation; `link` is the "host:port" of the one to leave out."""
+    """A datanode could not be reached or did not take the operation; `link` is the "host:port" of
+    the one to leave out."""
 
     code = "MIRROR"
 
@@ -26,16 +27,21 @@ def link_of(address: DatanodeAddress) -> str:
     return f"{address.host}:{address.xfer_port}"
 
 
-def connect(address: DatanodeAddress, options: TransferOptions, nodes_behind: int = 0) -> socket.socket:
+def connect(
+    address: DatanodeAddress, options: TransferOptions, nodes_behind: int = 0
+) -> socket.socket:
     """A connection with the timeout of a set-up. Raises OSError."""
     sock = socket.create_connection((address.host, address.xfer_port), timeout=options.connect_s)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    set_timeouts(sock, options.setup_s + (options.connect_s + options.mirror_extra_s) * nodes_behind)
+    set_timeouts(
+        sock, options.setup_s + (options.connect_s + options.mirror_extra_s) * nodes_behind
+    )
     return sock
 
 
 def open_mirror(write: dt.WriteBlock, options: TransferOptions) -> socket.socket:
-    """Begins `write` at its first target, which begins it at the next. Returns the stream for packets. Raises MirrorRefused."""
+    """Begins `write` at its first target, which begins it at the next. Returns the stream for
+    packets. Raises MirrorRefused."""
     target, behind = write.targets[0], write.targets[1:]
     link = link_of(target)
     try:
@@ -50,7 +56,11 @@ def open_mirror(write: dt.WriteBlock, options: TransferOptions) -> socket.socket
         raise MirrorRefused(link, f"no answer from {link}: {error}") from error
     if reply.status != dt.Status.SUCCESS:
         sock.close()
-        # One that fails itself names nobody; without a name the writer would blame the first of the pipeline.
-        raise MirrorRefused(reply.first_bad_link or link, reply.message or f"{link} answered with status {reply.status}")
+        # One that fails itself names nobody; without a name the writer would blame the first of the
+        # pipeline.
+        raise MirrorRefused(
+            reply.first_bad_link or link,
+            reply.message or f"{link} answered with status {reply.status}",
+        )
     set_timeouts(sock, options.close_s + options.mirror_extra_s * len(behind))
     return sock

@@ -1,4 +1,5 @@
-"""Takes packets off a socket into one buffer that is used again for each: as parts to verify and store, and whole to pass on.
+"""Takes packets off a socket into one buffer that is used again for each: as parts to verify and
+store, and whole to pass on.
 
 The buffer grows to what a packet announces, within what all streams may have together (buffers.py).
 """
@@ -15,11 +16,13 @@ from minihdfs.stream_io import receive_into
 
 _PREFIX = dt.PACKET_PREFIX.size
 _PACKET_S = 600.0
-"""A packet that has begun is whole after so long, or the stream ends: silence is noticed much sooner."""
+"""A packet that has begun is whole after so long, or the stream ends: silence is noticed much
+sooner."""
 
 
 class PacketReceiver:
-    """After `receive`, `checksums`, `data` and `wire` (the packet as it came) are views that hold until the next `receive`."""
+    """After `receive`, `checksums`, `data` and `wire` (the packet as it came) are views that hold
+    until the next `receive`."""
 
     def __init__(self, sock: socket.socket, buffers: Buffers) -> None:
         self._sock, self._buffers, self._counted = sock, buffers, 0
@@ -29,7 +32,12 @@ class PacketReceiver:
     def __enter__(self) -> PacketReceiver:
         return self
 
-    def __exit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
         self._buffers.give(self._counted)
         self._counted = 0
 

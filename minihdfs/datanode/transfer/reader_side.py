@@ -1,8 +1,10 @@
-"""READ_BLOCK: a range of a replica as packets, the checksums as they are stored. The client verifies; this side only copies.
+"""READ_BLOCK: a range of a replica as packets, the checksums as they are stored. The client
+verifies; this side only copies.
 
-One preadv into a buffer that the connection keeps and one sendmsg per packet. Packets are whole chunks: the range is widened to chunk
-borders at both ends. The last chunk of a replica that is still being written is summed here, because its stored checksum may already be
-that of a longer chunk.
+One preadv into a buffer that the connection keeps and one sendmsg per packet. Packets are whole
+chunks: the range is widened to chunk borders at both ends. The last chunk of a replica that is
+still being written is summed here, because its stored checksum may already be that of a longer
+chunk.
 """
 
 from __future__ import annotations
@@ -30,11 +32,13 @@ log = logging.getLogger(__name__)
 
 _READAHEAD_FROM_BYTES = 1 << 20
 _PACKET_S = 600.0
-"""A reader has taken a packet that was begun after so long, or the stream ends: one that takes nothing is noticed much sooner."""
+"""A reader has taken a packet that was begun after so long, or the stream ends: one that takes
+nothing is noticed much sooner."""
 
 
 class ReadBuffer:
-    """The data buffer of one connection; grows to what its reads need, within what all streams may have together."""
+    """The data buffer of one connection; grows to what its reads need, within what all streams may
+    have together."""
 
     def __init__(self, buffers: Buffers) -> None:
         self._buffers, self._counted = buffers, 0
@@ -43,7 +47,12 @@ class ReadBuffer:
     def __enter__(self) -> ReadBuffer:
         return self
 
-    def __exit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
         self._buffers.give(self._counted)
         self._counted = 0
 
@@ -60,7 +69,8 @@ class ReadBuffer:
 
 
 def open_for_peer(context: TransferContext, block: BlockRef) -> OpenReplica | dt.OpReply:
-    """The replica, or what to tell a peer who cannot have it; the agent hears of files that are bad or gone."""
+    """The replica, or what to tell a peer who cannot have it; the agent hears of files that are bad
+    or gone."""
     try:
         return context.store.open_replica(block.id, block.stamp)
     except ReplicaNotFound as error:
@@ -77,7 +87,9 @@ def open_for_peer(context: TransferContext, block: BlockRef) -> OpenReplica | dt
         return dt.OpReply(dt.Status.ERROR, error.message)
 
 
-def serve_read(guest: Guest, read: dt.ReadBlock, context: TransferContext, buffer: ReadBuffer) -> bool:
+def serve_read(
+    guest: Guest, read: dt.ReadBlock, context: TransferContext, buffer: ReadBuffer
+) -> bool:
     """True when the connection can be used again."""
     sock = guest.socket
     files = open_for_peer(context, read.block)
@@ -94,16 +106,25 @@ def serve_read(guest: Guest, read: dt.ReadBlock, context: TransferContext, buffe
         end = min(length, chunk_count(read.offset + read.length, per_chunk) * per_chunk)
         kind = files.checksum.type if read.send_checksums else dt.ChecksumType.NULL
         said = dt.Checksum(kind, per_chunk)
-        sock.sendall(dt.encode_reply(dt.OpReply(dt.Status.SUCCESS, checksum=said, chunk_offset=start)))
+        sock.sendall(
+            dt.encode_reply(dt.OpReply(dt.Status.SUCCESS, checksum=said, chunk_offset=start))
+        )
         if not _send_range(guest, files, start, end, read.send_checksums, context, buffer):
             return False
         return _take_status(sock, files.ref, context)
 
 
 def _send_range(
-    guest: Guest, files: OpenReplica, start: int, end: int, sums_too: bool, context: TransferContext, buffer: ReadBuffer
+    guest: Guest,
+    files: OpenReplica,
+    start: int,
+    end: int,
+    sums_too: bool,
+    context: TransferContext,
+    buffer: ReadBuffer,
 ) -> bool:
-    """False when the files cannot be read or are shorter than the replica should be: the stream then ends in the middle, which tells."""
+    """False when the files cannot be read or are shorter than the replica should be: the stream
+    then ends in the middle, which tells."""
     per_chunk = files.checksum.bytes_per_checksum
     packet = max(per_chunk, context.options.packet_bytes - context.options.packet_bytes % per_chunk)
     data = buffer.of(min(packet, end - start), per_chunk)
@@ -117,7 +138,9 @@ def _send_range(
         wanted = CRC_BYTES * chunk_count(size, per_chunk) if sums_too else 0
         try:
             with files.reading():
-                sums = os.pread(files.meta_fd, wanted, crc_offset(at // per_chunk)) if wanted else b""
+                sums = (
+                    os.pread(files.meta_fd, wanted, crc_offset(at // per_chunk)) if wanted else b""
+                )
                 whole = read_fully(files.data_fd, piece, at) == size and len(sums) == wanted
             wrong = "" if whole else f"its files are shorter than its {files.ref.length} bytes"
         except ReplicaUnreadable as error:
@@ -127,8 +150,14 @@ def _send_range(
             context.suspected(files.ref)
             return False
         if sums_too and size % per_chunk and files.state is not State.FINALIZED:
-            sums = sums[:-CRC_BYTES] + checksums_of(piece[size - size % per_chunk :], per_chunk, files.checksum.type)
-        send_buffers(guest.socket, [dt.encode_packet_header(at, seqno, size, len(sums)), sums, piece], time.monotonic() + _PACKET_S)
+            sums = sums[:-CRC_BYTES] + checksums_of(
+                piece[size - size % per_chunk :], per_chunk, files.checksum.type
+            )
+        send_buffers(
+            guest.socket,
+            [dt.encode_packet_header(at, seqno, size, len(sums)), sums, piece],
+            time.monotonic() + _PACKET_S,
+        )
         guest.moves()
         at += size
         seqno += 1

@@ -1,7 +1,8 @@
-"""The data plane's listener: one thread per connection, a bounded number of them, one operation after the other on each.
+"""The data plane's listener: one thread per connection, a bounded number of them, one operation
+after the other on each.
 
-A connection whose first bytes are no DataTransferProtocol v28 is closed without a word, as Hadoop does. Reads leave the connection open for
-the next operation; everything else ends it.
+A connection whose first bytes are no DataTransferProtocol v28 is closed without a word, as Hadoop
+does. Reads leave the connection open for the next operation; everything else ends it.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ _ACCEPT_AGAIN_S = 0.1
 
 
 class ConnectionServer:
-    """Accepts on one listening socket and runs `serve` on a thread per connection; `guests.py` says how many."""
+    """Accepts on one listening socket and runs `serve` on a thread per connection; `guests.py` says
+    how many."""
 
     def __init__(self, name: str, serve: Callable[[Guest], None], connections_max: int) -> None:
         self._name, self._serve = name, serve
@@ -44,7 +46,8 @@ class ConnectionServer:
         threading.Thread(target=self._accept, name=self._name, daemon=True).start()
 
     def stop(self) -> None:
-        """Closes the listener and every connection; returns when their threads have ended, or after a moment."""
+        """Closes the listener and every connection; returns when their threads have ended, or after
+        a moment."""
         self._stopping.set()
         threads = self.guests.close()
         if self._listener is not None:
@@ -66,10 +69,14 @@ class ConnectionServer:
                     return
                 log.warning("%s: a connection could not be accepted: %s", self._name, error)
                 self.guests.make_room()
-                self._stopping.wait(_ACCEPT_AGAIN_S)  # without descriptors it would fail again at once, and fill the log
+                self._stopping.wait(
+                    _ACCEPT_AGAIN_S
+                )  # without descriptors it would fail again at once, and fill the log
                 continue
             guest = Guest(sock, str(address[0]) if isinstance(address, tuple) else "")
-            thread = threading.Thread(target=self._run, args=(guest,), name=f"{self._name}-{sock.fileno()}", daemon=True)
+            thread = threading.Thread(
+                target=self._run, args=(guest,), name=f"{self._name}-{sock.fileno()}", daemon=True
+            )
             if not self.guests.admit(guest, thread):
                 log.warning("%s: a connection beyond %d is closed", self._name, self.guests.most)
                 sock.close()
@@ -86,7 +93,9 @@ class ConnectionServer:
             self._serve(guest)
         except (OSError, dt.WireError) as error:
             log.debug("%s: connection ended: %s", self._name, error)
-        except Exception:  # a bug in one operation must not take the other streams of this datanode with it
+        except (
+            Exception
+        ):  # a bug in one operation must not take the other streams of this datanode with it
             log.exception("%s: an operation failed", self._name)
         finally:
             self.guests.left(guest)
@@ -96,10 +105,14 @@ class ConnectionServer:
 class TransferServer:
     """DataTransferProtocol over TCP."""
 
-    def __init__(self, context: TransferContext, transfer: Callable[[dt.TransferBlock], dt.OpReply]) -> None:
+    def __init__(
+        self, context: TransferContext, transfer: Callable[[dt.TransferBlock], dt.OpReply]
+    ) -> None:
         """`transfer` pushes a replica of ours to other datanodes and says how that went."""
         self._context, self._transfer = context, transfer
-        self._connections = ConnectionServer("transfer", self._serve, context.options.connections_max)
+        self._connections = ConnectionServer(
+            "transfer", self._serve, context.options.connections_max
+        )
         self.port = 0
 
     def start(self, host: str, port: int) -> int:
@@ -124,8 +137,12 @@ class TransferServer:
                 receive_into(sock, prefix, deadline_s)
                 version, opcode = dt.OP_PREFIX.unpack(prefix)
                 if version != dt.VERSION:
-                    raise dt.WireError(f"data transfer version {version}, this datanode speaks {dt.VERSION}")
-                body = receive_delimited(sock, deadline_s=min(deadline_s, time.monotonic() + options.request_s))
+                    raise dt.WireError(
+                        f"data transfer version {version}, this datanode speaks {dt.VERSION}"
+                    )
+                body = receive_delimited(
+                    sock, deadline_s=min(deadline_s, time.monotonic() + options.request_s)
+                )
                 guest.moves()
                 set_timeouts(sock, options.packet_s)
                 if not self._operate(guest, opcode, body, buffer):

@@ -1,9 +1,12 @@
-"""WRITE_BLOCK: packets from the writer, stored here and passed on to the datanodes behind, acknowledged when both have them.
+"""WRITE_BLOCK: packets from the writer, stored here and passed on to the datanodes behind,
+acknowledged when both have them.
 
-Per packet: forward first, then verify (at the last datanode, and wherever checksums must be made anew), then store. Acknowledgements come
-back on a second thread, which joins them with what is stored here by the rules of core/pipeline. The last packet finalises the replica
-durably and tells the agent, then it is acknowledged. A failure here is acknowledged as ERROR and the connection drained, so that the word
-arrives before the reset would; a dead writer leaves the replica as it is (BlockStore.abandon says what stays).
+Per packet: forward first, then verify (at the last datanode, and wherever checksums must be made
+anew), then store. Acknowledgements come back on a second thread, which joins them with what is
+stored here by the rules of core/pipeline. The last packet finalises the replica durably and tells
+the agent, then it is acknowledged. A failure here is acknowledged as ERROR and the connection
+drained, so that the word arrives before the reset would; a dead writer leaves the replica as it is
+(BlockStore.abandon says what stays).
 """
 
 from __future__ import annotations
@@ -70,7 +73,10 @@ def _create(write: dt.WriteBlock, place: Place, context: TransferContext) -> Rep
         raise dt.WireError(f"checksums of type {checksum.type} are not known")
     if not dt.MIN_BYTES_PER_CHECKSUM <= checksum.bytes_per_checksum <= dt.MAX_BYTES_PER_CHECKSUM:
         limits = f"{dt.MIN_BYTES_PER_CHECKSUM} to {dt.MAX_BYTES_PER_CHECKSUM}"
-        raise dt.WireError(f"one checksum per {checksum.bytes_per_checksum} bytes is not taken: a chunk has {limits} bytes")
+        raise dt.WireError(
+            f"one checksum per {checksum.bytes_per_checksum} bytes is not taken: a chunk has "
+            f"{limits} bytes"
+        )
     if place is Place.COPY:
         return context.store.create_temporary(write.block.id, write.block.stamp, checksum)
     return context.store.create(write.block.id, write.block.stamp, checksum)
@@ -81,7 +87,8 @@ def _refuse(sock: socket.socket, reply: dt.OpReply) -> None:
 
 
 class BlockReceiver:
-    """One write, from its acceptance to its end. `run` returns normally however it ends; what is left of the replica is the caller's."""
+    """One write, from its acceptance to its end. `run` returns normally however it ends; what is
+    left of the replica is the caller's."""
 
     def __init__(
         self,
@@ -109,7 +116,9 @@ class BlockReceiver:
         try:
             self._sock.sendall(dt.encode_reply(dt.OpReply(dt.Status.SUCCESS)))
             if self._mirror is not None:
-                responder = threading.Thread(target=self._take_acks, name=f"acks-{self._writer.block_id}", daemon=True)
+                responder = threading.Thread(
+                    target=self._take_acks, name=f"acks-{self._writer.block_id}", daemon=True
+                )
                 responder.start()
             if self._take_packets() and responder is not None:
                 responder.join()
@@ -129,11 +138,12 @@ class BlockReceiver:
         if self._pipeline.broken:
             _drain(self._sock)
 
-    # ── packets ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── packets ───────────────────────────────────────────────────────────────────────────────────
 
     def _take_packets(self) -> bool:
-        """True when this side has said its last word, which leaves as soon as the nodes behind have said theirs; False when an error
-        was acknowledged meanwhile. Raises when the writer is gone."""
+        """True when this side has said its last word, which leaves as soon as the nodes behind have
+        said theirs; False when an error was acknowledged meanwhile. Raises when the writer is
+        gone."""
         while not self._pipeline.broken:
             header = self._packets.receive()
             self._guest.moves()
@@ -156,7 +166,12 @@ class BlockReceiver:
         try:
             self._mirror.sendall(self._packets.wire)
         except OSError as error:
-            log.warning("block %d: %s is lost: %s", self._writer.block_id, link_of(self._write.targets[0]), error)
+            log.warning(
+                "block %d: %s is lost: %s",
+                self._writer.block_id,
+                link_of(self._write.targets[0]),
+                error,
+            )
             self._mirror_alive = False
             with self._lock:
                 self._send(self._pipeline.mirror_lost())
@@ -167,7 +182,9 @@ class BlockReceiver:
             if header.data_bytes:
                 if not self._sound(header):
                     return dt.Status.ERROR_CHECKSUM
-                self._writer.write(header.offset, self._packets.data, self._packets.checksums, self._write.checksum)
+                self._writer.write(
+                    header.offset, self._packets.data, self._packets.checksums, self._write.checksum
+                )
             if header.last:
                 self._finish(header)
             elif header.sync:
@@ -178,24 +195,35 @@ class BlockReceiver:
         return dt.Status.SUCCESS
 
     def _sound(self, header: dt.PacketHeader) -> bool:
-        if self._mirror is not None and self._writer.takes_checksums_of(header.offset, self._write.checksum):
+        if self._mirror is not None and self._writer.takes_checksums_of(
+            header.offset, self._write.checksum
+        ):
             return True  # the last of the pipeline verifies
         checksum = self._write.checksum
-        bad = first_bad_chunk(self._packets.data, self._packets.checksums, checksum.bytes_per_checksum, checksum.type)
+        bad = first_bad_chunk(
+            self._packets.data, self._packets.checksums, checksum.bytes_per_checksum, checksum.type
+        )
         if bad is not None:
-            log.warning("block %d: chunk %d of the packet at %d arrived bad", self._writer.block_id, bad, header.offset)
+            log.warning(
+                "block %d: chunk %d of the packet at %d arrived bad",
+                self._writer.block_id,
+                bad,
+                header.offset,
+            )
         return bad is None
 
     def _finish(self, header: dt.PacketHeader) -> None:
         end = header.offset + header.data_bytes
         if end != self._writer.length:
-            raise ReplicaGap(f"the writer ends the block at {end}, but {self._writer.length} bytes arrived")
+            raise ReplicaGap(
+                f"the writer ends the block at {end}, but {self._writer.length} bytes arrived"
+            )
         if self._place is Place.OPEN_COPY:
             self._context.left(self._context.store.leave_rbw(self._writer))
         else:
             self._context.finalized(self._context.store.finalize(self._writer))
 
-    # ── acknowledgements ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── acknowledgements ──────────────────────────────────────────────────────────────────────────
 
     def _take_acks(self) -> None:
         """The responder: reads what the mirror acknowledges until the pipeline ends or breaks."""
@@ -206,7 +234,12 @@ class BlockReceiver:
                 ack = dt.decode_ack(receive_delimited(self._mirror))
             except (OSError, dt.WireError) as error:
                 if not self._ending:
-                    log.warning("block %d: %s is lost: %s", self._writer.block_id, link_of(self._write.targets[0]), error)
+                    log.warning(
+                        "block %d: %s is lost: %s",
+                        self._writer.block_id,
+                        link_of(self._write.targets[0]),
+                        error,
+                    )
                 self._lose_mirror(self._mirror)
                 return
             try:
@@ -215,11 +248,13 @@ class BlockReceiver:
             except OSError:
                 return  # the writer is gone; the receiving thread meets the same
             if ack.seqno == self._last_seqno:
-                break  # nothing more comes, and the mirror may close before our own disk has the packet
+                # nothing more comes, and the mirror may close before our own disk has the packet
+                break
         self._end_if_broken()
 
     def _await_ack(self, mirror: socket.socket) -> None:
-        """Returns when the mirror says something. Raises TimeoutError when it owes an acknowledgement for too long; idle it may be."""
+        """Returns when the mirror says something. Raises TimeoutError when it owes an
+        acknowledgement for too long; idle it may be."""
         options, poller = self._context.options, select.poll()
         poller.register(mirror, select.POLLIN)
         since: tuple[tuple[int, bool] | None, float] = (None, 0.0)
@@ -242,7 +277,8 @@ class BlockReceiver:
         self._end_if_broken()
 
     def _end_if_broken(self) -> None:
-        """The writer hears no more from us, so it closes, which ends the receiving thread's wait."""
+        """The writer hears no more from us, so it closes, which ends the receiving thread's
+        wait."""
         if self._pipeline.broken:
             with suppress(OSError):
                 self._sock.shutdown(socket.SHUT_WR)
@@ -250,14 +286,15 @@ class BlockReceiver:
     def _send(self, acks: list[Ack]) -> None:
         visible = min(self._pipeline.visible, self._writer.length)
         if visible > self._writer.visible:
-            self._writer.visible = visible  # before the ack leaves: who has been told that bytes are flushed may read them
+            # before the ack leaves: who has been told that bytes are flushed may read them
+            self._writer.visible = visible
         for ack in acks:
             self._sock.sendall(dt.encode_ack(dt.Ack(ack.seqno, ack.replies)))
 
 
 def _drain(sock: socket.socket) -> None:
-    """Ends our side and reads what the writer still sends, for a moment: closing with bytes unread would reset the connection, and the
-    error acknowledgement could be lost with it."""
+    """Ends our side and reads what the writer still sends, for a moment: closing with bytes unread
+    would reset the connection, and the error acknowledgement could be lost with it."""
     with suppress(OSError):
         sock.shutdown(socket.SHUT_WR)
         set_timeouts(sock, _DRAIN_S)

@@ -1,7 +1,9 @@
-"""What each edit does to the durable state. The live path and replay both come through here, so recovery is tested by every test.
+"""What each edit does to the durable state. The live path and replay both come through here, so
+recovery is tested by every test.
 
-This is where `namespace` and `blocks`, which do not know each other, are joined by ids. Freed replicas are queued for deletion on
-datanodes that are known; during replay there are none, and after it full reports bring up what is left over.
+This is where `namespace` and `blocks`, which do not know each other, are joined by ids. Freed
+replicas are queued for deletion on datanodes that are known; during replay there are none, and
+after it full reports bring up what is left over.
 """
 
 from __future__ import annotations
@@ -18,7 +20,17 @@ from minihdfs.namenode.core.rooms import Rooms
 
 def root_made(rooms: Rooms, op: edits.RootMade, at_ms: int) -> None:
     rooms.namespace.add(Inode(ROOT_INODE_ID, 0, "", True, 0o755, op.owner, op.group, at_ms, at_ms))
-    system = Inode(SYSTEM_INODE_ID, ROOT_INODE_ID, reserved.SYSTEM, True, reserved.SYSTEM_MODE, op.owner, op.group, at_ms, at_ms)
+    system = Inode(
+        SYSTEM_INODE_ID,
+        ROOT_INODE_ID,
+        reserved.SYSTEM,
+        True,
+        reserved.SYSTEM_MODE,
+        op.owner,
+        op.group,
+        at_ms,
+        at_ms,
+    )
     rooms.namespace.add(system)
 
 
@@ -28,7 +40,19 @@ def leadership_taken(rooms: Rooms, op: edits.LeadershipTaken, at_ms: int) -> Non
 
 def directory_made(rooms: Rooms, op: edits.DirectoryMade, at_ms: int) -> None:
     rooms.last_inode_id = max(rooms.last_inode_id, op.inode_id)
-    rooms.namespace.add(Inode(op.inode_id, op.parent_id, op.name, True, op.permission, op.owner, op.group, at_ms, at_ms))
+    rooms.namespace.add(
+        Inode(
+            op.inode_id,
+            op.parent_id,
+            op.name,
+            True,
+            op.permission,
+            op.owner,
+            op.group,
+            at_ms,
+            at_ms,
+        )
+    )
 
 
 def file_created(rooms: Rooms, op: edits.FileCreated, at_ms: int) -> None:
@@ -78,13 +102,17 @@ def block_length_noted(rooms: Rooms, op: edits.BlockLengthNoted, at_ms: int) -> 
 
 def pipeline_updated(rooms: Rooms, op: edits.PipelineUpdated, at_ms: int) -> None:
     rooms.given.gave(0, op.stamp)
-    _lengthen(rooms, op.inode_id, op.block_id, max(op.length, rooms.blocks.require(op.block_id).length))
+    _lengthen(
+        rooms, op.inode_id, op.block_id, max(op.length, rooms.blocks.require(op.block_id).length)
+    )
     rooms.blocks.restamp(op.block_id, op.stamp, op.length)
 
 
 def block_dropped(rooms: Rooms, op: edits.BlockDropped, at_ms: int) -> None:
     inode = rooms.namespace.require(op.inode_id)
-    assert inode.blocks[-1] == op.block_id, f"block {op.block_id} is not the last of inode {op.inode_id}"
+    assert inode.blocks[-1] == op.block_id, (
+        f"block {op.block_id} is not the last of inode {op.inode_id}"
+    )
     length = inode.length - rooms.blocks.require(op.block_id).length
     rooms.namespace.put(inode._replace(blocks=inode.blocks[:-1], length=length))
     _free_block(rooms, op.block_id)
@@ -116,7 +144,9 @@ def tracker_epoch_reset(rooms: Rooms, op: edits.TrackerEpochReset, _at_ms: int) 
 def published(rooms: Rooms, op: edits.Published, at_ms: int) -> None:
     rooms.tracker_epoch = max(rooms.tracker_epoch, op.tracker_epoch)
     renamed(rooms, op.renamed, at_ms)
-    rooms.namespace.put(rooms.namespace.require(op.renamed.inode_id)._replace(published_from=op.staging))
+    rooms.namespace.put(
+        rooms.namespace.require(op.renamed.inode_id)._replace(published_from=op.staging)
+    )
 
 
 def deleted(rooms: Rooms, op: edits.Deleted, at_ms: int) -> None:
@@ -144,11 +174,17 @@ def permission_set(rooms: Rooms, op: edits.PermissionSet, at_ms: int) -> None:
 
 
 def owner_set(rooms: Rooms, op: edits.OwnerSet, at_ms: int) -> None:
-    rooms.namespace.put(rooms.namespace.require(op.inode_id)._replace(owner=op.owner, group=op.group))
+    rooms.namespace.put(
+        rooms.namespace.require(op.inode_id)._replace(owner=op.owner, group=op.group)
+    )
 
 
 def times_set(rooms: Rooms, op: edits.TimesSet, at_ms: int) -> None:
-    rooms.namespace.put(rooms.namespace.require(op.inode_id)._replace(modified_ms=op.modified_ms, accessed_ms=op.accessed_ms))
+    rooms.namespace.put(
+        rooms.namespace.require(op.inode_id)._replace(
+            modified_ms=op.modified_ms, accessed_ms=op.accessed_ms
+        )
+    )
 
 
 def replication_set(rooms: Rooms, op: edits.ReplicationSet, at_ms: int) -> None:
@@ -176,7 +212,9 @@ def datanode_met(rooms: Rooms, op: edits.DatanodeMet, at_ms: int) -> None:
 
 def _lengthen(rooms: Rooms, inode_id: int, block_id: int, length: int) -> None:
     inode = rooms.namespace.require(inode_id)
-    rooms.namespace.put(inode._replace(length=inode.length + length - rooms.blocks.require(block_id).length))
+    rooms.namespace.put(
+        inode._replace(length=inode.length + length - rooms.blocks.require(block_id).length)
+    )
 
 
 def _remove(rooms: Rooms, inode_id: int, at_ms: int) -> None:
@@ -184,7 +222,8 @@ def _remove(rooms: Rooms, inode_id: int, at_ms: int) -> None:
 
 
 def _free(rooms: Rooms, orphan: Inode) -> None:
-    """Frees a nameless inode; a directory with children or a file with many blocks stays detached until they are reclaimed."""
+    """Frees a nameless inode; a directory with children or a file with many blocks stays detached
+    until they are reclaimed."""
     if orphan.is_directory:
         if orphan.children == 0:
             rooms.namespace.free(orphan)

@@ -1,11 +1,14 @@
-"""Blocks: their durable records, and the soft map of which datanode holds a replica in which condition.
+"""Blocks: their durable records, and the soft map of which datanode holds a replica in which
+condition.
 
-A reported replica is *sound* (its stamp and length are the record's), *building* (its block's final length is not known yet) or *bad*
-(said to have wrong bytes, another length, or a stamp that is not the record's). Only sound replicas are counted, served and copied
-from. The counts that people and the replication monitor ask for (reported, under-replicated, excess, bad) follow every change;
+A reported replica is *sound* (its stamp and length are the record's), *building* (its block's final
+length is not known yet) or *bad* (said to have wrong bytes, another length, or a stamp that is not
+the record's). Only sound replicas are counted, served and copied from. The counts that people and
+the replication monitor ask for (reported, under-replicated, excess, bad) follow every change;
 nothing ever scans.
 
-Knows nothing of paths or files beyond the owner's id. Records change only in the `apply`-side methods, which `appliers` calls.
+Knows nothing of paths or files beyond the owner's id. Records change only in the `apply`-side
+methods, which `appliers` calls.
 """
 
 from __future__ import annotations
@@ -27,18 +30,21 @@ class Blocks:
         self.building: dict[int, dict[str, BlockRef]] = {}
         self.bad: dict[int, dict[str, BlockRef]] = {}
         self.future: dict[int, dict[str, BlockRef]] = {}
-        """Replicas with an id or stamp that this namespace never gave, of blocks it does not know: they are left alone."""
+        """Replicas with an id or stamp that this namespace never gave, of blocks it does not know:
+        they are left alone."""
         self.pipelines: dict[int, tuple[str, ...]] = {}
-        """Where an open block is being written, as last told: the locations a reader of an open file is given."""
+        """Where an open block is being written, as last told: the locations a reader of an open
+        file is given."""
         self.held: dict[str, dict[int, None]] = {}
         self.under: dict[int, dict[int, None]] = {}
-        """Number of sound replicas → complete blocks that have that many and should have more. None is missing, not under-replicated."""
+        """Number of sound replicas → complete blocks that have that many and should have more. None
+        is missing, not under-replicated."""
         self.under_total = 0
         self.over: dict[int, None] = {}
         self.reported = 0
         self._shared: dict[tuple[str, ...], tuple[str, ...]] = {}
 
-    # ── durable: called by `appliers` only ──────────────────────────────────────────────────────────────────────────────────────────
+    # ── durable: called by `appliers` only ────────────────────────────────────────────────────────
 
     def get(self, block_id: int) -> Block | None:
         return self._overlay.get_block(block_id)
@@ -73,7 +79,12 @@ class Blocks:
 
     def restamp(self, block_id: int, stamp: int, length: int) -> None:
         old = self.require(block_id)
-        self._change(old, old._replace(stamp=stamp, length=max(old.length, length), flushed=old.flushed or length > 0))
+        self._change(
+            old,
+            old._replace(
+                stamp=stamp, length=max(old.length, length), flushed=old.flushed or length > 0
+            ),
+        )
 
     def set_replication(self, block_id: int, replication: int) -> None:
         old = self.require(block_id)
@@ -91,7 +102,9 @@ class Blocks:
         for uuid, _ref in gone:
             self._forget_held(uuid, block_id)
         reported = {uuid for uuid, _ref in gone}
-        left = BlockRef(block_id, block.stamp, block.length)  # by a writer that was still at it: datanodes report no open replica
+        left = BlockRef(
+            block_id, block.stamp, block.length
+        )  # by a writer that was still at it: datanodes report no open replica
         gone += [(uuid, left) for uuid in self.pipelines.pop(block_id, ()) if uuid not in reported]
         self._overlay.block.remove(block_id)
         self.total -= 1
@@ -105,10 +118,11 @@ class Blocks:
         self._overlay.block.put(new.id, new)
         self._account(new, sound, +1)
 
-    # ── soft: what datanodes report ─────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── soft: what datanodes report ───────────────────────────────────────────────────────────────
 
     def received(self, uuid: str, ref: BlockRef) -> str:
-        """A datanode says it holds this replica. Returns SOUND, IS_BUILDING, BAD or UNKNOWN (no such block)."""
+        """A datanode says it holds this replica. Returns SOUND, IS_BUILDING, BAD or UNKNOWN (no
+        such block)."""
         block = self._overlay.get_block(ref.id)
         if block is None:
             return UNKNOWN
@@ -132,7 +146,9 @@ class Blocks:
         self._forget_held(uuid, block_id)
         sound = self.sound.get(block_id)
         if sound and uuid in sound:
-            self._set_sound(self.require(block_id), sound, tuple(other for other in sound if other != uuid))
+            self._set_sound(
+                self.require(block_id), sound, tuple(other for other in sound if other != uuid)
+            )
         self._clear_bad(uuid, block_id)
         replicas = self.building.get(block_id)
         if replicas is not None and replicas.pop(uuid, None) is not None and not replicas:
@@ -147,8 +163,8 @@ class Blocks:
         self.held.setdefault(uuid, {})[ref.id] = None
 
     def held_bad(self, uuid: str, ref: BlockRef) -> str:
-        """A datanode says that it holds this replica and that it has wrong bytes. Returns BAD, IS_BUILDING (nothing of it counts before
-        the block's length is known) or UNKNOWN."""
+        """A datanode says that it holds this replica and that it has wrong bytes. Returns BAD,
+        IS_BUILDING (nothing of it counts before the block's length is known) or UNKNOWN."""
         block = self._overlay.get_block(ref.id)
         if block is None:
             return UNKNOWN
@@ -167,7 +183,8 @@ class Blocks:
         return True
 
     def is_said_bad(self, uuid: str, ref: BlockRef) -> bool:
-        """Is this very replica known to have wrong bytes? A list of what a datanode holds does not make it sound again."""
+        """Is this very replica known to have wrong bytes? A list of what a datanode holds does not
+        make it sound again."""
         return self.bad.get(ref.id, {}).get(uuid) == ref
 
     def holders(self, block_id: int) -> tuple[str, ...]:
@@ -175,8 +192,13 @@ class Blocks:
         return self.sound.get(block_id, ())
 
     def everywhere(self, block_id: int) -> set[str]:
-        """Datanodes with any replica: none of them can be the target of a copy. Only asked for membership."""
-        return {*self.sound.get(block_id, ()), *self.bad.get(block_id, {}), *self.building.get(block_id, {})}
+        """Datanodes with any replica: none of them can be the target of a copy. Only asked for
+        membership."""
+        return {
+            *self.sound.get(block_id, ()),
+            *self.bad.get(block_id, {}),
+            *self.building.get(block_id, {}),
+        }
 
     def blocks_of(self, uuid: str) -> Iterable[int]:
         return self.held.get(uuid, {})
@@ -185,7 +207,7 @@ class Blocks:
     def missing(self) -> int:
         return self.complete_total - self.reported
 
-    # ── bookkeeping ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── bookkeeping ───────────────────────────────────────────────────────────────────────────────
 
     def _set_sound(self, block: Block, old: tuple[str, ...], new: tuple[str, ...]) -> None:
         self._account(block, len(old), -1)
@@ -212,7 +234,8 @@ class Blocks:
             held.pop(block_id, None)
 
     def _account(self, block: Block, sound: int, change: int) -> None:
-        """Adds (+1) or takes back (−1) what one block with so many sound replicas means for the counts."""
+        """Adds (+1) or takes back (−1) what one block with so many sound replicas means for the
+        counts."""
         if block.state != COMPLETE or sound == 0:
             return
         self.reported += change

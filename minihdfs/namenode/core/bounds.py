@@ -1,4 +1,5 @@
-"""How long what a client says may be before it is kept, or told to others: names of clients, owners, datanodes, and lists of them."""
+"""How long what a client says may be before it is kept, or told to others: names of clients,
+owners, datanodes, and lists of them."""
 
 from __future__ import annotations
 

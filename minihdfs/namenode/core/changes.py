@@ -1,4 +1,5 @@
-"""Changes of the tree: directories, names, attributes. Everything is checked first, then committed as one edit (parents made before it)."""
+"""Changes of the tree: directories, names, attributes. Everything is checked first, then committed
+as one edit (parents made before it)."""
 
 from __future__ import annotations
 
@@ -27,7 +28,8 @@ TIME_MS_MAX = 1 << 63
 
 @dataclass(slots=True)
 class Place:
-    """Where a new name goes: the deepest directory that exists, the parents still to be made, the name, and what stands there now."""
+    """Where a new name goes: the deepest directory that exists, the parents still to be made, the
+    name, and what stands there now."""
 
     rooms: Rooms
     caller: events.Caller
@@ -37,19 +39,28 @@ class Place:
     existing: Inode | None
 
     def make_parents(self, permission: int) -> Inode:
-        """Makes what is missing and returns the directory for the name. Parents can be entered and written by their owner in any case."""
+        """Makes what is missing and returns the directory for the name. Parents can be entered and
+        written by their owner in any case."""
         directory = self.directory
         for name in self.missing:
             inode_id = self.rooms.last_inode_id + 1
             self.rooms.commit(
-                edits.DirectoryMade(directory.id, name, inode_id, (permission & MODE_BITS) | 0o300, self.caller.user, directory.group)
+                edits.DirectoryMade(
+                    directory.id,
+                    name,
+                    inode_id,
+                    (permission & MODE_BITS) | 0o300,
+                    self.caller.user,
+                    directory.group,
+                )
             )
             directory = self.rooms.namespace.require(inode_id)
         return directory
 
 
 def place_for(rooms: Rooms, caller: events.Caller, path: str, *, create_parents: bool) -> Place:
-    """Raises IsADirectory for the root, ParentNotDirectory, FileNotFound (a missing parent), AccessDenied."""
+    """Raises IsADirectory for the root, ParentNotDirectory, FileNotFound (a missing parent),
+    AccessDenied."""
     names = paths.components(path)
     if not names:
         raise IsADirectory("/ is a directory, and always exists")
@@ -63,7 +74,10 @@ def place_for(rooms: Rooms, caller: events.Caller, path: str, *, create_parents:
     rooms.permissions.check_traverse(caller, above, path)
     missing = names[len(above) - 1 : -1]
     if missing and not create_parents:
-        raise FileNotFound(f"Parent directory doesn't exist: {paths.parent(path)}", next_command=f"mrc fs mkdir {paths.parent(path)}")
+        raise FileNotFound(
+            f"Parent directory doesn't exist: {paths.parent(path)}",
+            next_command=f"mrc fs mkdir {paths.parent(path)}",
+        )
     existing = chain[len(names)] if len(chain) > len(names) else None
     if existing is None:
         rooms.permissions.check_names(caller, above[-1], path)
@@ -82,7 +96,12 @@ def mkdirs(rooms: Rooms, event: events.Mkdirs) -> bool:
     directory = place.make_parents(event.permission)
     rooms.commit(
         edits.DirectoryMade(
-            directory.id, place.name, rooms.last_inode_id + 1, event.permission & MODE_BITS, event.caller.user, directory.group
+            directory.id,
+            place.name,
+            rooms.last_inode_id + 1,
+            event.permission & MODE_BITS,
+            event.caller.user,
+            directory.group,
         ),
         event.caller,
         True,
@@ -90,11 +109,12 @@ def mkdirs(rooms: Rooms, event: events.Mkdirs) -> bool:
     return True
 
 
-# ── rename ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── rename ────────────────────────────────────────────────────────────────────────────────────────
 
 
 def rename(rooms: Rooms, event: events.Rename) -> bool:
-    """HDFS's old call: False where the new one raises; a destination that is a directory takes the source into it."""
+    """HDFS's old call: False where the new one raises; a destination that is a directory takes the
+    source into it."""
     rooms.safemode.require_off(f"rename {event.source}")
     source_names = paths.components(event.source)
     if not source_names:
@@ -123,10 +143,16 @@ def rename(rooms: Rooms, event: events.Rename) -> bool:
 
 def rename2(rooms: Rooms, event: events.Rename2) -> None:
     rooms.safemode.require_off(f"rename {event.source}")
-    rooms.commit(_renamed(rooms, event.caller, event.source, event.destination, overwrite=event.overwrite), event.caller, True)
+    rooms.commit(
+        _renamed(rooms, event.caller, event.source, event.destination, overwrite=event.overwrite),
+        event.caller,
+        True,
+    )
 
 
-def _renamed(rooms: Rooms, caller: events.Caller, source_path: str, destination_path: str, *, overwrite: bool) -> edits.Renamed:
+def _renamed(
+    rooms: Rooms, caller: events.Caller, source_path: str, destination_path: str, *, overwrite: bool
+) -> edits.Renamed:
     """The edit of one rename, all rules checked."""
     if not paths.components(source_path):
         raise InvalidArgument("the root / cannot be renamed")
@@ -137,12 +163,19 @@ def _renamed(rooms: Rooms, caller: events.Caller, source_path: str, destination_
     reserved.check_new(paths.components(destination_path))
     source_directory, _source_name, source = rooms.namespace.parent_of(caller, source_path)
     if source is None:
-        raise FileNotFound(f"rename source {source_path} is not found", next_command=f"mrc fs ls {paths.parent(source_path)}")
+        raise FileNotFound(
+            f"rename source {source_path} is not found",
+            next_command=f"mrc fs ls {paths.parent(source_path)}",
+        )
     directory, name, target = rooms.namespace.parent_of(caller, destination_path)
     if target is not None and target.id == source.id:
-        raise FileAlreadyExists(f"the source {source_path} and the destination {destination_path} are the same")
+        raise FileAlreadyExists(
+            f"the source {source_path} and the destination {destination_path} are the same"
+        )
     if source.is_directory and rooms.namespace.is_ancestor(source.id, directory.id):
-        raise InvalidArgument(f"rename destination {destination_path} is under its source {source_path}")
+        raise InvalidArgument(
+            f"rename destination {destination_path} is under its source {source_path}"
+        )
     if target is not None:
         _may_replace(source, target, source_path, destination_path, overwrite)
     rooms.permissions.check_names(caller, source_directory, source_path, source)
@@ -150,26 +183,40 @@ def _renamed(rooms: Rooms, caller: events.Caller, source_path: str, destination_
     return edits.Renamed(source.id, directory.id, name, 0 if target is None else target.id)
 
 
-def _may_replace(source: Inode, target: Inode, source_path: str, destination_path: str, overwrite: bool) -> None:
+def _may_replace(
+    source: Inode, target: Inode, source_path: str, destination_path: str, overwrite: bool
+) -> None:
     if not overwrite:
         raise FileAlreadyExists(f"rename destination {destination_path} already exists")
     if source.is_directory and not target.is_directory:
-        raise NotADirectory(f"rename: {source_path} is a directory and the destination {destination_path} is a file")
+        raise NotADirectory(
+            f"rename: {source_path} is a directory and the destination {destination_path} is a file"
+        )
     if target.is_directory and not source.is_directory:
-        raise IsADirectory(f"rename: {source_path} is a file and the destination {destination_path} is a directory")
+        raise IsADirectory(
+            f"rename: {source_path} is a file and the destination {destination_path} is a directory"
+        )
     if target.is_directory and target.children:
-        raise DirectoryNotEmpty(f"rename destination {destination_path} is a directory that is not empty")
+        raise DirectoryNotEmpty(
+            f"rename destination {destination_path} is a directory that is not empty"
+        )
 
 
 def rename_many(rooms: Rooms, event: events.RenameMany) -> None:
-    """All or none. A pair whose source is gone and whose destination exists was done by an earlier try."""
+    """All or none. A pair whose source is gone and whose destination exists was done by an earlier
+    try."""
     rooms.safemode.require_off("rename")
     if len(event.pairs) > rooms.options.renames_max:
-        raise InvalidArgument(f"{len(event.pairs)} renames in one call: at most {rooms.options.renames_max}")
+        raise InvalidArgument(
+            f"{len(event.pairs)} renames in one call: at most {rooms.options.renames_max}"
+        )
     _check_apart(event.pairs)
     ops = []
     for source, destination in event.pairs:
-        if rooms.namespace.find(event.caller, source) is None and rooms.namespace.find(event.caller, destination) is not None:
+        if (
+            rooms.namespace.find(event.caller, source) is None
+            and rooms.namespace.find(event.caller, destination) is not None
+        ):
             continue
         ops.append(_renamed(rooms, event.caller, source, destination, overwrite=False))
     if ops:
@@ -177,21 +224,28 @@ def rename_many(rooms: Rooms, event: events.RenameMany) -> None:
 
 
 def _check_apart(pairs: tuple[tuple[str, str], ...]) -> None:
-    """Each rename is checked against the tree as it is, so no pair may depend on another: no path twice, none under another's."""
+    """Each rename is checked against the tree as it is, so no pair may depend on another: no path
+    twice, none under another's."""
     seen = sorted(paths.components(path) for pair in pairs for path in pair)
     for one, other in itertools.pairwise(seen):
         if other[: len(one)] == one:
-            raise InvalidArgument(f"renames of one call overlap: {paths.join(*one)} and {paths.join(*other)}")
+            raise InvalidArgument(
+                f"renames of one call overlap: {paths.join(*one)} and {paths.join(*other)}"
+            )
 
 
 def publish(rooms: Rooms, event: events.Publish) -> int:
-    """Fenced by the tracker's epoch; re-runnable: the directory remembers which staging directory it was."""
+    """Fenced by the tracker's epoch; re-runnable: the directory remembers which staging directory
+    it was."""
     rooms.safemode.require_off(f"publish {event.destination}")
     elected.refuse_a_jobs_staging(event)
     elected.require_elected(rooms, event.tracker_epoch)
-    if 0 < event.tracker_epoch < rooms.tracker_epoch:  # 0: no tracker's, but a program's that publishes for itself
+    if (
+        0 < event.tracker_epoch < rooms.tracker_epoch
+    ):  # 0: no tracker's, but a program's that publishes for itself
         raise FencedWriter(
-            f"publish of {event.destination} by a tracker of epoch {event.tracker_epoch}; epoch {rooms.tracker_epoch} has published since"
+            f"publish of {event.destination} by a tracker of epoch {event.tracker_epoch}; epoch "
+            f"{rooms.tracker_epoch} has published since"
         )
     staging_path = paths.normal(event.staging)
     staging = rooms.namespace.find(event.caller, event.staging)
@@ -209,19 +263,30 @@ def publish(rooms: Rooms, event: events.Publish) -> int:
     reserved.check_new(paths.components(event.destination))
     directory, name, target = rooms.namespace.parent_of(event.caller, event.destination)
     if target is not None and target.id != event.replaced_inode_id:
-        raise FileAlreadyExists(f"publish destination {event.destination} already exists", next_command=f"mrc fs ls -d {event.destination}")
-    if rooms.namespace.is_ancestor(staging.id, directory.id) or (target is not None and rooms.namespace.is_ancestor(target.id, staging.id)):
-        raise InvalidArgument(f"publish of {event.staging} to {event.destination}: one is under the other")
-    rooms.permissions.check_names(event.caller, rooms.namespace.require(staging.parent_id), event.staging, staging)
+        raise FileAlreadyExists(
+            f"publish destination {event.destination} already exists",
+            next_command=f"mrc fs ls -d {event.destination}",
+        )
+    if rooms.namespace.is_ancestor(staging.id, directory.id) or (
+        target is not None and rooms.namespace.is_ancestor(target.id, staging.id)
+    ):
+        raise InvalidArgument(
+            f"publish of {event.staging} to {event.destination}: one is under the other"
+        )
+    rooms.permissions.check_names(
+        event.caller, rooms.namespace.require(staging.parent_id), event.staging, staging
+    )
     rooms.permissions.check_names(event.caller, directory, event.destination, target)
     if target is not None and target.is_directory:
         deleting.check_tree(rooms, event.caller, target, event.destination)
     renamed = edits.Renamed(staging.id, directory.id, name, 0 if target is None else target.id)
-    rooms.commit(edits.Published(renamed, staging_path, event.tracker_epoch), event.caller, staging.id)
+    rooms.commit(
+        edits.Published(renamed, staging_path, event.tracker_epoch), event.caller, staging.id
+    )
     return staging.id
 
 
-# ── attributes ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── attributes ────────────────────────────────────────────────────────────────────────────────────
 
 
 def set_permission(rooms: Rooms, event: events.SetPermission) -> None:
@@ -237,7 +302,11 @@ def set_owner(rooms: Rooms, event: events.SetOwner) -> None:
     rooms.permissions.check_chown(event.caller, inode, event.owner, event.group, event.path)
     bounds.check_text("owner", event.owner, bounds.OWNER_BYTES_MAX)
     bounds.check_text("group", event.group, bounds.OWNER_BYTES_MAX)
-    rooms.commit(edits.OwnerSet(inode.id, event.owner or inode.owner, event.group or inode.group), event.caller, True)
+    rooms.commit(
+        edits.OwnerSet(inode.id, event.owner or inode.owner, event.group or inode.group),
+        event.caller,
+        True,
+    )
 
 
 def set_times(rooms: Rooms, event: events.SetTimes) -> None:
@@ -257,7 +326,10 @@ def set_replication(rooms: Rooms, event: events.SetReplication) -> bool:
     if inode.is_directory:
         return False
     if not 1 <= event.replication <= rooms.options.replication_max:
-        raise InvalidArgument(f"replication {event.replication} of {event.path} is not within 1…{rooms.options.replication_max}")
+        raise InvalidArgument(
+            f"replication {event.replication} of {event.path} is not within "
+            f"1…{rooms.options.replication_max}"
+        )
     rooms.permissions.check(event.caller, inode, WRITE, event.path)
     if inode.replication != event.replication:
         rooms.commit(edits.ReplicationSet(inode.id, event.replication), event.caller, True)

@@ -1,4 +1,5 @@
-"""What the namenode's core says: answers to clients, replies and orders to datanodes. Frozen, no wire types."""
+"""What the namenode's core says: answers to clients, replies and orders to datanodes. Frozen, no
+wire types."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from minihdfs.model import Replicate as Replicate
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A request's success: `value` is the model object that the event's docstring names, bool, or None."""
+    """A request's success: `value` is the model object that the event's docstring names, bool, or
+    None."""
 
     value: Any
 
@@ -29,7 +31,8 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class AskEpochCeiling:
-    """To the coordinator: which is the highest epoch that it has handed out? Answered by the event EpochCeiling."""
+    """To the coordinator: which is the highest epoch that it has handed out? Answered by the event
+    EpochCeiling."""
 
     service: str
 
@@ -52,11 +55,13 @@ class HeartbeatReply:
 class ReportTaken:
     epoch: int
     orders: tuple[Order, ...] = ()
-    """Copies and repairs: what the datanode's word has made room for need not wait for its next heartbeat."""
+    """Copies and repairs: what the datanode's word has made room for need not wait for its next
+    heartbeat."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reregister:
-    """The namenode does not know this registration (it restarted, or declared the datanode dead): register, then report everything."""
+    """The namenode does not know this registration (it restarted, or declared the datanode dead):
+    register, then report everything."""
 
     epoch: int

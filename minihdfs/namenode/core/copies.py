@@ -1,11 +1,13 @@
-"""Copies of replicas from one datanode to another, planned and under way, within a budget of bytes and of copies per datanode.
+"""Copies of replicas from one datanode to another, planned and under way, within a budget of bytes
+and of copies per datanode.
 
     planned ──▶ ordered ──▶ the target reports the replica, or the source says that it failed
        │           │  the source says it is sent: the next may leave
        └───────────┴──▶ forgotten: too late, one of both is dead, or it makes no sense any more
 
-Few large blocks or many small ones fill the budget of what a datanode may send at once. As much again is planned ahead, so that whatever
-ends lets the next one leave on the reply to the message that said so, without waiting for a heartbeat.
+Few large blocks or many small ones fill the budget of what a datanode may send at once. As much
+again is planned ahead, so that whatever ends lets the next one leave on the reply to the message
+that said so, without waiting for a heartbeat.
 """
 
 from __future__ import annotations
@@ -82,10 +84,14 @@ class Copies:
         return self._has_room(self.receiving.get(target), 2)
 
     def _has_room(self, load: Load | None, times: int) -> bool:
-        """The last one may exceed the bytes, else a block larger than them would never be copied."""
+        """The last one may exceed the bytes, else a block larger than them would never be
+        copied."""
         if load is None:
             return True
-        return len(load.copies) < times * self._options.copies_max and load.bytes < times * self._options.copies_bytes_max
+        return (
+            len(load.copies) < times * self._options.copies_max
+            and load.bytes < times * self._options.copies_bytes_max
+        )
 
     def plan(self, copy: Copy, now: Instant) -> None:
         self._set_due(copy, now)
@@ -111,16 +117,22 @@ class Copies:
         self._due[copy.key] = copy
 
     def sent(self, source: str, block_id: int, target: str) -> None:
-        """The source says so: it may send the next, whether or not the target has reported this one already."""
+        """The source says so: it may send the next, whether or not the target has reported this one
+        already."""
         copy = self.of_block(block_id).get(target)
         if copy is not None and copy.source == source:
             self.sending.get(source, Load()).remove(copy)
             self.sent_off.setdefault(source, Load()).add(copy)
 
     def failed(self, source: str, block_id: int, target: str, now: Instant) -> bool:
-        """The source says so. True when it was under way: it may be planned again at once, to another target."""
+        """The source says so. True when it was under way: it may be planned again at once, to
+        another target."""
         copy = self.of_block(block_id).get(target)
-        if copy is None or copy.source != source or copy.key in self.planned.get(source, Load()).copies:
+        if (
+            copy is None
+            or copy.source != source
+            or copy.key in self.planned.get(source, Load()).copies
+        ):
             return False
         self.end(block_id, target)
         self._failed.pop(copy.key, None)
@@ -149,7 +161,8 @@ class Copies:
                     del side[uuid]
 
     def gone(self, uuid: str, *, as_target: bool) -> None:
-        """A datanode is dead or began anew: nothing that it was to send is under way, and when it is dead nothing comes to it."""
+        """A datanode is dead or began anew: nothing that it was to send is under way, and when it
+        is dead nothing comes to it."""
         for side in self._sides():
             if uuid in side and (as_target or side is not self.receiving):
                 for block_id, target in list(side[uuid].copies):
@@ -174,7 +187,11 @@ class Copies:
         assert {copy.key for copy in copies} == set(self._due), "copies and their deadlines differ"
         for side in self._sides():
             for uuid, load in side.items():
-                assert load.bytes == sum(copy.length for copy in load.copies.values()), f"bytes of {uuid}'s copies are miscounted"
+                assert load.bytes == sum(copy.length for copy in load.copies.values()), (
+                    f"bytes of {uuid}'s copies are miscounted"
+                )
                 assert set(load.copies) <= set(self._due), f"{uuid} has a copy that nobody knows"
         for uuid, load in self.receiving.items():
-            assert len(load.copies) <= 2 * self._options.copies_max, f"{uuid} receives {len(load.copies)} copies"
+            assert len(load.copies) <= 2 * self._options.copies_max, (
+                f"{uuid} receives {len(load.copies)} copies"
+            )

@@ -1,9 +1,11 @@
-"""The datanodes: who is registered, who is alive, what each is to be ordered. All soft: rebuilt from registrations and reports.
+"""The datanodes: who is registered, who is alive, what each is to be ordered. All soft: rebuilt
+from registrations and reports.
 
-A datanode is *live* until it has been silent for `dead_after`, *stale* in between (the last choice for writes and for reads).
-Each registration has an id; whatever comes with an older one is answered `Reregister`. Orders ride on heartbeat replies, which may be
-lost, so a deletion or repair is repeated until it is confirmed. Nothing is deleted on a datanode before its first full report to this
-leader; which deletions leave, `deletions` decides.
+A datanode is *live* until it has been silent for `dead_after`, *stale* in between (the last choice
+for writes and for reads). Each registration has an id; whatever comes with an older one is answered
+`Reregister`. Orders ride on heartbeat replies, which may be lost, so a deletion or repair is
+repeated until it is confirmed. Nothing is deleted on a datanode before its first full report to
+this leader; which deletions leave, `deletions` decides.
 """
 
 from __future__ import annotations
@@ -37,7 +39,8 @@ class Deletion:
     excess: bool
     """The replica is sound: it may go only while enough others stay."""
     unknown: bool = False
-    """It was reported, and this namespace knows no such block: its datanode keeps the files for a while."""
+    """It was reported, and this namespace knows no such block: its datanode keeps the files for a
+    while."""
     due_us: int = 0
     doubted: bool = False
     """It was ordered and should not have been: the datanode is asked what became of the replica."""
@@ -60,20 +63,30 @@ class Datanode:
     sequence: int = 0
     received_at: dict[int, int] = field(default_factory=dict)
     deleted_at: dict[int, int] = field(default_factory=dict)
-    """Block → sequence of the message that said so, since the last full report: newer than what that report lists."""
+    """Block → sequence of the message that said so, since the last full report: newer than what
+    that report lists."""
     wishes: dict[int, Deletion] = field(default_factory=dict)
     ordered: dict[int, Deletion] = field(default_factory=dict)
-    """Block → deletion that was ordered and not confirmed, in the order in which they are due again."""
+    """Block → deletion that was ordered and not confirmed, in the order in which they are due
+    again."""
     repairs: dict[int, None] = field(default_factory=dict)
     doubts: dict[int, int] = field(default_factory=dict)
-    """Block → when a client last said that the replica here is bad. Only its holder can tell: it is asked, once a minute at most."""
+    """Block → when a client last said that the replica here is bad. Only its holder can tell: it is
+    asked, once a minute at most."""
     to_verify: dict[int, int] = field(default_factory=dict)
     """Block → stamp of a doubted replica; the order leaves with the next heartbeat."""
 
     def doubt(self, ref: BlockRef, mono_us: int) -> None:
         if len(self.doubts) >= DOUBTS_MAX:
-            self.doubts = {block_id: at for block_id, at in self.doubts.items() if mono_us - at < DOUBT_AGAIN_US}
-        if len(self.doubts) < DOUBTS_MAX and mono_us - self.doubts.get(ref.id, -DOUBT_AGAIN_US) >= DOUBT_AGAIN_US:
+            self.doubts = {
+                block_id: at
+                for block_id, at in self.doubts.items()
+                if mono_us - at < DOUBT_AGAIN_US
+            }
+        if (
+            len(self.doubts) < DOUBTS_MAX
+            and mono_us - self.doubts.get(ref.id, -DOUBT_AGAIN_US) >= DOUBT_AGAIN_US
+        ):
             self.doubts[ref.id] = mono_us
             self.to_verify[ref.id] = ref.stamp
 
@@ -114,14 +127,24 @@ class Datanodes:
         self.room = Room(options)
         self._registrations = 0
 
-    def register(self, address: DatanodeAddress, usage: DatanodeUsage, epoch: int, now: Instant) -> Datanode:
-        """A new registration. What was known of its replicas stays until its full report says otherwise."""
+    def register(
+        self, address: DatanodeAddress, usage: DatanodeUsage, epoch: int, now: Instant
+    ) -> Datanode:
+        """A new registration. What was known of its replicas stays until its full report says
+        otherwise."""
         self._registrations += 1
-        node = Datanode(address, usage, (epoch << 24) + self._registrations, now.mono_us, now.wall_us, now.mono_us)
+        node = Datanode(
+            address,
+            usage,
+            (epoch << 24) + self._registrations,
+            now.mono_us,
+            now.wall_us,
+            now.mono_us,
+        )
         self.by_uuid[address.uuid] = node
         return node
 
-    # ── durable: called by `appliers` only ──────────────────────────────────────────────────────────────────────────────────────────
+    # ── durable: called by `appliers` only ────────────────────────────────────────────────────────
 
     def meet(self, uuid: str) -> None:
         self.known[uuid] = self.awaited[uuid] = None
@@ -130,19 +153,28 @@ class Datanodes:
         self.known.pop(uuid, None)
         self.awaited.pop(uuid, None)
 
-    # ── soft ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── soft ──────────────────────────────────────────────────────────────────────────────────────
 
     def to_forget(self) -> str | None:
-        """Whom to forget for one more: "" while there is room, None when all that are known are here."""
+        """Whom to forget for one more: "" while there is room, None when all that are known are
+        here."""
         if len(self.known) < self._options.datanodes_max:
             return ""
         return next((uuid for uuid in self.known if uuid not in self.by_uuid), None)
 
     def make_place(self, uuid: str, blocks_of: Callable[[str], Iterable[int]]) -> bool:
-        """For one more: in place of a dead one of which nothing is known, when there are too many."""
+        """For one more: in place of a dead one of which nothing is known, when there are too
+        many."""
         if uuid in self.by_uuid or len(self.by_uuid) < self._options.datanodes_max:
             return True
-        gone = next((node.uuid for node in self.by_uuid.values() if not node.alive and not blocks_of(node.uuid)), None)
+        gone = next(
+            (
+                node.uuid
+                for node in self.by_uuid.values()
+                if not node.alive and not blocks_of(node.uuid)
+            ),
+            None,
+        )
         if gone is not None:
             del self.by_uuid[gone]
         return gone is not None
@@ -155,9 +187,14 @@ class Datanodes:
         return self.by_uuid.get(uuid)
 
     def registered(self, uuid: str, registration_id: int) -> Datanode | None:
-        """The live datanode that speaks with its present registration, or None: then it must register again."""
+        """The live datanode that speaks with its present registration, or None: then it must
+        register again."""
         node = self.by_uuid.get(uuid)
-        return node if node is not None and node.alive and node.registration_id == registration_id else None
+        return (
+            node
+            if node is not None and node.alive and node.registration_id == registration_id
+            else None
+        )
 
     def promise(self, node: Datanode, block_id: int, size: int, now: Instant) -> None:
         self.room.promise(node.address, node.usage, block_id, size, now)
@@ -178,7 +215,9 @@ class Datanodes:
 
     def is_sure(self, node: Datanode, now: Instant) -> bool:
         """Is what is known of its replicas to be built on, when another's is to be deleted?"""
-        return node.alive and node.reported and now.mono_us - node.heard_us <= self._options.stale_us
+        return (
+            node.alive and node.reported and now.mono_us - node.heard_us <= self._options.stale_us
+        )
 
     def silent(self, now: Instant) -> list[Datanode]:
         """Live ones that have been silent for too long."""
@@ -190,8 +229,11 @@ class Datanodes:
         for node in self.by_uuid.values():
             node.contact_us += pause_us
 
-    def locations(self, uuids: Iterable[str], host: str, now: Instant) -> tuple[DatanodeAddress, ...]:
-        """Addresses for a reader: on its own host first, the rest in random order, stale ones last, dead ones not at all."""
+    def locations(
+        self, uuids: Iterable[str], host: str, now: Instant
+    ) -> tuple[DatanodeAddress, ...]:
+        """Addresses for a reader: on its own host first, the rest in random order, stale ones last,
+        dead ones not at all."""
         nodes = [node for node in map(self.by_uuid.get, uuids) if node is not None and node.alive]
         if len(nodes) > 1:
             self._rng.shuffle(nodes)
@@ -204,7 +246,9 @@ class Datanodes:
             node = self.by_uuid[uuid]
             state = "dead" if not node.alive else "stale" if self.is_stale(node, now) else "live"
             if which == "all" or (which == "dead") == (state == "dead"):
-                rows.append(DatanodeReportRow(node.address, node.usage, state, node.contact_wall_us))
+                rows.append(
+                    DatanodeReportRow(node.address, node.usage, state, node.contact_wall_us)
+                )
         return tuple(rows)
 
     def deleting_total(self) -> int:

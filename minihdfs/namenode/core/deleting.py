@@ -1,4 +1,5 @@
-"""Deleting names. A tree goes with one edit and is reclaimed later; whether it may go is asked of every directory in it, as HDFS does."""
+"""Deleting names. A tree goes with one edit and is reclaimed later; whether it may go is asked of
+every directory in it, as HDFS does."""
 
 from __future__ import annotations
 
@@ -19,19 +20,24 @@ def delete(rooms: Rooms, event: events.Delete) -> bool:
         return False
     reserved.check_taken(names)
     if inode.is_directory and not event.recursive and rooms.namespace.status(inode).children:
-        raise DirectoryNotEmpty(f"{event.path} is not empty", next_command=f"mrc fs ls {event.path}")
+        raise DirectoryNotEmpty(
+            f"{event.path} is not empty", next_command=f"mrc fs ls {event.path}"
+        )
     if not names:
         return False
     if inode.is_directory:
         check_tree(rooms, event.caller, inode, event.path)
-    rooms.permissions.check_names(event.caller, rooms.namespace.require(inode.parent_id), event.path, inode)
+    rooms.permissions.check_names(
+        event.caller, rooms.namespace.require(inode.parent_id), event.path, inode
+    )
     rooms.commit(edits.Deleted(inode.id), event.caller, True)
     return True
 
 
 def check_tree(rooms: Rooms, caller: events.Caller, top: Inode, path: str) -> None:
-    """May the caller delete everything below? rwx on every directory that holds something, and in a sticky one only what is theirs. Looked
-    at are the directories, and others only where directories may be among them: at most as many as one step may touch."""
+    """May the caller delete everything below? rwx on every directory that holds something, and in a
+    sticky one only what is theirs. Looked at are the directories, and others only where directories
+    may be among them: at most as many as one step may touch."""
     if rooms.permissions.is_super(caller):
         return
     left, pending = rooms.options.step_records, [top]
@@ -45,7 +51,8 @@ def check_tree(rooms: Rooms, caller: events.Caller, top: Inode, path: str) -> No
         left, found = _children_of_interest(rooms, directory, left, everybody=sticky)
         if left < 0:
             raise AccessDenied(
-                f"{path} holds more than {rooms.options.step_records} names, too many to ask of all whether {caller.user} may delete them: "
+                f"{path} holds more than {rooms.options.step_records} names, too many to ask of "
+                f"all whether {caller.user} may delete them: "
                 "delete what is in it directory by directory, or as the superuser",
                 next_command=f"mrc fs ls {path}",
             )
@@ -56,8 +63,11 @@ def check_tree(rooms: Rooms, caller: events.Caller, top: Inode, path: str) -> No
                 pending.append(child)
 
 
-def _children_of_interest(rooms: Rooms, directory: Inode, left: int, *, everybody: bool) -> tuple[int, list[Inode]]:
-    """(what is left of the budget, negative when it did not suffice; the children found until all directories were among them)"""
+def _children_of_interest(
+    rooms: Rooms, directory: Inode, left: int, *, everybody: bool
+) -> tuple[int, list[Inode]]:
+    """(what is left of the budget, negative when it did not suffice; the children found until all
+    directories were among them)"""
     found: list[Inode] = []
     after, directories = "", 0
     while everybody or directories < directory.directories:

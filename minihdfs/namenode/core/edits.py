@@ -1,7 +1,9 @@
-"""The durable changes of the namespace: facts in the past tense, resolved to ids, with every id, stamp and length inside.
+"""The durable changes of the namespace: facts in the past tense, resolved to ids, with every id,
+stamp and length inside.
 
-`apply` of an edit computes nothing that is not in the edit or in the durable state before it: no clock, no chance. The time of an
-edit is `Edit.wall_us`. A field is only ever appended, with a default.
+`apply` of an edit computes nothing that is not in the edit or in the durable state before it: no
+clock, no chance. The time of an edit is `Edit.wall_us`. A field is only ever appended, with a
+default.
 """
 
 from __future__ import annotations
@@ -77,7 +79,8 @@ class BlockDropped:
 
 @dataclass(frozen=True, slots=True)
 class BlockLengthNoted:
-    """The writer made bytes of the block visible (hflush, hsync): this many, or (0) some that nobody counted."""
+    """The writer made bytes of the block visible (hflush, hsync): this many, or (0) some that
+    nobody counted."""
 
     inode_id: int
     block_id: int
@@ -111,22 +114,25 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class TrackerEpochReset:
-    """Down to what the coordinator has handed out: a number that was nobody's fenced every tracker."""
+    """Down to what the coordinator has handed out: a number that was nobody's fenced every
+    tracker."""
 
     tracker_epoch: int
 
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """The name is gone. A file or an empty directory is freed with it; a tree or a large file is detached, then reclaimed bit by bit."""
+    """The name is gone. A file or an empty directory is freed with it; a tree or a large file is
+    detached, then reclaimed bit by bit."""
 
     inode_id: int
 
 
 @dataclass(frozen=True, slots=True)
 class Reclaimed:
-    """Children of a detached directory: files are freed, directories and large files become detached themselves. Or so many of the last
-    blocks of a detached file. `emptied` frees the directory or file."""
+    """Children of a detached directory: files are freed, directories and large files become
+    detached themselves. Or so many of the last blocks of a detached file. `emptied` frees the
+    directory or file."""
 
     inode_id: int
     children: tuple[int, ...]
@@ -177,7 +183,8 @@ class PipelineUpdated:
 
 @dataclass(frozen=True, slots=True)
 class IdsSkipped:
-    """Datanodes hold replicas with ids and stamps up to these, and this namespace did not give them: they are never given."""
+    """Datanodes hold replicas with ids and stamps up to these, and this namespace did not give
+    them: they are never given."""
 
     block_id: int
     stamp: int
@@ -185,14 +192,35 @@ class IdsSkipped:
 
 @dataclass(frozen=True, slots=True)
 class DatanodeMet:
-    """It registered for the first time: a safe mode waits for it. `forgotten` ("" = none) makes room for it."""
+    """It registered for the first time: a safe mode waits for it. `forgotten` ("" = none) makes
+    room for it."""
 
     uuid: str
     forgotten: str
 
 
 OPS: tuple[type, ...] = (
-    RootMade, LeadershipTaken, DirectoryMade, FileCreated, BlockAdded, BlockCommitted, BlockDropped, BlockLengthNoted, FileClosed, Renamed,
-    RenamedMany, Published, TrackerEpochReset, Deleted, Reclaimed, PermissionSet, OwnerSet, TimesSet, ReplicationSet, StampAllocated,
-    PipelineUpdated, IdsSkipped, DatanodeMet,
-)  # fmt: skip
+    RootMade,
+    LeadershipTaken,
+    DirectoryMade,
+    FileCreated,
+    BlockAdded,
+    BlockCommitted,
+    BlockDropped,
+    BlockLengthNoted,
+    FileClosed,
+    Renamed,
+    RenamedMany,
+    Published,
+    TrackerEpochReset,
+    Deleted,
+    Reclaimed,
+    PermissionSet,
+    OwnerSet,
+    TimesSet,
+    ReplicationSet,
+    StampAllocated,
+    PipelineUpdated,
+    IdsSkipped,
+    DatanodeMet,
+)

@@ -1,6 +1,8 @@
-"""What the namenode's core is told: requests of clients and reports of datanodes. Frozen, no wire types.
+"""What the namenode's core is told: requests of clients and reports of datanodes. Frozen, no wire
+types.
 
-A request carries `caller` and gets exactly one `Send(to=caller.reply_to, message=Answer | Refusal)`, perhaps in a later step (parked).
+A request carries `caller` and gets exactly one `Send(to=caller.reply_to, message=Answer |
+Refusal)`, perhaps in a later step (parked).
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ from minihdfs.namenode.core.store_events import StoreSpaceChanged as StoreSpaceC
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks. (client_id, call_id) identifies the call for the retry table when client_id is not empty."""
+    """Who asks. (client_id, call_id) identifies the call for the retry table when client_id is not
+    empty."""
 
     reply_to: Any
     user: str
@@ -27,7 +30,7 @@ class Caller:
     host: str = ""  # address seen: a datanode there is "local" to this client
 
 
-# ── reads ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── reads ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ class CheckAccess:
     mode: int  # rwx bits, 0–7
 
 
-# ── namespace changes ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── namespace changes ─────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,8 @@ class Mkdirs:
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """Answer: FileStatus. `overwrite` and `create` are Hadoop's create flags; without `create` the file must exist."""
+    """Answer: FileStatus. `overwrite` and `create` are Hadoop's create flags; without `create` the
+    file must exist."""
 
     caller: Caller
     path: str
@@ -115,7 +119,8 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class AddBlock:
-    """Answer: LocatedBlock. Commits `previous` (its final length), then allocates; parks until previous is complete (≤ 3 s)."""
+    """Answer: LocatedBlock. Commits `previous` (its final length), then allocates; parks until
+    previous is complete (≤ 3 s)."""
 
     caller: Caller
     path: str
@@ -157,7 +162,8 @@ class Fsync:
 
 @dataclass(frozen=True, slots=True)
 class AbandonFile:
-    """Ours: takes away a file that this client is writing. Answer: bool, False when it is not (any more)."""
+    """Ours: takes away a file that this client is writing. Answer: bool, False when it is not (any
+    more)."""
 
     caller: Caller
     inode_id: int
@@ -179,7 +185,8 @@ class RecoverLease:
 
 @dataclass(frozen=True, slots=True)
 class Rename:
-    """The old call: Answer False instead of an error for a missing source or an existing destination file."""
+    """The old call: Answer False instead of an error for a missing source or an existing
+    destination file."""
 
     caller: Caller
     source: str
@@ -196,7 +203,8 @@ class Rename2:
 
 @dataclass(frozen=True, slots=True)
 class RenameMany:
-    """Ours: up to 1,000 renames in one edit, all or none; a pair whose source is gone and whose destination exists counts as done."""
+    """Ours: up to 1,000 renames in one edit, all or none; a pair whose source is gone and whose
+    destination exists counts as done."""
 
     caller: Caller
     pairs: tuple[tuple[str, str], ...]
@@ -243,10 +251,12 @@ class SetReplication:
 
 @dataclass(frozen=True, slots=True)
 class Publish:
-    """Ours: renames directory `staging` to `destination` in one edit, fenced by the tracker's epoch.
+    """Ours: renames directory `staging` to `destination` in one edit, fenced by the tracker's
+    epoch.
 
-    `replaced_inode_id` = the existing destination that the job was told to overwrite (0 = none may exist). Answer: inode id of the
-    published directory. Repeating it after success (destination is the staging inode) gives the first answer.
+    `replaced_inode_id` = the existing destination that the job was told to overwrite (0 = none may
+    exist). Answer: inode id of the published directory. Repeating it after success (destination is
+    the staging inode) gives the first answer.
     """
 
     caller: Caller
@@ -302,7 +312,7 @@ class GetAdditionalDatanode:
     count: int
 
 
-# ── datanodes (answers go to reply_to as the replies of core/commands.py) ─────────────────────────────────────────────────────────────
+# ── datanodes (answers go to reply_to as the replies of core/commands.py) ─────────────────────────
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,14 +337,18 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True)
 class FullBlockReport:
-    """One chunk (≤ 10,000 replicas) of everything a datanode holds; `last` closes the report. Reply: ReportTaken or Reregister.
+    """One chunk (≤ 10,000 replicas) of everything a datanode holds; `last` closes the report.
+    Reply: ReportTaken or Reregister.
 
-    `report_id` rises with every report of a registration, from 1; chunks count from 0. A late chunk of an earlier report is ignored.
+    `report_id` rises with every report of a registration, from 1; chunks count from 0. A late chunk
+    of an earlier report is ignored.
 
-    A replica that the namenode knows here and that no chunk of a finished report named is taken off this datanode, unless it was received
-    (incremental report) after the report was begun (`begun_sequence`: the datanode's change sequence when it began to list).
-    `bad` are held and known to have wrong bytes: they are never among `replicas`, and mended or replaced, never counted.
-    `unfinished`, with the last chunk, is what writers that are gone left: never counted, ordered away when nobody can need it any more.
+    A replica that the namenode knows here and that no chunk of a finished report named is taken off
+    this datanode, unless it was received (incremental report) after the report was begun
+    (`begun_sequence`: the datanode's change sequence when it began to list). `bad` are held and
+    known to have wrong bytes: they are never among `replicas`, and mended or replaced, never
+    counted. `unfinished`, with the last chunk, is what writers that are gone left: never counted,
+    ordered away when nobody can need it any more.
     """
 
     reply_to: Any
@@ -351,7 +365,8 @@ class FullBlockReport:
 
 @dataclass(frozen=True, slots=True)
 class BlocksChanged:
-    """What a datanode finalized or deleted since its last message, in its own order. `sequence` rises by one per message."""
+    """What a datanode finalized or deleted since its last message, in its own order. `sequence`
+    rises by one per message."""
 
     reply_to: Any
     uuid: str
@@ -372,7 +387,7 @@ class ReplicasFoundBad:
     blocks: tuple[BlockRef, ...]
 
 
-# ── others ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── others ────────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,7 +399,8 @@ class LeadershipGained:
 
 @dataclass(frozen=True, slots=True)
 class EpochCeiling:
-    """The highest epoch that the coordinator has handed out for this service: none above it was ever anybody's."""
+    """The highest epoch that the coordinator has handed out for this service: none above it was
+    ever anybody's."""
 
     service: str
     number: int

@@ -1,11 +1,13 @@
 """Which block ids and stamps this namespace has given, and which it only heard of.
 
-A datanode that reports an id or stamp above our counters holds something from a later time than this namespace knows: the namespace was
-restored from a backup, or lost the end of its journal. Such a replica is never deleted, and the counters skip over it (edit IdsSkipped),
-so that no number is ever given twice: a leftover replica with the id and stamp of a new block and other bytes would count as sound.
+A datanode that reports an id or stamp above our counters holds something from a later time than
+this namespace knows: the namespace was restored from a backup, or lost the end of its journal. Such
+a replica is never deleted, and the counters skip over it (edit IdsSkipped), so that no number is
+ever given twice: a leftover replica with the id and stamp of a new block and other bytes would
+count as sound.
 
-Numbers come from whoever says it is a datanode. So they are skipped over only in the lower half of what there is; the upper half is given
-one by one and cannot be used up by what anybody reports.
+Numbers come from whoever says it is a datanode. So they are skipped over only in the lower half of
+what there is; the upper half is given one by one and cannot be used up by what anybody reports.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ SKIP_MAX = 1 << 60
 """Inodes' own block ids and anything else above 2^61 stay out of reach."""
 
 RANGES_MAX = 64
-"""Skipped ranges that are remembered; beyond it the two nearest become one, and what was given between them is never deleted either."""
+"""Skipped ranges that are remembered; beyond it the two nearest become one, and what was given
+between them is never deleted either."""
 
 
 class Given:
@@ -28,10 +31,13 @@ class Given:
         self.skipped_ids, self.skipped_stamps = counters.skipped_ids, counters.skipped_stamps
         self._seen_id = self._seen_stamp = 0
 
-    # ── durable: called by `appliers` only ──────────────────────────────────────────────────────────────────────────────────────────
+    # ── durable: called by `appliers` only ────────────────────────────────────────────────────────
 
     def gave(self, block_id: int, stamp: int) -> None:
-        self.last_block_id, self.last_stamp = max(self.last_block_id, block_id), max(self.last_stamp, stamp)
+        self.last_block_id, self.last_stamp = (
+            max(self.last_block_id, block_id),
+            max(self.last_stamp, stamp),
+        )
 
     def skip(self, block_id: int, stamp: int) -> None:
         """Up to these, nothing was given that is not known already."""
@@ -41,7 +47,7 @@ class Given:
             self.skipped_stamps = joined(self.skipped_stamps, self.last_stamp + 1, stamp)
         self.gave(block_id, stamp)
 
-    # ── soft ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── soft ──────────────────────────────────────────────────────────────────────────────────────
 
     def never(self, ref: BlockRef) -> bool:
         """Did this namespace never give this id, or never this stamp?"""

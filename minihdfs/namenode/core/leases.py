@@ -1,8 +1,10 @@
-"""Who writes what: a file that is open has one writer, known by client name, whose lease covers all files it has open.
+"""Who writes what: a file that is open has one writer, known by client name, whose lease covers all
+files it has open.
 
-Which file is open by whom is durable (table *lease*); when a client last renewed, and which files are being taken from their writers, is
-not: after a restart everybody counts as just renewed. Past the soft limit another client may ask for a file; past the hard limit the
-namenode does. What becomes of it then is decided by `lease_recovery`.
+Which file is open by whom is durable (table *lease*); when a client last renewed, and which files
+are being taken from their writers, is not: after a restart everybody counts as just renewed. Past
+the soft limit another client may ask for a file; past the hard limit the namenode does. What
+becomes of it then is decided by `lease_recovery`.
 """
 
 from __future__ import annotations
@@ -17,9 +19,11 @@ class Leases:
         self._table = overlay.lease
         self._open: dict[str, dict[int, None]] = {}
         self._renewed_us: dict[str, int] = {}
-        """In the order of the renewals: who is overdue stands in front, and nobody else is looked at."""
+        """In the order of the renewals: who is overdue stands in front, and nobody else is looked
+        at."""
         self._recovering: dict[int, int] = {}
-        """Files that are being taken from their writers → since when; whoever was tried goes to the end."""
+        """Files that are being taken from their writers → since when; whoever was tried goes to the
+        end."""
         self._now_us = 0
         for inode_id, client_name in self._table.items():
             self._open.setdefault(client_name, {})[inode_id] = None
@@ -56,7 +60,11 @@ class Leases:
         return now_us - self._renewed_us.get(client_name, now_us)
 
     def files(self) -> list[tuple[int, str]]:
-        return sorted((inode_id, client_name) for client_name, files in self._open.items() for inode_id in files)
+        return sorted(
+            (inode_id, client_name)
+            for client_name, files in self._open.items()
+            for inode_id in files
+        )
 
     def credit(self, pause_us: int) -> None:
         """This process was paused: nobody could renew or report meanwhile."""
@@ -65,22 +73,33 @@ class Leases:
         for inode_id in self._recovering:
             self._recovering[inode_id] += pause_us
 
-    # ── taking files over ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── taking files over ─────────────────────────────────────────────────────────────────────────
 
     def take_over_since(self, inode_id: int, now_us: int) -> int:
-        """Since when this file is being taken from its writer: from now on, unless it was before."""
+        """Since when this file is being taken from its writer: from now on, unless it was
+        before."""
         return self._recovering.setdefault(inode_id, now_us)
 
     def is_taken_over(self, inode_id: int) -> bool:
         return inode_id in self._recovering
 
     def take_over_silent(self, limit_us: int, now_us: int, files_max: int) -> None:
-        """Begins with the files of those who have not renewed for `limit_us`. Whoever has many open is gone through in several calls."""
+        """Begins with the files of those who have not renewed for `limit_us`. Whoever has many open
+        is gone through in several calls."""
         while self._renewed_us and files_max > 0:
             client_name, renewed_us = next(iter(self._renewed_us.items()))
             if now_us - renewed_us < limit_us:
                 return
-            fresh = list(islice((inode_id for inode_id in self._open[client_name] if inode_id not in self._recovering), files_max))
+            fresh = list(
+                islice(
+                    (
+                        inode_id
+                        for inode_id in self._open[client_name]
+                        if inode_id not in self._recovering
+                    ),
+                    files_max,
+                )
+            )
             for inode_id in fresh:
                 self._recovering[inode_id] = now_us
             files_max -= len(fresh) or 1

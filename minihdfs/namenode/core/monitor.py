@@ -1,8 +1,8 @@
-"""What happens by itself: datanodes declared dead, leases expired, copies and deletions ordered, deleted trees reclaimed. In bounded
-slices.
+"""What happens by itself: datanodes declared dead, leases expired, copies and deletions ordered,
+deleted trees reclaimed. In bounded slices.
 
-A tick that comes later than a heartbeat after the one before means that this process was paused: every deadline that others had to
-meet meanwhile is extended by the pause.
+A tick that comes later than a heartbeat after the one before means that this process was paused:
+every deadline that others had to meet meanwhile is extended by the pause.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ class Monitor:
         return self._due_us
 
     def credit_pause(self) -> None:
-        """Called before every event, so that a paused namenode blames nobody for what it slept through."""
+        """Called before every event, so that a paused namenode blames nobody for what it slept
+        through."""
         rooms = self._rooms
         late = rooms.now.mono_us - self._due_us
         if late > rooms.options.heartbeat_us:
@@ -52,7 +53,10 @@ class Monitor:
         rooms = self._rooms
         rooms.datanodes.room.expire(rooms.now)
         rooms.safemode.look(rooms.now)
-        if not rooms.safemode.on and rooms.now.mono_us - rooms.safemode.left_us >= rooms.options.settle_us:
+        if (
+            not rooms.safemode.on
+            and rooms.now.mono_us - rooms.safemode.left_us >= rooms.options.settle_us
+        ):
             rooms.replication.run(rooms.now)
         if rooms.safemode.may_edit:
             take_over_silent(rooms)
@@ -76,7 +80,8 @@ class Monitor:
 
 
 class Burial:
-    """Takes a dead datanode's replicas out of the map, unless it comes back meanwhile (then its full report speaks)."""
+    """Takes a dead datanode's replicas out of the map, unless it comes back meanwhile (then its
+    full report speaks)."""
 
     def __init__(self, rooms: Rooms, node: Datanode) -> None:
         self._rooms, self._node = rooms, node
@@ -92,8 +97,8 @@ class Burial:
 
 
 class Reclaim:
-    """Frees deleted trees and large files: some children or blocks of one that is detached per slice. Stops while nothing may be edited;
-    the monitor starts it again."""
+    """Frees deleted trees and large files: some children or blocks of one that is detached per
+    slice. Stops while nothing may be edited; the monitor starts it again."""
 
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms

@@ -1,8 +1,9 @@
-"""The tree of names: directories, files, and which blocks a file consists of (by id only: what a block is, `blocks` knows).
+"""The tree of names: directories, files, and which blocks a file consists of (by id only: what a
+block is, `blocks` knows).
 
-Reading resolves paths over the overlay; the `apply_…` methods are the only mutators, called from `appliers` with resolved ids. A
-rename moves one dentry, so it costs the same for a file and for a tree. Deleting a tree detaches it (parent 0) and leaves it to be
-reclaimed.
+Reading resolves paths over the overlay; the `apply_…` methods are the only mutators, called from
+`appliers` with resolved ids. A rename moves one dentry, so it costs the same for a file and for a
+tree. Deleting a tree detaches it (parent 0) and leaves it to be reclaimed.
 """
 
 from __future__ import annotations
@@ -21,10 +22,13 @@ class Namespace:
         self.overlay = overlay
         self._permissions = permissions
         self.files = self.directories = 0
-        self.detached: dict[int, None] = dict.fromkeys(key for key, _true in overlay.detached.items())
-        """Deleted directories and large files that are still to be reclaimed, as the table has them, oldest first."""
+        self.detached: dict[int, None] = dict.fromkeys(
+            key for key, _true in overlay.detached.items()
+        )
+        """Deleted directories and large files that are still to be reclaimed, as the table has
+        them, oldest first."""
 
-    # ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── reading ───────────────────────────────────────────────────────────────────────────────────
 
     def inode(self, inode_id: int) -> Inode | None:
         return self.overlay.get_inode(inode_id)
@@ -36,7 +40,8 @@ class Namespace:
         return found
 
     def glance(self, inode_id: int) -> Inode:
-        """As `require`, for whoever looks at many and at each once: it leaves no trace in memory."""
+        """As `require`, for whoever looks at many and at each once: it leaves no trace in
+        memory."""
         found: Inode | None = self.overlay.inode.peek(inode_id)
         assert found is not None, f"inode {inode_id} does not exist"
         return found
@@ -53,7 +58,9 @@ class Namespace:
         names = paths.components(path)
         if not self._permissions.is_super(caller):
             chain = self.walk(names)
-            self._permissions.check_traverse(caller, [inode for inode in chain[: len(names)] if inode.is_directory], path)
+            self._permissions.check_traverse(
+                caller, [inode for inode in chain[: len(names)] if inode.is_directory], path
+            )
             return chain[-1] if len(chain) == len(names) + 1 else None
         get = self.overlay.dentry.get
         inode_id = ROOT_INODE_ID
@@ -67,7 +74,9 @@ class Namespace:
         """As `find`, but a missing one is FileNotFound."""
         found = self.find(caller, path)
         if found is None:
-            raise FileNotFound(f"File does not exist: {path}", next_command=f"mrc fs ls {paths.parent(path)}")
+            raise FileNotFound(
+                f"File does not exist: {path}", next_command=f"mrc fs ls {paths.parent(path)}"
+            )
         return found
 
     def walk(self, names: tuple[str, ...]) -> list[Inode]:
@@ -81,7 +90,8 @@ class Namespace:
         return chain
 
     def parent_of(self, caller: Caller, path: str) -> tuple[Inode, str, Inode | None]:
-        """(directory above, last name, what stands there or None). Raises FileNotFound or ParentNotDirectory for the parent.
+        """(directory above, last name, what stands there or None). Raises FileNotFound or
+        ParentNotDirectory for the parent.
 
         The root has no parent: callers deal with it before."""
         names = paths.components(path)
@@ -92,8 +102,15 @@ class Namespace:
                 raise ParentNotDirectory(f"{paths.join(*names[:depth])} (is not a directory)")
         self._permissions.check_traverse(caller, directories, path)
         if len(chain) < len(names):
-            raise FileNotFound(f"Parent directory doesn't exist: {paths.parent(path)}", next_command=f"mrc fs mkdir {paths.parent(path)}")
-        return chain[len(names) - 1], names[-1], chain[len(names)] if len(chain) > len(names) else None
+            raise FileNotFound(
+                f"Parent directory doesn't exist: {paths.parent(path)}",
+                next_command=f"mrc fs mkdir {paths.parent(path)}",
+            )
+        return (
+            chain[len(names) - 1],
+            names[-1],
+            chain[len(names)] if len(chain) > len(names) else None,
+        )
 
     def path_of(self, inode: Inode) -> str:
         """Its path now; for a detached inode the path inside the detached tree."""
@@ -129,11 +146,22 @@ class Namespace:
     def status(inode: Inode, name: bytes = b"") -> FileStatus:
         children = inode.children - (inode.id == ROOT_INODE_ID)  # but for /.system
         return FileStatus(
-            inode.id, name, inode.is_directory, inode.length, inode.replication, inode.block_bytes, inode.permission, inode.owner,
-            inode.group, inode.modified_ms * 1000, inode.accessed_ms * 1000, children, inode.client_name != "",
-        )  # fmt: skip
+            inode.id,
+            name,
+            inode.is_directory,
+            inode.length,
+            inode.replication,
+            inode.block_bytes,
+            inode.permission,
+            inode.owner,
+            inode.group,
+            inode.modified_ms * 1000,
+            inode.accessed_ms * 1000,
+            children,
+            inode.client_name != "",
+        )
 
-    # ── changing: only `appliers` calls these ─────────────────────────────────────────────────────────────────────────────────────
+    # ── changing: only `appliers` calls these ─────────────────────────────────────────────────────
 
     def put(self, inode: Inode) -> None:
         self.overlay.inode.put(inode.id, inode)
@@ -176,7 +204,8 @@ class Namespace:
         return orphaned
 
     def unlink_child(self, directory_id: int, child: Inode) -> None:
-        """Takes a child out of a directory that is being reclaimed: nobody reads its count or time any more."""
+        """Takes a child out of a directory that is being reclaimed: nobody reads its count or time
+        any more."""
         self.overlay.dentry.remove((directory_id, child.name))
 
     def free(self, inode: Inode) -> None:
@@ -193,4 +222,8 @@ class Namespace:
     def _count_child(self, directory_id: int, child: Inode, change: int, at_ms: int) -> None:
         directory = self.require(directory_id)
         directories = directory.directories + (change if child.is_directory else 0)
-        self.put(directory._replace(children=directory.children + change, directories=directories, modified_ms=at_ms))
+        self.put(
+            directory._replace(
+                children=directory.children + change, directories=directories, modified_ms=at_ms
+            )
+        )

@@ -1,9 +1,10 @@
-"""The namenode's core behind its one face: `step(event, now)` → edits (already applied) and messages (to be released once those are
-durable).
+"""The namenode's core behind its one face: `step(event, now)` → edits (already applied) and
+messages (to be released once those are durable).
 
-Requests get exactly one `Answer` or `Refusal`; datanodes get their replies. A refusal is raised as an `FsError` inside and leaves as
-data. Until `LeadershipGained` everything is refused with Standby. Long work (content summaries, burying a datanode, reclaiming a
-deleted tree) is done in slices between events: `next_deadline` is "now" while any is left.
+Requests get exactly one `Answer` or `Refusal`; datanodes get their replies. A refusal is raised as
+an `FsError` inside and leaves as data. Until `LeadershipGained` everything is refused with Standby.
+Long work (content summaries, burying a datanode, reclaiming a deleted tree) is done in slices
+between events: `next_deadline` is "now" while any is left.
 """
 
 from __future__ import annotations
@@ -14,14 +15,31 @@ from typing import Any
 
 from clusterkit.effects import Edit, Effects, Event, Instant, Send, Tick
 from minihdfs.errors import FsError
-from minihdfs.namenode.core import changes, deleting, edits, elected, events, lease_recovery, reads, reports, writing
+from minihdfs.namenode.core import (
+    changes,
+    deleting,
+    edits,
+    elected,
+    events,
+    lease_recovery,
+    reads,
+    reports,
+    writing,
+)
 from minihdfs.namenode.core.appliers import APPLIERS
 from minihdfs.namenode.core.commands import Answer, Refusal
 from minihdfs.namenode.core.invariants import check_all
 from minihdfs.namenode.core.monitor import Monitor
 from minihdfs.namenode.core.options import Options
 from minihdfs.namenode.core.overlay import Batch, Store
-from minihdfs.namenode.core.parking import EPOCH_ASKED, EPOCH_NEXT, SAFE_MODE_ENDS, STORE_CATCHES_UP, Parked, Waits
+from minihdfs.namenode.core.parking import (
+    EPOCH_ASKED,
+    EPOCH_NEXT,
+    SAFE_MODE_ENDS,
+    STORE_CATCHES_UP,
+    Parked,
+    Waits,
+)
 from minihdfs.namenode.core.rooms import Rooms
 
 Handler = Callable[[Rooms, Any], Any]
@@ -87,7 +105,8 @@ AT_MOST_ONCE: dict[type, Again] = {
     events.SetReplication: _itself,
     events.UpdatePipeline: _void,
     events.AbandonFile: _itself,
-    # Those below never have an entry in the table: what their edits changed answers for them, or nothing durable was changed.
+    # Those below never have an entry in the table: what their edits changed answers for them, or
+    # nothing durable was changed.
     events.AddBlock: _itself,
     events.AbandonBlock: _itself,
     events.Complete: _itself,
@@ -97,9 +116,10 @@ AT_MOST_ONCE: dict[type, Again] = {
     events.UpdateBlockForPipeline: _itself,
     events.GetAdditionalDatanode: _itself,
 }
-"""Calls whose repetition is told what the first transmission was told and does nothing, and how a kept answer becomes the value that was
-given. HDFS calls some of them idempotent, but one that was overtaken by the caller's next change would undo it: a mkdirs or a
-recoverLease that arrives again after the delete or the next create, a deletion of nothing after something came there."""
+"""Calls whose repetition is told what the first transmission was told and does nothing, and how a
+kept answer becomes the value that was given. HDFS calls some of them idempotent, but one that was
+overtaken by the caller's next change would undo it: a mkdirs or a recoverLease that arrives again
+after the delete or the next create, a deletion of nothing after something came there."""
 
 DATANODE_EVENTS: dict[type, Handler] = {
     events.RegisterDatanode: reports.registered,
@@ -112,7 +132,8 @@ DATANODE_EVENTS: dict[type, Handler] = {
 
 class Namesystem:
     def __init__(self, options: Options, store: Store, rng: random.Random) -> None:
-        """Opens on what the store holds; the journal after `self.txid` is then replayed through `apply`."""
+        """Opens on what the store holds; the journal after `self.txid` is then replayed through
+        `apply`."""
         self.rooms = Rooms(options, store, rng)
         self.rooms.apply = self.apply
         self.rooms.wake = self._wake
@@ -127,7 +148,7 @@ class Namesystem:
     def epoch(self) -> int:
         return self.rooms.epoch
 
-    # ── the core's face ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── the core's face ───────────────────────────────────────────────────────────────────────────
 
     def step(self, event: Event, now: Instant) -> Effects:
         rooms = self.rooms
@@ -140,7 +161,9 @@ class Namesystem:
         if handler is not None:
             self._request(kind, handler, event)
         elif kind in DATANODE_EVENTS:
-            reply = DATANODE_EVENTS[kind](rooms, event) if rooms.leading else reports.not_leading(rooms)
+            reply = (
+                DATANODE_EVENTS[kind](rooms, event) if rooms.leading else reports.not_leading(rooms)
+            )
             rooms.send(event.reply_to, reply)
         elif kind is Tick:
             if rooms.leading:
@@ -184,25 +207,30 @@ class Namesystem:
     def check_invariants(self) -> None:
         check_all(self.rooms)
 
-    # ── the store behind it ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── the store behind it ───────────────────────────────────────────────────────────────────────
 
     def freeze(self) -> Batch | None:
-        """What changed since the last batch, up to the last edit applied: call it when all of those are durable, between steps.
+        """What changed since the last batch, up to the last edit applied: call it when all of those
+        are durable, between steps.
 
         None while the last batch has not come back as StoreFlushed, or when nothing changed."""
         return self.rooms.overlay.freeze(self.rooms.counters())
 
     def flushed(self, txid: int) -> None:
-        """The store holds every edit up to this one. Usually said by the event StoreFlushed; directly only after the last step."""
+        """The store holds every edit up to this one. Usually said by the event StoreFlushed;
+        directly only after the last step."""
         self.rooms.overlay.flushed(txid)
 
     def dirty_records(self) -> int:
-        """Records in memory that the store on disk lacks: the shell bounds it by waiting for the flusher."""
+        """Records in memory that the store on disk lacks: the shell bounds it by waiting for the
+        flusher."""
         return self.rooms.overlay.dirty_records()
 
-    # ── inside ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── inside ────────────────────────────────────────────────────────────────────────────────────
 
-    def _request(self, kind: type, handler: Handler, event: Any, deadline_us: int | None = None) -> None:
+    def _request(
+        self, kind: type, handler: Handler, event: Any, deadline_us: int | None = None
+    ) -> None:
         rooms = self.rooms
         again = AT_MOST_ONCE.get(kind) if event.caller.client_id else None
         before = rooms.txid
@@ -219,7 +247,11 @@ class Namesystem:
         except FsError as refused:
             value = Refusal(type(refused), refused.message)
         except Waits as waits:
-            rooms.parking.add(event, waits, rooms.now.mono_us + rooms.options.park_us if deadline_us is None else deadline_us)
+            rooms.parking.add(
+                event,
+                waits,
+                rooms.now.mono_us + rooms.options.park_us if deadline_us is None else deadline_us,
+            )
             return
         if type(value) is reads.Summary:
             if not value():
@@ -231,19 +263,24 @@ class Namesystem:
         rooms.effects.sends.append(Send(event.caller.reply_to, message))
 
     def _tell_again(self, caller: events.Caller, message: Answer | Refusal, before: int) -> None:
-        """An answer that no edit carries is kept here; but "come back later" is no answer: the call is meant to be repeated."""
+        """An answer that no edit carries is kept here; but "come back later" is no answer: the call
+        is meant to be repeated."""
         rooms = self.rooms
         later = type(message) is Refusal and message.error.retryable
         if not later and (rooms.txid == before or rooms.retries.find(caller) is None):
             rooms.retries.remember_soft(caller, message)
 
     def _wake(self, awaited: int) -> None:
-        """It came: those who waited for it are stepped again, with what is left of their patience."""
+        """It came: those who waited for it are stepped again, with what is left of their
+        patience."""
         for parked in self.rooms.parking.take(awaited):
-            self._request(type(parked.event), REQUESTS[type(parked.event)], parked.event, parked.deadline_us)
+            self._request(
+                type(parked.event), REQUESTS[type(parked.event)], parked.event, parked.deadline_us
+            )
 
     def _ceiling(self, event: events.EpochCeiling) -> None:
-        """The coordinator's word: whom it was asked for is answered now, who came since asks anew where need be."""
+        """The coordinator's word: whom it was asked for is answered now, who came since asks anew
+        where need be."""
         if event.service != elected.TRACKER:
             return
         known = self.rooms.elected
@@ -278,7 +315,9 @@ class Namesystem:
     def _lead(self, event: events.LeadershipGained) -> None:
         """The first edits of a term: its epoch, and on a fresh store the root."""
         rooms = self.rooms
-        assert event.epoch > rooms.epoch or (event.epoch == rooms.epoch and not rooms.leading), f"epoch {event.epoch} after {rooms.epoch}"
+        assert event.epoch > rooms.epoch or (event.epoch == rooms.epoch and not rooms.leading), (
+            f"epoch {event.epoch} after {rooms.epoch}"
+        )
         rooms.begin_term(event.epoch)
         rooms.commit(edits.LeadershipTaken(event.epoch))
         if not rooms.has_root():

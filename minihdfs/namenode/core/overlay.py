@@ -1,12 +1,15 @@
-"""The core's view of its durable records: what changed since the last flush, over what the store on disk holds.
+"""The core's view of its durable records: what changed since the last flush, over what the store on
+disk holds.
 
-Reads look in memory first, then in the store. Writes only ever go to memory; `freeze` hands the changes since the last freeze to a
-flusher, which writes them with their txid in one transaction; `flushed` then lets them be forgotten here. Records are immutable, so a
-frozen batch may be encoded by another thread while the core goes on.
+Reads look in memory first, then in the store. Writes only ever go to memory; `freeze` hands the
+changes since the last freeze to a flusher, which writes them with their txid in one transaction;
+`flushed` then lets them be forgotten here. Records are immutable, so a frozen batch may be encoded
+by another thread while the core goes on.
 
-What was read or written lately is kept in two generations: when the young one is full it becomes the old one, and what was in the old
-one is forgotten. That happens wherever a record is met, so a namenode that is only asked stays as small as one that changes. Whoever
-reads much and once (a listing, a summary) reads past the generations, by `peek`.
+What was read or written lately is kept in two generations: when the young one is full it becomes
+the old one, and what was in the old one is forgotten. That happens wherever a record is met, so a
+namenode that is only asked stays as small as one that changes. Whoever reads much and once (a
+listing, a summary) reads past the generations, by `peek`.
 """
 
 from __future__ import annotations
@@ -36,7 +39,8 @@ _MISSING: Any = object()
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Everything that changed up to and including `counters.txid`: table → key → record, or None for a removed one."""
+    """Everything that changed up to and including `counters.txid`: table → key → record, or None
+    for a removed one."""
 
     counters: Counters
     changes: dict[str, dict[Any, Any]] = field(default_factory=dict)
@@ -46,7 +50,8 @@ class Batch:
 
 
 class Store(Protocol):
-    """An ordered key–value store of the tables in `records`. Backends: `store_lmdb`, `store_memory`; one contract suite."""
+    """An ordered key–value store of the tables in `records`. Backends: `store_lmdb`,
+    `store_memory`; one contract suite."""
 
     def counters(self) -> Counters | None:
         """As of the last written batch; None for a fresh store."""
@@ -65,7 +70,8 @@ class Store(Protocol):
         ...
 
     def page(self, table: str, after: int, limit: int) -> list[tuple[int, Any]]:
-        """At most `limit` (key, record) with key > `after`, in order, of a table whose keys are numbers."""
+        """At most `limit` (key, record) with key > `after`, in order, of a table whose keys are
+        numbers."""
         ...
 
     def write(self, batch: Batch) -> None:
@@ -80,7 +86,8 @@ class Store(Protocol):
 
 
 class Table:
-    """One table. `dirty` and `frozen` are what the store lacks; `young` and `old` are what was met lately, None for what is not there."""
+    """One table. `dirty` and `frozen` are what the store lacks; `young` and `old` are what was met
+    lately, None for what is not there."""
 
     __slots__ = ("_generation", "dirty", "frozen", "name", "old", "store", "young")
 
@@ -139,22 +146,29 @@ class Table:
 
 
 class Queue(Table):
-    """A table whose keys are numbers that only rise, taken away at the front: the changed ones lie in memory in their order."""
+    """A table whose keys are numbers that only rise, taken away at the front: the changed ones lie
+    in memory in their order."""
 
     __slots__ = ()
 
     def page(self, after: int, limit: int) -> list[tuple[int, Any]]:
-        """At most `limit` (key, record) with key > `after`, in order; the caller has removed nothing behind `after`."""
+        """At most `limit` (key, record) with key > `after`, in order; the caller has removed
+        nothing behind `after`."""
         found = self.store.page(self.name, after, limit)
         for changed in (self.frozen, self.dirty):
             last = found[-1][0] if found else after
-            more = ((key, record) for key, record in changed.items() if key > last and record is not None)
+            more = (
+                (key, record)
+                for key, record in changed.items()
+                if key > last and record is not None
+            )
             found += itertools.islice(more, limit - len(found))
         return found
 
 
 class Dentries(Table):
-    """(parent id, name) → inode id, listed in byte order. Changes are also kept by parent, for listings."""
+    """(parent id, name) → inode id, listed in byte order. Changes are also kept by parent, for
+    listings."""
 
     __slots__ = ("dirty_names", "frozen_names")
 
@@ -180,11 +194,14 @@ class Dentries(Table):
         super().flushed()
 
     def children(self, parent_id: int, after: str, limit: int) -> list[tuple[str, int]]:
-        """At most `limit` (name, inode id) with name > `after`, in byte order (which for UTF-8 is the order of Python's str)."""
+        """At most `limit` (name, inode id) with name > `after`, in byte order (which for UTF-8 is
+        the order of Python's str)."""
         changed = self.frozen_names.get(parent_id, {}) | self.dirty_names.get(parent_id, {})
         if not changed:
             return self.store.children(parent_id, after, limit)
-        new = sorted(name for name, inode_id in changed.items() if inode_id is not None and name > after)
+        new = sorted(
+            name for name, inode_id in changed.items() if inode_id is not None and name > after
+        )
         found: list[tuple[str, int]] = []
         taken, cursor, more = 0, after, True
         while len(found) < limit and more:
@@ -204,7 +221,19 @@ class Dentries(Table):
 class Overlay:
     """All tables. `counters` lives with the namesystem and joins at `freeze`."""
 
-    __slots__ = ("_in_flight", "answered", "block", "datanode", "dentry", "detached", "inode", "lease", "retry", "store", "tables")
+    __slots__ = (
+        "_in_flight",
+        "answered",
+        "block",
+        "datanode",
+        "dentry",
+        "detached",
+        "inode",
+        "lease",
+        "retry",
+        "store",
+        "tables",
+    )
 
     def __init__(self, store: Store, cached_max: int) -> None:
         self.store = store
@@ -214,8 +243,15 @@ class Overlay:
         self.lease, self.detached = Table(LEASE, store, 0), Table(DETACHED, store, 0)
         self.datanode = Table(DATANODE, store, 0)
         self.tables: tuple[Table, ...] = (
-            self.dentry, self.inode, self.block, self.retry, self.answered, self.lease, self.detached, self.datanode,
-        )  # fmt: skip
+            self.dentry,
+            self.inode,
+            self.block,
+            self.retry,
+            self.answered,
+            self.lease,
+            self.detached,
+            self.datanode,
+        )
         assert tuple(table.name for table in self.tables) == TABLES
         self._in_flight: int | None = None
 
@@ -231,7 +267,8 @@ class Overlay:
         return sum(len(table.dirty) + len(table.frozen) for table in self.tables)
 
     def freeze(self, counters: Counters) -> Batch | None:
-        """The changes up to `counters.txid`, or None while the last batch is still being written or when nothing changed."""
+        """The changes up to `counters.txid`, or None while the last batch is still being written or
+        when nothing changed."""
         if self._in_flight is not None or not any(table.dirty for table in self.tables):
             return None
         self._in_flight = counters.txid

@@ -1,8 +1,10 @@
-"""Requests that wait for what datanodes report: a block's first replica, the end of safe mode, a datanode at all; or for the store on
-disk to catch up. Answered when it comes, or with "not yet" at their deadline.
+"""Requests that wait for what datanodes report: a block's first replica, the end of safe mode, a
+datanode at all; or for the store on disk to catch up. Answered when it comes, or with "not yet" at
+their deadline.
 
-A parked request is the event itself; being resumed means being stepped again. Why park: foreign clients that are told "not yet" sleep
-400 ms, and those that are told of safe mode or of a block without replicas fail. So nobody need notice that a namenode was restarted.
+A parked request is the event itself; being resumed means being stepped again. Why park: foreign
+clients that are told "not yet" sleep 400 ms, and those that are told of safe mode or of a block
+without replicas fail. So nobody need notice that a namenode was restarted.
 """
 
 from __future__ import annotations
@@ -12,13 +14,21 @@ from typing import Any, NamedTuple
 
 from clusterkit.effects import Event
 
-SAFE_MODE_ENDS, DATANODE_COMES, EPOCH_ASKED, EPOCH_NEXT, STORE_CATCHES_UP, ROOM_COMES = 0, -1, -2, -3, -4, -5
+SAFE_MODE_ENDS, DATANODE_COMES, EPOCH_ASKED, EPOCH_NEXT, STORE_CATCHES_UP, ROOM_COMES = (
+    0,
+    -1,
+    -2,
+    -3,
+    -4,
+    -5,
+)
 """What may be awaited beside the first replica of a block, which goes by the block's id."""
 
 
 class Waits(Exception):
-    """Raised by a handler whose answer needs a replica of a block, or another thing `awaited`. `late` is the answer when it does not come
-    in time; None: step the request once more, and answer with what is known then."""
+    """Raised by a handler whose answer needs a replica of a block, or another thing `awaited`.
+    `late` is the answer when it does not come in time; None: step the request once more, and answer
+    with what is known then."""
 
     def __init__(self, awaited: int, late: Any) -> None:
         super().__init__(awaited)
@@ -60,7 +70,10 @@ class Parking:
 
     def take(self, awaited: int) -> list[Parked]:
         """Those that wait for this, in the order they came; they no longer wait."""
-        return [parked._replace(deadline_us=parked.deadline_us + self._credited_us) for parked in self._waiting.pop(awaited, ())]
+        return [
+            parked._replace(deadline_us=parked.deadline_us + self._credited_us)
+            for parked in self._waiting.pop(awaited, ())
+        ]
 
     def overdue(self, now_us: int) -> list[Parked]:
         """Those whose deadline has passed; they no longer wait."""

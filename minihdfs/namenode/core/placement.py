@@ -1,9 +1,10 @@
-"""Where replicas go: the writer's own datanode first, then another rack, then that second rack again, then anywhere; chance decides the
-rest.
+"""Where replicas go: the writer's own datanode first, then another rack, then that second rack
+again, then anywhere; chance decides the rest.
 
-Never a datanode that is dead, excluded, full or already in use for the block; a stale one, or one with many streams, only when
-nothing else is left: on an overloaded machine every datanode is late, and refusing to write would not help. (HDFS's default policy:
-BlockPlacementPolicyDefault. Its first replica is local, the second remote-rack, the third on the second's rack.)
+Never a datanode that is dead, excluded, full or already in use for the block; a stale one, or one
+with many streams, only when nothing else is left: on an overloaded machine every datanode is late,
+and refusing to write would not help. (HDFS's default policy: BlockPlacementPolicyDefault. Its first
+replica is local, the second remote-rack, the third on the second's rack.)
 """
 
 from __future__ import annotations
@@ -34,8 +35,13 @@ class Placement:
         favored: Collection[str] = (),
         existing: tuple[Datanode, ...] = (),
     ) -> list[Datanode]:
-        """At most `count` datanodes for new replicas beside `existing`; fewer when there are no more."""
-        usable = [node for node in self._datanodes.live() if self._reason(node, block_bytes, exclude) is None and node not in existing]
+        """At most `count` datanodes for new replicas beside `existing`; fewer when there are no
+        more."""
+        usable = [
+            node
+            for node in self._datanodes.live()
+            if self._reason(node, block_bytes, exclude) is None and node not in existing
+        ]
         usable = [node for node in usable if not self._datanodes.is_stale(node, now)] or usable
         chosen: list[Datanode] = []
         limit = self._load_limit()
@@ -56,11 +62,16 @@ class Placement:
             reason = self._reason(node, block_bytes, exclude) or "in use for this block"
             counts[reason] = counts.get(reason, 0) + 1
         live = sum(node.alive for node in nodes)
-        return f"{live} of {len(nodes)} datanodes are live: " + ", ".join(f"{counts[reason]} {reason}" for reason in sorted(counts))
+        return f"{live} of {len(nodes)} datanodes are live: " + ", ".join(
+            f"{counts[reason]} {reason}" for reason in sorted(counts)
+        )
 
     def is_promised(self, block_bytes: int, exclude: Collection[str]) -> bool:
         """Is there room that is only promised? A writer may need less of it than a whole block."""
-        return any(node.usage.remaining_bytes >= block_bytes and node.uuid not in exclude for node in self._datanodes.live())
+        return any(
+            node.usage.remaining_bytes >= block_bytes and node.uuid not in exclude
+            for node in self._datanodes.live()
+        )
 
     def _reason(self, node: Datanode, block_bytes: int, exclude: Collection[str]) -> str | None:
         if not node.alive:
@@ -76,7 +87,9 @@ class Placement:
     def _has_room(self, node: Datanode, block_bytes: int, chosen: list[Datanode]) -> bool:
         """Beside those just chosen: datanodes may share a disk."""
         disks = set(disks_of(node.address, node.usage))
-        beside = sum(1 for other in chosen if not disks.isdisjoint(disks_of(other.address, other.usage)))
+        beside = sum(
+            1 for other in chosen if not disks.isdisjoint(disks_of(other.address, other.usage))
+        )
         return self._datanodes.free_bytes(node) >= (beside + 1) * block_bytes
 
     def _load_limit(self) -> float:
@@ -84,9 +97,18 @@ class Placement:
         average = sum(node.usage.transfers for node in live) / max(1, len(live))
         return max(1.0, LOAD_FACTOR * average)
 
-    def _next(self, taken: list[Datanode], usable: list[Datanode], host: str, favored: Collection[str], limit: float) -> Datanode:
+    def _next(
+        self,
+        taken: list[Datanode],
+        usable: list[Datanode],
+        host: str,
+        favored: Collection[str],
+        limit: float,
+    ) -> Datanode:
         racks = [node.address.rack for node in taken]
-        wishes: list[Callable[[Datanode], bool]] = [lambda node: node.uuid in favored] if favored else []
+        wishes: list[Callable[[Datanode], bool]] = (
+            [lambda node: node.uuid in favored] if favored else []
+        )
         if not taken:
             wishes.append(lambda node: is_on(node, host))
         elif len(set(racks)) == 1:

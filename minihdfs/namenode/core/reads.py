@@ -1,4 +1,5 @@
-"""Questions: nothing here changes anything durable. An unknown path is an empty answer where HDFS's clients expect one."""
+"""Questions: nothing here changes anything durable. An unknown path is an empty answer where HDFS's
+clients expect one."""
 
 from __future__ import annotations
 
@@ -38,7 +39,11 @@ def get_listing(rooms: Rooms, event: events.GetListing) -> Listing | None:
     if inode is None:
         return None
     if not inode.is_directory:
-        located = (_located(rooms, inode, 0, inode.length, event.caller.host),) if event.need_location else ()
+        located = (
+            (_located(rooms, inode, 0, inode.length, event.caller.host),)
+            if event.need_location
+            else ()
+        )
         _await_replicas(rooms, located)
         return Listing((rooms.namespace.status(inode),), 0, located)
     rooms.permissions.check(event.caller, inode, READ | EXECUTE, event.path)
@@ -48,7 +53,11 @@ def get_listing(rooms: Rooms, event: events.GetListing) -> Listing | None:
         raise InvalidArgument(f"startAfter of the listing of {event.path} is not UTF-8") from None
     page = rooms.options.listing_page
     hidden = int(inode.id == ROOT_INODE_ID)
-    found = [one for one in rooms.namespace.children(inode.id, after, page + 1 + hidden) if not hidden or one[0] != SYSTEM]
+    found = [
+        one
+        for one in rooms.namespace.children(inode.id, after, page + 1 + hidden)
+        if not hidden or one[0] != SYSTEM
+    ]
     children = [rooms.namespace.glance(inode_id) for _name, inode_id in found[:page]]
     if event.need_location:
         children = _with_blocks_up_to(rooms.options.step_records, children)
@@ -58,13 +67,21 @@ def get_listing(rooms: Rooms, event: events.GetListing) -> Listing | None:
     located_all: tuple[LocatedBlocks | None, ...] = ()
     if event.need_location:
         host = event.caller.host
-        located_all = tuple(None if child.is_directory else _located(rooms, child, 0, child.length, host) for child in children)
+        located_all = tuple(
+            None if child.is_directory else _located(rooms, child, 0, child.length, host)
+            for child in children
+        )
         _await_replicas(rooms, located_all)
-    return Listing(tuple(rooms.namespace.status(child, child.name.encode()) for child in children), remaining, located_all)
+    return Listing(
+        tuple(rooms.namespace.status(child, child.name.encode()) for child in children),
+        remaining,
+        located_all,
+    )
 
 
 def _with_blocks_up_to(limit: int, children: list[Inode]) -> list[Inode]:
-    """The first of them, as many as have so many blocks together: a page of locations is bounded by what has to be looked up."""
+    """The first of them, as many as have so many blocks together: a page of locations is bounded by
+    what has to be looked up."""
     blocks = 0
     for number, child in enumerate(children):
         blocks += len(child.blocks)
@@ -75,7 +92,9 @@ def _with_blocks_up_to(limit: int, children: list[Inode]) -> list[Inode]:
 
 def get_block_locations(rooms: Rooms, event: events.GetBlockLocations) -> LocatedBlocks:
     if event.offset < 0 or event.length < 0:
-        raise InvalidArgument(f"Negative offset or length: {event.offset}, {event.length} of {event.path}")
+        raise InvalidArgument(
+            f"Negative offset or length: {event.offset}, {event.length} of {event.path}"
+        )
     inode = rooms.namespace.existing(event.caller, event.path)
     if inode.is_directory:
         raise PathIsNotAFile(f"Path is not a file: {event.path}")
@@ -86,24 +105,32 @@ def get_block_locations(rooms: Rooms, event: events.GetBlockLocations) -> Locate
 
 
 def _await_replicas(rooms: Rooms, files: Iterable[LocatedBlocks | None]) -> None:
-    """Raises Waits when a block has no known replica and one may be about to be reported: readers take "nowhere" for "lost".
+    """Raises Waits when a block has no known replica and one may be about to be reported: readers
+    take "nowhere" for "lost".
 
-    During the safe mode of a start its end is awaited, not each block in turn: an answer of many blocks would be made many times.
-    What is nowhere after the wait is answered so, as HDFS's own clients ask again for it (a SafeModeException would end their read)."""
+    During the safe mode of a start its end is awaited, not each block in turn: an answer of many
+    blocks would be made many times. What is nowhere after the wait is answered so, as HDFS's own
+    clients ask again for it (a SafeModeException would end their read)."""
     if not rooms.patient:
         return
     for located in files:
         for one in located.blocks if located is not None else ():
-            if located is not None and one is located.last_block and not located.last_block_complete:
-                continue  # datanodes report what is finished: nobody will say where this one is being written
+            if (
+                located is not None
+                and one is located.last_block
+                and not located.last_block_complete
+            ):
+                # datanodes report what is finished: nobody will say where this one is being written
+                continue
             if one.locations or one.corrupt or not (rooms.safemode.starting or rooms.settling()):
                 continue
             raise Waits(SAFE_MODE_ENDS if rooms.safemode.starting else one.block.id, None)
 
 
 def _located(rooms: Rooms, inode: Inode, offset: int, length: int, host: str) -> LocatedBlocks:
-    """Blocks that overlap [offset, offset + length); the last block beside them, because an open one has no final length: as HDFS does, it
-    is not in the file's length (its readers ask a datanode and add), and among the blocks with what its writer made visible."""
+    """Blocks that overlap [offset, offset + length); the last block beside them, because an open
+    one has no final length: as HDFS does, it is not in the file's length (its readers ask a
+    datanode and add), and among the blocks with what its writer made visible."""
     located: list[LocatedBlock] = []
     at, end = 0, offset + length
     last: LocatedBlock | None = None
@@ -131,17 +158,24 @@ def _with_last(rooms: Rooms, inode: Inode, located: list[LocatedBlock], host: st
     return _of(inode, located, last, block.state != BUILDING)
 
 
-def _of(inode: Inode, located: list[LocatedBlock], last: LocatedBlock | None, last_complete: bool) -> LocatedBlocks:
+def _of(
+    inode: Inode, located: list[LocatedBlock], last: LocatedBlock | None, last_complete: bool
+) -> LocatedBlocks:
     open_bytes = last.block.length if last is not None and not last_complete else 0
-    return LocatedBlocks(inode.length - open_bytes, tuple(located), inode.client_name != "", last, last_complete)
+    return LocatedBlocks(
+        inode.length - open_bytes, tuple(located), inode.client_name != "", last, last_complete
+    )
 
 
 def locate(rooms: Rooms, block: Block, offset: int, host: str) -> LocatedBlock:
-    """Sound replicas; for a block being written its pipeline; when only bad ones are left, those, marked corrupt."""
+    """Sound replicas; for a block being written its pipeline; when only bad ones are left, those,
+    marked corrupt."""
     corrupt = False
     uuids: tuple[str, ...] = rooms.blocks.holders(block.id)
     if block.state == BUILDING:
-        uuids = rooms.blocks.pipelines.get(block.id) or tuple(sorted(rooms.blocks.building.get(block.id, {})))
+        uuids = rooms.blocks.pipelines.get(block.id) or tuple(
+            sorted(rooms.blocks.building.get(block.id, {}))
+        )
     elif not uuids and block.id in rooms.blocks.bad:
         uuids, corrupt = tuple(sorted(rooms.blocks.bad[block.id])), True
     addresses = rooms.datanodes.locations(uuids, host, rooms.now)
@@ -152,17 +186,28 @@ def get_fs_stats(rooms: Rooms, event: events.GetFsStats) -> FsStats:
     capacity, used, remaining = total((node.address, node.usage) for node in rooms.datanodes.live())
     blocks = rooms.blocks
     return FsStats(
-        capacity, used, remaining, blocks.under_total, len(blocks.bad), blocks.missing,
-        rooms.namespace.files, rooms.namespace.directories - 1, blocks.total, rooms.safemode.on, rooms.datanodes.deleting_total(),
+        capacity,
+        used,
+        remaining,
+        blocks.under_total,
+        len(blocks.bad),
+        blocks.missing,
+        rooms.namespace.files,
+        rooms.namespace.directories - 1,
+        blocks.total,
+        rooms.safemode.on,
+        rooms.datanodes.deleting_total(),
         len(blocks.future),
-    )  # fmt: skip
+    )
 
 
 def get_server_defaults(rooms: Rooms, event: events.GetServerDefaults) -> ServerDefaults:
     return rooms.options.defaults
 
 
-def get_datanode_report(rooms: Rooms, event: events.GetDatanodeReport) -> tuple[DatanodeReportRow, ...]:
+def get_datanode_report(
+    rooms: Rooms, event: events.GetDatanodeReport
+) -> tuple[DatanodeReportRow, ...]:
     if event.which not in ("all", "live", "dead"):
         raise InvalidArgument(f"a report of {event.which!r} datanodes: all, live or dead")
     return rooms.datanodes.rows(event.which, rooms.now)
@@ -231,7 +276,9 @@ class Summary:
         if self._stack:
             return False
         policy = "" if self._directories else "Replicated"
-        summary = ContentSummary(self._length, self._files, self._directories, self._space, erasure_coding_policy=policy)
+        summary = ContentSummary(
+            self._length, self._files, self._directories, self._space, erasure_coding_policy=policy
+        )
         self._rooms.send(self._event.caller.reply_to, Answer(summary))
         return True
 

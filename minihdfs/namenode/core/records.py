@@ -1,10 +1,12 @@
-"""The durable state's records: what the tables of the namespace hold. Tuples, so they are cheap, immutable and shared with the flusher.
+"""The durable state's records: what the tables of the namespace hold. Tuples, so they are cheap,
+immutable and shared with the flusher.
 
-Tables: *dentry* (parent id, name) → inode id; *inode* id → Inode; *block* id → Block; *retry* (client id, call id) → Retry;
-*answered* txid → Answered (when and for whom a Retry was made, in the order of their making); *lease* inode id → client name;
-*detached* inode id → True (deleted subtrees and large files that are still to be reclaimed); *datanode* uuid → True (those that have ever
-registered); and one Counters.
-A field is only ever appended, with a default: old stores are read by newer code.
+Tables: *dentry* (parent id, name) → inode id; *inode* id → Inode; *block* id → Block; *retry*
+(client id, call id) → Retry; *answered* txid → Answered (when and for whom a Retry was made, in the
+order of their making); *lease* inode id → client name; *detached* inode id → True (deleted subtrees
+and large files that are still to be reclaimed); *datanode* uuid → True (those that have ever
+registered); and one Counters. A field is only ever appended, with a default: old stores are read by
+newer code.
 """
 
 from __future__ import annotations
@@ -13,7 +15,15 @@ from typing import NamedTuple
 
 from minihdfs.model import ROOT_INODE_ID
 
-DENTRY, INODE, BLOCK, RETRY, ANSWERED, LEASE, DETACHED = "dentry", "inode", "block", "retry", "answered", "lease", "detached"
+DENTRY, INODE, BLOCK, RETRY, ANSWERED, LEASE, DETACHED = (
+    "dentry",
+    "inode",
+    "block",
+    "retry",
+    "answered",
+    "lease",
+    "detached",
+)
 DATANODE = "datanode"
 TABLES = (DENTRY, INODE, BLOCK, RETRY, ANSWERED, LEASE, DETACHED, DATANODE)
 
@@ -21,10 +31,12 @@ Ranges = tuple[tuple[int, int], ...]
 """(first, last) of each, ascending."""
 
 BLOCKS_AT_ONCE = 1_000
-"""A file with more blocks is not freed in one edit: nameless, it lies among the detached until it is reclaimed. Part of what edits mean."""
+"""A file with more blocks is not freed in one edit: nameless, it lies among the detached until it
+is reclaimed. Part of what edits mean."""
 
 BUILDING, COMMITTED, COMPLETE = 0, 1, 2
-"""A block is being written → its writer said its final length → a replica of that length has been reported and the writer went on."""
+"""A block is being written → its writer said its final length → a replica of that length has been
+reported and the writer went on."""
 
 
 class Inode(NamedTuple):
@@ -54,11 +66,13 @@ class Block(NamedTuple):
     length: int
     state: int
     replication: int
-    flushed: bool = False  # its writer was told that bytes of it are visible, `length` of them or a number nobody said
+    # its writer was told that bytes of it are visible, `length` of them or a number nobody said
+    flushed: bool = False
 
 
 class Retry(NamedTuple):
-    """What a call was told, as little as the answer can be made of again: True, False, or an inode id."""
+    """What a call was told, as little as the answer can be made of again: True, False, or an inode
+    id."""
 
     txid: int
     answer: bool | int

@@ -1,6 +1,8 @@
-"""Names that are nobody's to give: what the file system keeps for itself, now or in a version to come.
+"""Names that are nobody's to give: what the file system keeps for itself, now or in a version to
+come.
 
-`.snapshot` anywhere, `/.reserved`, and `/.system`, which exists from the first edit on, is the superuser's, and shows in no listing.
+`.snapshot` anywhere, `/.reserved`, and `/.system`, which exists from the first edit on, is the
+superuser's, and shows in no listing.
 """
 
 from __future__ import annotations
@@ -22,4 +24,6 @@ def check_new(names: tuple[str, ...]) -> None:
 def check_taken(names: tuple[str, ...]) -> None:
     """May what is at this path be moved or deleted?"""
     if names == (SYSTEM,):
-        raise AccessDenied(f"/{SYSTEM} belongs to the file system itself: it can be neither moved nor deleted")
+        raise AccessDenied(
+            f"/{SYSTEM} belongs to the file system itself: it can be neither moved nor deleted"
+        )

@@ -1,12 +1,15 @@
-"""The retry table: what each recent at-most-once call was told, so that its repetition is told the same and does nothing again.
+"""The retry table: what each recent at-most-once call was told, so that its repetition is told the
+same and does nothing again.
 
-What changed something is durable: entries come from edits, are kept for `retry_keep_us` of the *log's* time (see `Rooms.commit`) and at
-most `retry_entries_max` of them, and what is forgotten is decided by the edits alone. They live in the overlay like any record: the
-latest in memory, the older ones in the store. A call without a client id is never remembered.
+What changed something is durable: entries come from edits, are kept for `retry_keep_us` of the
+*log's* time (see `Rooms.commit`) and at most `retry_entries_max` of them, and what is forgotten is
+decided by the edits alone. They live in the overlay like any record: the latest in memory, the
+older ones in the store. A call without a client id is never remembered.
 
-What changed nothing (a delete of what was not there, a refusal) is remembered too, softly: as many as `retry_soft_max`, until this
-process ends. That suffices: such a call can only do harm when its first transmission arrives after its repetition was answered, and the
-connection that carries it ends with the process that would listen to it.
+What changed nothing (a delete of what was not there, a refusal) is remembered too, softly: as many
+as `retry_soft_max`, until this process ends. That suffices: such a call can only do harm when its
+first transmission arrives after its repetition was answered, and the connection that carries it
+ends with the process that would listen to it.
 """
 
 from __future__ import annotations
@@ -39,11 +42,14 @@ class Retries:
         self._soft_max = options.retry_soft_max // 2
 
     def find(self, caller: Caller) -> Retry | None:
-        found: Retry | None = self._table.get((caller.client_id, caller.call_id)) if caller.client_id else None
+        found: Retry | None = (
+            self._table.get((caller.client_id, caller.call_id)) if caller.client_id else None
+        )
         return found
 
     def remember(self, edit: Edit) -> None:
-        """Called by `apply` for every edit, so that forgetting happens at the same place in every replay."""
+        """Called by `apply` for every edit, so that forgetting happens at the same place in every
+        replay."""
         if edit.client_id and edit.answer is not None:
             self._table.put((edit.client_id, edit.call_id), Retry(edit.txid, edit.answer))
             self._order.put(edit.txid, Answered(edit.log_us, edit.client_id, edit.call_id))
@@ -68,7 +74,7 @@ class Retries:
             self._looked_at = self._oldest[-1][0]
         return self._oldest[0]
 
-    # ── what changed nothing ────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── what changed nothing ──────────────────────────────────────────────────────────────────────
 
     def find_soft(self, caller: Caller) -> Any:
         """The message that this very call was answered with, or None."""

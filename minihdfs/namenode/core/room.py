@@ -1,8 +1,10 @@
-"""Room on the datanodes' disks: what they have, less what was promised to writers and is not written yet.
+"""Room on the datanodes' disks: what they have, less what was promised to writers and is not
+written yet.
 
-A heartbeat says what was free when it left. Between two of them many blocks are given out, so each block's full size is taken off its
-datanodes' disks until they report its replica, or for a while: a slow writer's bytes show in the heartbeats by then. Several datanodes
-may share a disk (or one have several volumes on it): disks are told apart by the host and an id, and counted once.
+A heartbeat says what was free when it left. Between two of them many blocks are given out, so each
+block's full size is taken off its datanodes' disks until they report its replica, or for a while: a
+slow writer's bytes show in the heartbeats by then. Several datanodes may share a disk (or one have
+several volumes on it): disks are told apart by the host and an id, and counted once.
 """
 
 from __future__ import annotations
@@ -31,16 +33,22 @@ def disks_of(address: DatanodeAddress, usage: DatanodeUsage) -> tuple[DiskKey, .
 
 
 def total(nodes: Iterable[tuple[DatanodeAddress, DatanodeUsage]]) -> tuple[int, int, int]:
-    """(capacity, used, remaining) of all, every disk counted once: datanodes that share one may keep different reserves on it."""
+    """(capacity, used, remaining) of all, every disk counted once: datanodes that share one may
+    keep different reserves on it."""
     disks: dict[DiskKey, tuple[int, int]] = {}
     used = 0
     for address, usage in nodes:
         used += usage.used_bytes
-        sizes = [(disk.capacity_bytes, disk.remaining_bytes) for disk in usage.disks] or [(usage.capacity_bytes, usage.remaining_bytes)]
+        sizes = [(disk.capacity_bytes, disk.remaining_bytes) for disk in usage.disks] or [
+            (usage.capacity_bytes, usage.remaining_bytes)
+        ]
         for key, (capacity, remaining) in zip(disks_of(address, usage), sizes, strict=True):
             most, least = disks.get(key, (capacity, remaining))
             disks[key] = max(most, capacity), min(least, remaining)
-    capacity, remaining = sum(most for most, _ in disks.values()), sum(least for _, least in disks.values())
+    capacity, remaining = (
+        sum(most for most, _ in disks.values()),
+        sum(least for _, least in disks.values()),
+    )
     return min(capacity, TOLD_MAX), min(used, TOLD_MAX), min(remaining, TOLD_MAX)
 
 
@@ -54,7 +62,9 @@ class Room:
     def promised(self, address: DatanodeAddress, usage: DatanodeUsage) -> int:
         return sum(self._promised.get(disk, 0) for disk in disks_of(address, usage))
 
-    def promise(self, address: DatanodeAddress, usage: DatanodeUsage, block_id: int, size: int, now: Instant) -> None:
+    def promise(
+        self, address: DatanodeAddress, usage: DatanodeUsage, block_id: int, size: int, now: Instant
+    ) -> None:
         self.kept(address.uuid, block_id)
         disks = disks_of(address, usage)
         promise = Promise(now.mono_us + self._options.room_promised_us, disks, size // len(disks))
@@ -93,5 +103,9 @@ class Room:
             for promise in promises.values():
                 for disk in promise.disks:
                     promised[disk] = promised.get(disk, 0) + promise.bytes_each
-        assert {disk: size for disk, size in promised.items() if size} == self._promised, "promised room is miscounted"
-        assert len(self._due) == sum(map(len, self._of_block.values())), "promises and their deadlines differ"
+        assert {disk: size for disk, size in promised.items() if size} == self._promised, (
+            "promised room is miscounted"
+        )
+        assert len(self._due) == sum(map(len, self._of_block.values())), (
+            "promises and their deadlines differ"
+        )

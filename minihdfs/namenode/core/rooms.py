@@ -1,7 +1,8 @@
-"""All rooms of the namenode's core, joined: the durable ones over one overlay, the soft ones beside them, and the step in progress.
+"""All rooms of the namenode's core, joined: the durable ones over one overlay, the soft ones beside
+them, and the step in progress.
 
-Handlers (reads, writing, changes, reports, monitor) are functions of these rooms; none of them mutates durable state but through
-`commit`.
+Handlers (reads, writing, changes, reports, monitor) are functions of these rooms; none of them
+mutates durable state but through `commit`.
 """
 
 from __future__ import annotations
@@ -32,10 +33,12 @@ from minihdfs.namenode.core.retries import Retries
 from minihdfs.namenode.core.safemode import Safemode
 
 LEAP_US_MAX = 1_000_000
-"""How much further than the time that has really passed one edit may move the log's time, when a wall clock was set."""
+"""How much further than the time that has really passed one edit may move the log's time, when a
+wall clock was set."""
 
 CLIENT_ID_BYTES_MAX = 64
-"""Hadoop's have 16. A longer one is nobody's: its calls are not remembered, because it could not be a key of the store."""
+"""Hadoop's have 16. A longer one is nobody's: its calls are not remembered, because it could not be
+a key of the store."""
 
 Slice = Callable[[], bool]
 """A bounded piece of longer work: called again behind other events until it says True (done)."""
@@ -52,22 +55,31 @@ class Rooms:
         self.leases = Leases(self.overlay)
         self.retries = Retries(self.overlay, options, counters.answers)
         self.given = Given(counters)
-        self.datanodes = Datanodes(options, rng, (uuid for uuid, _true in self.overlay.datanode.items()))
+        self.datanodes = Datanodes(
+            options, rng, (uuid for uuid, _true in self.overlay.datanode.items())
+        )
         self.placement = Placement(self.datanodes, rng)
         self.deletions = Deletions(options, self.given, self.blocks, self.datanodes)
-        self.replication = Replication(options, self.blocks, self.datanodes, self.deletions, self.placement, rng)
+        self.replication = Replication(
+            options, self.blocks, self.datanodes, self.deletions, self.placement, rng
+        )
         self.safemode = Safemode(options, self.blocks, self.datanodes)
         self.parking = Parking()
         self.elected = Elected()
         self.work: deque[Slice] = deque()
 
-        self.txid, self.epoch, self.tracker_epoch = counters.txid, counters.epoch, counters.tracker_epoch
+        self.txid, self.epoch, self.tracker_epoch = (
+            counters.txid,
+            counters.epoch,
+            counters.tracker_epoch,
+        )
         self.last_inode_id = counters.last_inode_id
         self.namespace.files, self.namespace.directories = counters.files, counters.directories
         self.blocks.total, self.blocks.complete_total = counters.blocks, counters.complete_blocks
 
         self.log_us = counters.log_us
-        """How much time the log has seen: only while somebody led, whatever their clocks said. What is forgotten by age goes by it."""
+        """How much time the log has seen: only while somebody led, whatever their clocks said. What
+        is forgotten by age goes by it."""
         self._committed: Instant | None = None  # when this term's last edit was made
 
         self.leading = False
@@ -83,11 +95,21 @@ class Rooms:
 
     def counters(self) -> Counters:
         return Counters(
-            self.txid, self.epoch, self.tracker_epoch, self.last_inode_id, self.last_block_id, self.last_stamp,
-            self.namespace.files, self.namespace.directories, self.blocks.total, self.blocks.complete_total,
-            self.log_us, self.retries.count,
-            self.given.skipped_ids, self.given.skipped_stamps,
-        )  # fmt: skip
+            self.txid,
+            self.epoch,
+            self.tracker_epoch,
+            self.last_inode_id,
+            self.last_block_id,
+            self.last_stamp,
+            self.namespace.files,
+            self.namespace.directories,
+            self.blocks.total,
+            self.blocks.complete_total,
+            self.log_us,
+            self.retries.count,
+            self.given.skipped_ids,
+            self.given.skipped_stamps,
+        )
 
     @property
     def last_block_id(self) -> int:
@@ -100,8 +122,11 @@ class Rooms:
     def has_root(self) -> bool:
         return self.namespace.inode(ROOT_INODE_ID) is not None
 
-    def commit(self, op: Any, caller: Caller | None = None, answer: bool | int | None = None) -> None:
-        """Applies one durable change and queues it for the journal. With a caller, `answer` is what its retries will be told."""
+    def commit(
+        self, op: Any, caller: Caller | None = None, answer: bool | int | None = None
+    ) -> None:
+        """Applies one durable change and queues it for the journal. With a caller, `answer` is what
+        its retries will be told."""
         known = caller is not None and 0 < len(caller.client_id) <= CLIENT_ID_BYTES_MAX
         identity = (caller.client_id, caller.call_id, answer) if known else (b"", 0, None)  # type: ignore[union-attr]
         edit = Edit(self.txid + 1, self.epoch, self.now.wall_us, op, *identity, self._log_time())
@@ -113,8 +138,9 @@ class Rooms:
         self._committed = None
 
     def _log_time(self) -> int:
-        """The log's time goes on by what the wall clock did since the term's edit before: never back, never by a leap, and not at all
-        with a term's first edit (whoever led before had another clock)."""
+        """The log's time goes on by what the wall clock did since the term's edit before: never
+        back, never by a leap, and not at all with a term's first edit (whoever led before had
+        another clock)."""
         before, self._committed = self._committed, self.now
         if before is None:
             return self.log_us
@@ -122,7 +148,8 @@ class Rooms:
         return self.log_us + min(max(0, passed_us), LEAP_US_MAX + self.now.mono_us - before.mono_us)
 
     def settling(self) -> bool:
-        """A datanode that lives may still not have said what it holds: the term is young, or a full report is under way."""
+        """A datanode that lives may still not have said what it holds: the term is young, or a full
+        report is under way."""
         young = self.now.mono_us - self.led_us < self.options.dead_after_us
         return young or any(not node.reported for node in self.datanodes.live())
 

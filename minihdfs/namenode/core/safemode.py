@@ -1,12 +1,14 @@
 """Safe mode: until the datanodes have said what they hold, nothing is changed, copied or deleted.
 
-Entered at start when there are blocks at all. Left when nearly every block has a reported replica; or, because a lost block must not stop
-everything else for ever, when every datanode known to the namespace has reported, or when nothing new has been reported for a while. If
-blocks are missing then, datanodes are told to delete nothing for an hour, or until the blocks are there (or their files are deleted): a
-replica that seems to be one too many may turn out to be the last.
+Entered at start when there are blocks at all. Left when nearly every block has a reported replica;
+or, because a lost block must not stop everything else for ever, when every datanode known to the
+namespace has reported, or when nothing new has been reported for a while. If blocks are missing
+then, datanodes are told to delete nothing for an hour, or until the blocks are there (or their
+files are deleted): a replica that seems to be one too many may turn out to be the last.
 
-An operator may enter it (then it stays) or leave it. The safe mode of a start ends soon, so changes wait for its end before they are
-refused. Changes are refused as well while the disk under the journal has no room, so that an edit, once decided, cannot fail.
+An operator may enter it (then it stays) or leave it. The safe mode of a start ends soon, so changes
+wait for its end before they are refused. Changes are refused as well while the disk under the
+journal has no room, so that an edit, once decided, cannot fail.
 """
 
 from __future__ import annotations
@@ -55,7 +57,8 @@ class Safemode:
         self._first_us = self._first_us or now.mono_us
 
     def credit(self, pause_us: int) -> None:
-        """This process was paused: nobody could report meanwhile. What has not begun yet stays so."""
+        """This process was paused: nobody could report meanwhile. What has not begun yet stays
+        so."""
         if self._first_us:
             self._first_us += pause_us
             self._news_us += pause_us
@@ -93,7 +96,8 @@ class Safemode:
         return not self.on and (now.mono_us >= self._barred_until_us or self._is_enough())
 
     def require_off(self, what: str) -> None:
-        """Raises SafeMode, or Waits for what ends by itself (StartingUp when it does not in time)."""
+        """Raises SafeMode, or Waits for what ends by itself (StartingUp when it does not in
+        time)."""
         if self.no_space:
             raise SafeMode(f"Cannot {what}. {self.no_space}", next_command="df -h")
         if self.store_lags:
@@ -101,19 +105,33 @@ class Safemode:
         if not self.on:
             return
         if self.by_hand:
-            raise SafeMode(f"Cannot {what}. Name node is in safe mode: an operator turned it on; `hdfs dfsadmin -safemode leave` ends it.")
+            raise SafeMode(
+                f"Cannot {what}. Name node is in safe mode: an operator turned it on; `hdfs "
+                "dfsadmin -safemode leave` ends it."
+            )
         raise Waits(SAFE_MODE_ENDS, Refusal(StartingUp, f"Cannot {what}. {self.reason()}"))
 
     def reason(self) -> str:
         """Why it is on, what would end it, which command shows more."""
         blocks, nodes = self._blocks, self._datanodes
-        said = f"Name node is in safe mode: {blocks.reported} of {blocks.complete_total} blocks have been reported, {blocks.missing} not"
+        said = (
+            f"Name node is in safe mode: {blocks.reported} of {blocks.complete_total} blocks "
+            f"have been reported, {blocks.missing} not"
+        )
         if not nodes.have_reported:
             who = "no datanode has reported yet"
         else:
             names = sorted(nodes.awaited)
             more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
             who = f"awaited: datanode {', '.join(names[:NAMES_SHOWN])}{more}"
-        future = f"; {len(blocks.future)} blocks have ids that this namespace never gave: is it an older copy?" if blocks.future else ""
-        ends = f"it ends at {THRESHOLD_PER_MILLE / 10} %, or {self._options.safemode_quiet_us / 1e6:g} s after the last datanode's report"
+        future = (
+            f"; {len(blocks.future)} blocks have ids that this namespace never gave: is it an "
+            "older copy?"
+            if blocks.future
+            else ""
+        )
+        ends = (
+            f"it ends at {THRESHOLD_PER_MILLE / 10} %, or "
+            f"{self._options.safemode_quiet_us / 1e6:g} s after the last datanode's report"
+        )
         return f"{said} ({who}){future}; {ends}; `mrc status` shows the datanodes."

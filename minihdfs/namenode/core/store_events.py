@@ -14,14 +14,15 @@ class StoreFlushed:
 
 @dataclass(frozen=True, slots=True)
 class StoreLags:
-    """The store on disk is so far behind that memory fills (`reason` says so), or has caught up (""). Requests that change something wait
-    meanwhile."""
+    """The store on disk is so far behind that memory fills (`reason` says so), or has caught up
+    (""). Requests that change something wait meanwhile."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class StoreSpaceChanged:
-    """The disk under journal and store went below its reserve (`reason` says so) or has room again (""). Edits are refused meanwhile."""
+    """The disk under journal and store went below its reserve (`reason` says so) or has room again
+    (""). Edits are refused meanwhile."""
 
     reason: str

@@ -1,4 +1,5 @@
-"""The stage of the namenode's golden scripts: what a script can do with files, and look at. Datanodes and time are the world's.
+"""The stage of the namenode's golden scripts: what a script can do with files, and look at.
+Datanodes and time are the world's.
 
 A command prints what the caller was told, then every order that reached a datanode, then who died.
 """
@@ -18,18 +19,34 @@ from tests.scripts.namenode.world import World
 class Stage(World):
     elected: int | None = 0
 
-    # ── commands: files ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── commands: files ───────────────────────────────────────────────────────────────────────────
 
-    def do_write(self, path: str, bytes: str = "1", blocks: str = "1", replication: str = "0", client: str = "", host: str = "") -> None:
+    def do_write(
+        self,
+        path: str,
+        bytes: str = "1",
+        blocks: str = "1",
+        replication: str = "0",
+        client: str = "",
+        host: str = "",
+    ) -> None:
         """Creates, writes and closes: every datanode of each pipeline reports its replica."""
         client = client or f"writer-of-{path}"
-        created = self.ask(events.Create(self.caller(client=client), path, client, 0o644, True, True, int(replication), 0))
+        created = self.ask(
+            events.Create(
+                self.caller(client=client), path, client, 0o644, True, True, int(replication), 0
+            )
+        )
         if isinstance(created, Refusal):
             self.lines.append(self.shown(created))
             return
         previous: BlockRef | None = None
         for _ in range(int(blocks)):
-            added = self.ask(events.AddBlock(self.caller(host=host), path, client, created.value.inode_id, previous))
+            added = self.ask(
+                events.AddBlock(
+                    self.caller(host=host), path, client, created.value.inode_id, previous
+                )
+            )
             if isinstance(added, Refusal):
                 self.lines.append(self.shown(added))
                 return
@@ -42,34 +59,67 @@ class Stage(World):
         self.ask(events.Complete(self.caller(), path, client, created.value.inode_id, previous))
         self.do_show(path)
 
-    def do_create(self, path: str, client: str = "w1", call: str | None = None, user: str = "root", overwrite: str = "no") -> None:
+    def do_create(
+        self,
+        path: str,
+        client: str = "w1",
+        call: str | None = None,
+        user: str = "root",
+        overwrite: str = "no",
+    ) -> None:
         caller = self.caller(None if call is None else int(call), client, user)
         reply = self.say(events.Create(caller, path, client, 0o644, overwrite == "yes", True, 0, 0))
         if isinstance(reply, Answer):
             self.inodes[path] = reply.value.inode_id
 
-    def do_addblock(self, path: str, client: str = "w1", previous: str = "", length: str = "1", exclude: str = "", host: str = "") -> None:
+    def do_addblock(
+        self,
+        path: str,
+        client: str = "w1",
+        previous: str = "",
+        length: str = "1",
+        exclude: str = "",
+        host: str = "",
+    ) -> None:
         before = self.ref(previous, length) if previous else None
         excluded = tuple(name for name in exclude.split(",") if name)
         inode_id = self.inodes.get(path, 0)
-        self.say(events.AddBlock(self.caller(client=client, host=host), path, client, inode_id, before, excluded))
+        self.say(
+            events.AddBlock(
+                self.caller(client=client, host=host), path, client, inode_id, before, excluded
+            )
+        )
 
     def do_abandon(self, path: str, block: str, client: str = "w1") -> None:
-        self.say(events.AbandonBlock(self.caller(client=client), path, client, self.inodes.get(path, 0), self.ref(block)))
+        self.say(
+            events.AbandonBlock(
+                self.caller(client=client), path, client, self.inodes.get(path, 0), self.ref(block)
+            )
+        )
 
     def do_complete(self, path: str, last: str = "", length: str = "1", client: str = "w1") -> None:
         ref = self.ref(last, length) if last else None
-        self.say(events.Complete(self.caller(client=client), path, client, self.inodes.get(path, 0), ref))
+        self.say(
+            events.Complete(self.caller(client=client), path, client, self.inodes.get(path, 0), ref)
+        )
 
     def do_restamp(self, block: str, client: str = "w1") -> None:
         self.say(events.UpdateBlockForPipeline(self.caller(client=client), client, self.ref(block)))
 
     def do_repipe(self, old: str, new: str, length: str, nodes: str, client: str = "w1") -> None:
         new_ref = self.ref(new, length)
-        self.say(events.UpdatePipeline(self.caller(client=client), client, self.ref(old), new_ref, tuple(nodes.split(","))))
+        self.say(
+            events.UpdatePipeline(
+                self.caller(client=client), client, self.ref(old), new_ref, tuple(nodes.split(","))
+            )
+        )
 
     def do_fsync(self, path: str, length: str, client: str = "w1") -> None:
-        self.say(events.Fsync(self.caller(client=client), path, client, self.inodes.get(path, 0), int(length)))
+        self.say(
+            events.Fsync(
+                self.caller(client=client), path, client, self.inodes.get(path, 0), int(length)
+            )
+        )
 
     def do_stuck(self, count: str, client: str = "w1") -> None:
         """Files whose last block has flushed bytes and no finished replica."""
@@ -83,7 +133,9 @@ class Stage(World):
                 assert isinstance(self.ask(event), Answer)
 
     def do_abandonfile(self, path: str, client: str = "w1", user: str = "root") -> None:
-        self.say(events.AbandonFile(self.caller(client=client, user=user), self.inodes[path], client))
+        self.say(
+            events.AbandonFile(self.caller(client=client, user=user), self.inodes[path], client)
+        )
 
     def do_renew(self, client: str) -> None:
         self.say(events.RenewLease(self.caller(), client))
@@ -91,11 +143,26 @@ class Stage(World):
     def do_recover(self, path: str) -> None:
         self.say(events.RecoverLease(self.caller(), path, "other"))
 
-    def do_mkdir(self, path: str, user: str = "root", mode: str = "755", call: str | None = None) -> None:
-        self.say(events.Mkdirs(self.caller(None if call is None else int(call), user=user), path, int(mode, 8), True))
+    def do_mkdir(
+        self, path: str, user: str = "root", mode: str = "755", call: str | None = None
+    ) -> None:
+        self.say(
+            events.Mkdirs(
+                self.caller(None if call is None else int(call), user=user),
+                path,
+                int(mode, 8),
+                True,
+            )
+        )
 
-    def do_rename(self, source: str, destination: str, user: str = "root", call: str | None = None) -> None:
-        self.say(events.Rename(self.caller(None if call is None else int(call), user=user), source, destination))
+    def do_rename(
+        self, source: str, destination: str, user: str = "root", call: str | None = None
+    ) -> None:
+        self.say(
+            events.Rename(
+                self.caller(None if call is None else int(call), user=user), source, destination
+            )
+        )
 
     def do_rename2(self, source: str, destination: str, overwrite: str = "no") -> None:
         self.say(events.Rename2(self.caller(), source, destination, overwrite == "yes"))
@@ -117,17 +184,29 @@ class Stage(World):
         if self.replies.pop(COORDINATOR, None) is not None and self.elected is not None:
             self.step(events.EpochCeiling("tracker", self.elected))
         reply = self.replies.pop(event.caller.reply_to, None)
-        self.lines.append(f"… {event.caller.reply_to} waits" if reply is None else self.shown(reply))
+        self.lines.append(
+            f"… {event.caller.reply_to} waits" if reply is None else self.shown(reply)
+        )
 
     def do_publish(self, staging: str, destination: str, epoch: str, replacing: str = "") -> None:
         replaced = 0
         if replacing:
             answer = self.ask(events.GetFileInfo(self.caller(), replacing))
             replaced = answer.value.inode_id if answer.value else 99
-        self.say_to_coordinator(events.Publish(self.caller(), staging, destination, replaced, int(epoch)))
+        self.say_to_coordinator(
+            events.Publish(self.caller(), staging, destination, replaced, int(epoch))
+        )
 
-    def do_delete(self, path: str, recursive: str = "yes", user: str = "root", call: str | None = None) -> None:
-        self.say(events.Delete(self.caller(None if call is None else int(call), user=user), path, recursive == "yes"))
+    def do_delete(
+        self, path: str, recursive: str = "yes", user: str = "root", call: str | None = None
+    ) -> None:
+        self.say(
+            events.Delete(
+                self.caller(None if call is None else int(call), user=user),
+                path,
+                recursive == "yes",
+            )
+        )
 
     def do_setrep(self, path: str, count: str) -> None:
         self.say(events.SetReplication(self.caller(), path, int(count)))
@@ -145,7 +224,7 @@ class Stage(World):
     def do_safemode(self, action: str) -> None:
         self.say(events.SetSafeMode(self.caller(), action))
 
-    # ── commands: looking ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── commands: looking ─────────────────────────────────────────────────────────────────────────
 
     def do_stat(self, path: str, user: str = "root") -> None:
         self.say(events.GetFileInfo(self.caller(user=user), path))
@@ -161,8 +240,16 @@ class Stage(World):
             return
         for one in reply.value.blocks:
             names = [a.uuid for a in one.locations]
-            shown = f"{names[0]} first, then {sorted(names[1:])}" if host and names else f"{sorted(names)}"
-            self.lines.append(f"{self.block(one.block)} {shown}{' CORRUPT' if one.corrupt else ''}".replace("'", ""))
+            shown = (
+                f"{names[0]} first, then {sorted(names[1:])}"
+                if host and names
+                else f"{sorted(names)}"
+            )
+            self.lines.append(
+                f"{self.block(one.block)} {shown}{' CORRUPT' if one.corrupt else ''}".replace(
+                    "'", ""
+                )
+            )
 
     def do_locate(self, directory: str) -> None:
         """A listing with locations."""
@@ -197,7 +284,9 @@ class Stage(World):
             state = {BUILDING: " building", COMMITTED: " committed"}.get(record.state, "")
             holders = " ".join(self.core.rooms.blocks.holders(block_id))
             shown.append(f"{self.block(BlockRef(block_id, record.stamp, 0))}{state} [{holders}]")
-        self.lines.append(" ".join([path, *shown, "OPEN" if status.under_construction else "COMPLETE"]))
+        self.lines.append(
+            " ".join([path, *shown, "OPEN" if status.under_construction else "COMPLETE"])
+        )
 
     def do_stats(self) -> None:
         value = self.ask(events.GetFsStats(self.caller())).value
@@ -211,16 +300,23 @@ class Stage(World):
 
     def do_disks(self) -> None:
         value = self.ask(events.GetFsStats(self.caller())).value
-        self.lines.append(f"{value.capacity_bytes >> 40} TiB of disks, {value.remaining_bytes} bytes free")
+        self.lines.append(
+            f"{value.capacity_bytes >> 40} TiB of disks, {value.remaining_bytes} bytes free"
+        )
 
     def do_counters(self) -> None:
         """The ids and stamps given last, numbered as in everything that is shown."""
         rooms = self.core.rooms
-        self.lines.append(f"given up to {self.block(BlockRef(rooms.last_block_id, rooms.last_stamp, 0))}")
+        self.lines.append(
+            f"given up to {self.block(BlockRef(rooms.last_block_id, rooms.last_stamp, 0))}"
+        )
 
     def do_summary(self, path: str) -> None:
         value = self.ask(events.GetContentSummary(self.caller(), path)).value
-        self.lines.append(f"{value.length} bytes, {value.files} files, {value.directories} directories, {value.space_consumed} on disk")
+        self.lines.append(
+            f"{value.length} bytes, {value.files} files, {value.directories} directories, "
+            f"{value.space_consumed} on disk"
+        )
 
     def do_state(self) -> None:
         reply = self.ask(events.GetDatanodeReport(self.caller(), "all"))

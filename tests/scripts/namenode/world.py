@@ -1,6 +1,8 @@
-"""The world of the namenode's golden scripts: a core on a memory journal and store, and datanodes that do as they are ordered.
+"""The world of the namenode's golden scripts: a core on a memory journal and store, and datanodes
+that do as they are ordered.
 
-Time moves only by `advance`, in steps of half a heartbeat. Blocks are shown as blk_1, blk_2 … in the order of their ids, stamps as @1, @2 …
+Time moves only by `advance`, in steps of half a heartbeat. Blocks are shown as blk_1, blk_2 … in
+the order of their ids, stamps as @1, @2 …
 """
 
 from __future__ import annotations
@@ -68,11 +70,17 @@ class ScriptedDatanode:
     def report(self) -> tuple[tuple[BlockRef, ...], tuple[BlockRef, ...], tuple[BlockRef, ...]]:
         """What a full report says: sound, unfinished, bad."""
         held = [self.holds[block_id] for block_id in sorted(self.holds)]
-        return tuple(r for r in held if r.id not in self.rotten), (), tuple(r for r in held if r.id in self.rotten)
+        return (
+            tuple(r for r in held if r.id not in self.rotten),
+            (),
+            tuple(r for r in held if r.id in self.rotten),
+        )
 
     @property
     def address(self) -> DatanodeAddress:
-        return DatanodeAddress(self.name, self.host, self.name, 9000 + int(self.name[1:]), 9100, self.rack)
+        return DatanodeAddress(
+            self.name, self.host, self.name, 9000 + int(self.name[1:]), 9100, self.rack
+        )
 
     @property
     def usage(self) -> DatanodeUsage:
@@ -97,7 +105,7 @@ class World:
         self.alive: dict[str, bool] = {}
         self.core: Namesystem
 
-    # ── the machine ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── the machine ───────────────────────────────────────────────────────────────────────────────
 
     def run(self, verb: str, words: list[str], options: dict[str, str]) -> list[str]:
         self.lines = []
@@ -116,10 +124,14 @@ class World:
     def now(self) -> Instant:
         return Instant(self.mono_us, START_WALL_US + self.mono_us)
 
-    def caller(self, call: int | None = None, client: str = "shell", user: str = "root", host: str = "") -> events.Caller:
+    def caller(
+        self, call: int | None = None, client: str = "shell", user: str = "root", host: str = ""
+    ) -> events.Caller:
         self.calls += 1
         call_id = self.calls if call is None else call
-        return events.Caller(f"{client}#{self.calls}", user, (user,), client.encode(), call_id, host=host)
+        return events.Caller(
+            f"{client}#{self.calls}", user, (user,), client.encode(), call_id, host=host
+        )
 
     def ask(self, event: Any) -> Any:
         """The reply, or None when the request is parked."""
@@ -142,9 +154,14 @@ class World:
             return f"{self.block(value.block)} {[a.uuid for a in value.locations]}".replace("'", "")
         if isinstance(value, FileStatus):
             kind = "directory" if value.is_directory else f"file of {value.length}"
-            return f"{kind} {value.owner}:{value.group} {value.permission:o}" + (", open" if value.under_construction else "")
+            return f"{kind} {value.owner}:{value.group} {value.permission:o}" + (
+                ", open" if value.under_construction else ""
+            )
         if isinstance(value, LocatedBlocks):
-            blocks = [f"{self.block(one.block)} [{' '.join(sorted(a.uuid for a in one.locations))}]" for one in value.blocks]
+            blocks = [
+                f"{self.block(one.block)} [{' '.join(sorted(a.uuid for a in one.locations))}]"
+                for one in value.blocks
+            ]
             return " ".join(blocks)
         if isinstance(value, Listing):
             return "; ".join(self.shown(Answer(of_file)) for of_file in value.locations)
@@ -159,21 +176,44 @@ class World:
         name, _, stamp = text.partition("@")
         block_id = BLOCK_1 + int(name.removeprefix("blk_")) - 1
         known = self.core.rooms.blocks.get(block_id)
-        base = BlockRef(block_id, known.stamp, known.length) if known else BlockRef(block_id, STAMP_1, 0)
-        return BlockRef(block_id, STAMP_1 + int(stamp) - 1 if stamp else base.stamp, base.length if length is None else int(length))
+        base = (
+            BlockRef(block_id, known.stamp, known.length)
+            if known
+            else BlockRef(block_id, STAMP_1, 0)
+        )
+        return BlockRef(
+            block_id,
+            STAMP_1 + int(stamp) - 1 if stamp else base.stamp,
+            base.length if length is None else int(length),
+        )
 
-    # ── commands: the world ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── commands: the world ───────────────────────────────────────────────────────────────────────
 
-    def do_cluster(self, datanodes: str = "3", replication: str = "3", dead_after: str = "10s", racks: str = "1", **more: str) -> None:
+    def do_cluster(
+        self,
+        datanodes: str = "3",
+        replication: str = "3",
+        dead_after: str = "10s",
+        racks: str = "1",
+        **more: str,
+    ) -> None:
         numbers = {name: int(value) for name, value in more.items()}
-        self.options = Options("c1", "root", dead_after_us=us(dead_after), defaults=ServerDefaults(replication=int(replication)), **numbers)
+        self.options = Options(
+            "c1",
+            "root",
+            dead_after_us=us(dead_after),
+            defaults=ServerDefaults(replication=int(replication)),
+            **numbers,
+        )
         for number in range(int(datanodes)):
             self.do_datanode(f"d{number + 1}", rack=f"/r{number % int(racks) + 1}")
         self._open()
         for node in self.nodes.values():
             self._register(node)
 
-    def do_datanode(self, name: str, rack: str = "/r1", free: str = str(1 << 39), host: str = "", disk: str = "") -> None:
+    def do_datanode(
+        self, name: str, rack: str = "/r1", free: str = str(1 << 39), host: str = "", disk: str = ""
+    ) -> None:
         self.nodes[name] = ScriptedDatanode(name, rack, int(free), host or f"host-{name}", disk)
 
     def _open(self) -> None:
@@ -186,11 +226,14 @@ class World:
         self.step(events.LeadershipGained(self.epoch))
 
     def do_restart(self) -> None:
-        """The namenode's process ends and starts again from store and journal; datanodes find out by their next heartbeat."""
+        """The namenode's process ends and starts again from store and journal; datanodes find out
+        by their next heartbeat."""
         before = {table.name: list(table.items()) for table in self.core.rooms.overlay.tables}
         self._open()
         after = {table.name: list(table.items()) for table in self.core.rooms.overlay.tables}
-        self.lines.append("everything durable is as before" if before == after else "the state differs")
+        self.lines.append(
+            "everything durable is as before" if before == after else "the state differs"
+        )
         self.replies.clear()
 
     def do_space(self, reason: str = "") -> None:
@@ -240,7 +283,7 @@ class World:
                 self.lines.append(f"{name} {'live again' if alive else 'dead'}")
             self.alive[name] = alive
 
-    # ── commands: datanodes ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── commands: datanodes ───────────────────────────────────────────────────────────────────────
 
     def do_silence(self, *names: str) -> None:
         for name in names:
@@ -279,7 +322,9 @@ class World:
         """The datanode finds out that its replica has wrong bytes, and has not said so."""
         self.nodes[name].rotten.add(self.ref(block).id)
 
-    def do_received(self, name: str, block: str, length: str | None = None, sequence: str = "") -> None:
+    def do_received(
+        self, name: str, block: str, length: str | None = None, sequence: str = ""
+    ) -> None:
         ref = self.ref(block, length)
         self.nodes[name].holds[ref.id] = ref
         self._changed(self.nodes[name], received=(ref,), sequence=int(sequence or 0))
@@ -291,28 +336,54 @@ class World:
 
     def do_found(self, name: str, block: str) -> None:
         """Its holder has verified this replica and says that its bytes are wrong."""
-        self.step(events.ReplicasFoundBad(f"report {name}", name, self.nodes[name].registration_id, (self.ref(block),)))
+        self.step(
+            events.ReplicasFoundBad(
+                f"report {name}", name, self.nodes[name].registration_id, (self.ref(block),)
+            )
+        )
         self.lines.append(type(self.replies.pop(f"report {name}")).__name__)
 
-    def do_report(self, name: str, begun: str = "", blocks: str | None = None, registration: str = "") -> None:
-        """A full report: of all it holds, or of `blocks` (comma separated), begun at an earlier sequence."""
+    def do_report(
+        self, name: str, begun: str = "", blocks: str | None = None, registration: str = ""
+    ) -> None:
+        """A full report: of all it holds, or of `blocks` (comma separated), begun at an earlier
+        sequence."""
         node = self.nodes[name]
         node.reports += 1
-        refs = node.report if blocks is None else (tuple(self.ref(block) for block in blocks.split(",") if block),)
+        refs = (
+            node.report
+            if blocks is None
+            else (tuple(self.ref(block) for block in blocks.split(",") if block),)
+        )
         sequence = int(begun) if begun else node.sequence
         to = f"report {name}"
-        self.step(events.FullBlockReport(to, name, int(registration or node.registration_id), node.reports, sequence, 0, True, *refs))
+        self.step(
+            events.FullBlockReport(
+                to,
+                name,
+                int(registration or node.registration_id),
+                node.reports,
+                sequence,
+                0,
+                True,
+                *refs,
+            )
+        )
         reply = self.replies.pop(to)
         self.lines.append(type(reply).__name__)
 
     def do_register(self, name: str, cluster: str = "c1", host: str = "") -> None:
         node = self.nodes[name]
-        address = DatanodeAddress(name, host or node.host, name, node.address.xfer_port, 9100, node.rack)
+        address = DatanodeAddress(
+            name, host or node.host, name, node.address.xfer_port, 9100, node.rack
+        )
         self.step(events.RegisterDatanode(f"register {name}", address, cluster, node.usage))
         reply = self.replies.pop(f"register {name}")
         if isinstance(reply, Registered):
             node.registration_id, node.sequence = reply.registration_id, 0
-        self.lines.append(f"epoch {reply.epoch}" if isinstance(reply, Registered) else self.shown(reply))
+        self.lines.append(
+            f"epoch {reply.epoch}" if isinstance(reply, Registered) else self.shown(reply)
+        )
 
     def _register(self, node: ScriptedDatanode) -> None:
         to = f"register {node.name}"
@@ -321,7 +392,11 @@ class World:
         if isinstance(reply, Registered):
             node.registration_id, node.sequence = reply.registration_id, 0
             node.reports += 1
-            self.step(events.FullBlockReport(to, node.name, node.registration_id, node.reports, 0, 0, True, *node.report))
+            self.step(
+                events.FullBlockReport(
+                    to, node.name, node.registration_id, node.reports, 0, 0, True, *node.report
+                )
+            )
             self.replies.pop(to)
 
     def _heartbeat(self, node: ScriptedDatanode) -> None:
@@ -336,14 +411,17 @@ class World:
 
     def _obey(self, node: ScriptedDatanode, order: Any) -> None:
         if isinstance(order, Replicate):
-            self.lines.append(f"{node.name} ← Replicate {self.block(order.block)} → {' '.join(t.uuid for t in order.targets)}")
+            self.lines.append(
+                f"{node.name} ← Replicate {self.block(order.block)} → "
+                f"{' '.join(t.uuid for t in order.targets)}"
+            )
             if not node.lazy and node.holds.get(order.block.id) == order.block:
                 for address in order.targets:
                     self._copy(node, order.block, self.nodes[address.uuid])
         elif isinstance(order, Invalidate):
-            self.lines.append(
-                f"{node.name} ← Invalidate {' '.join(self.block(ref) for ref in order.blocks)}{' (unknown)' if order.unknown else ''}"
-            )
+            blocks = " ".join(self.block(ref) for ref in order.blocks)
+            unknown = " (unknown)" if order.unknown else ""
+            self.lines.append(f"{node.name} ← Invalidate {blocks}{unknown}")
             if not node.lazy:
                 for ref in order.blocks:
                     node.holds.pop(ref.id, None)
@@ -377,7 +455,17 @@ class World:
         if not sequence:
             node.sequence += 1
         to = f"changed {node.name}"
-        self.step(events.BlocksChanged(to, node.name, node.registration_id, sequence or node.sequence, received, deleted, copied))
+        self.step(
+            events.BlocksChanged(
+                to,
+                node.name,
+                node.registration_id,
+                sequence or node.sequence,
+                received,
+                deleted,
+                copied,
+            )
+        )
         for order in getattr(self.replies.pop(to), "orders", ()):
             self._obey(node, order)
 

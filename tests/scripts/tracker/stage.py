@@ -1,7 +1,9 @@
-"""The tracker's core on a stage: the real driver and codec, a journal in memory, workers that are only names.
+"""The tracker's core on a stage: the real driver and codec, a journal in memory, workers that are
+only names.
 
-Attempts are written JOB:m0_0 (job, stage letter and index, number), jobs by their number. Workers that were not silenced report twice a
-second while time passes. Lines that come back: `+ edit`, `w1 ← order`, `publisher ← order`, `reply`.
+Attempts are written JOB:m0_0 (job, stage letter and index, number), jobs by their number. Workers
+that were not silenced report twice a second while time passes. Lines that come back: `+ edit`, `w1
+← order`, `publisher ← order`, `reply`.
 """
 
 from __future__ import annotations
@@ -43,13 +45,20 @@ class Stage:
         self.tokens = 0
         self.start()
 
-    # ── the machinery ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── the machinery ─────────────────────────────────────────────────────────────────────────────
 
     def start(self) -> None:
         """A tracker process begins: replay, then leadership under the next epoch."""
         self.epoch += 1
         self.core = JobTracker(self.options, random.Random(1))
-        self.driver = Driver(self.core, self.journal, self.codec, self.sends.append, self.clock, durable=self.edits.extend)
+        self.driver = Driver(
+            self.core,
+            self.journal,
+            self.codec,
+            self.sends.append,
+            self.clock,
+            durable=self.edits.extend,
+        )
         self.driver.replay()
         self.tell(events.BecameLeader(self.epoch))
 
@@ -67,16 +76,32 @@ class Stage:
             return
         twin = JobTracker(self.options, random.Random(1))
         Driver(twin, self.journal, self.codec, lambda _send: None, self.clock).replay()
-        assert twin._desk.ledger.image() == self.core._desk.ledger.image(), "replay differs from memory"
+        assert twin._desk.ledger.image() == self.core._desk.ledger.image(), (
+            "replay differs from memory"
+        )
 
     def advance(self, us: int) -> None:
         """Time passes: heartbeats and deadlines happen in their order."""
         until = self.clock.mono_us + us
         while self.clock.mono_us < until:
             deadline = self.core.next_deadline()
-            beats = [w["beat_us"] + HEARTBEAT_US for name, w in self.workers.items() if name not in self.silent]
-            self.clock.mono_us = min([until, *beats, *([max(deadline, self.clock.mono_us)] if deadline is not None else [])])
-            beating = [n for n, w in self.workers.items() if n not in self.silent and w["beat_us"] + HEARTBEAT_US <= self.clock.mono_us]
+            beats = [
+                w["beat_us"] + HEARTBEAT_US
+                for name, w in self.workers.items()
+                if name not in self.silent
+            ]
+            self.clock.mono_us = min(
+                [
+                    until,
+                    *beats,
+                    *([max(deadline, self.clock.mono_us)] if deadline is not None else []),
+                ]
+            )
+            beating = [
+                n
+                for n, w in self.workers.items()
+                if n not in self.silent and w["beat_us"] + HEARTBEAT_US <= self.clock.mono_us
+            ]
             self.tell(*[self.report(name) for name in sorted(beating)])
         if us == 0:
             self.tell()
@@ -85,15 +110,19 @@ class Stage:
         worker = self.workers[name]
         worker["sequence"] += 1
         worker["beat_us"] = self.clock.mono_us
-        return events.WorkerReported(f"{name}?", name, worker["incarnation"], worker["sequence"], news)
+        return events.WorkerReported(
+            f"{name}?", name, worker["incarnation"], worker["sequence"], news
+        )
 
-    # ── the script's commands ───────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── the script's commands ─────────────────────────────────────────────────────────────────────
 
     def run(self, verb: str, words: list[str], options: dict[str, str]) -> list[str]:
         self.sends.clear()
         self.edits.clear()
         getattr(self, f"do_{verb}")(*words, **options)
-        return [show_edit(edit.op) for edit in self.edits] + [line for send in self.sends if (line := show_send(send))]
+        return [show_edit(edit.op) for edit in self.edits] + [
+            line for send in self.sends if (line := show_send(send))
+        ]
 
     def do_restart(self) -> None:
         """The tracker is killed and started again. Workers' streams are gone."""
@@ -104,25 +133,41 @@ class Stage:
         self.start()
 
     def do_another(self) -> None:
-        """Another tracker takes over, whose journal is empty: another machine's, or a data directory that was lost."""
+        """Another tracker takes over, whose journal is empty: another machine's, or a data
+        directory that was lost."""
         self.journal = MemoryJournal()
         self.do_restart()
 
     def do_attend(
-        self, name: str, slots: str = "1", host: str = "h1", incarnation: str = "1", runs: str = "", holds: str = "", ended: str = ""
+        self,
+        name: str,
+        slots: str = "1",
+        host: str = "h1",
+        incarnation: str = "1",
+        runs: str = "",
+        holds: str = "",
+        ended: str = "",
     ) -> None:
         worker = self.workers.setdefault(name, {"sequence": 0, "streams": 0})
         if worker.get("incarnation") != incarnation:
             worker["sequence"] = 0
-        worker.update(incarnation=incarnation, beat_us=self.clock.mono_us, streams=worker["streams"] + 1)
+        worker.update(
+            incarnation=incarnation, beat_us=self.clock.mono_us, streams=worker["streams"] + 1
+        )
         self.silent.discard(name)
         held = [events.HeldAttempt(long(a), "running") for a in runs.split(",") if a]
         held += [events.HeldAttempt(long(a), "ended") for a in ended.split(",") if a]
         held += [
-            events.HeldAttempt(long(a), "succeeded", (10, 10), (1, 1), (("job", "map_input_records", 5),)) for a in holds.split(",") if a
+            events.HeldAttempt(
+                long(a), "succeeded", (10, 10), (1, 1), (("job", "map_input_records", 5),)
+            )
+            for a in holds.split(",")
+            if a
         ]
         stream = f"{name}#{worker['streams']}"
-        self.tell(events.WorkerAttended(stream, name, incarnation, host, 1, 2, int(slots), 0, tuple(held)))
+        self.tell(
+            events.WorkerAttended(stream, name, incarnation, host, 1, 2, int(slots), 0, tuple(held))
+        )
 
     def do_detach(self, name: str) -> None:
         self.tell(events.StreamEnded(name, f"{name}#{self.workers[name]['streams']}"))
@@ -134,20 +179,40 @@ class Stage:
         self.silent.discard(name)
 
     def do_submit(
-        self, name: str, maps: str = "1", reduces: str = "1", attempts: str = "4", hosts: str = "", output: str = "", token: str = ""
+        self,
+        name: str,
+        maps: str = "1",
+        reduces: str = "1",
+        attempts: str = "4",
+        hosts: str = "",
+        output: str = "",
+        token: str = "",
     ) -> None:
         self.tokens += 1
-        inputs = tuple(MapInput(b"{}", tuple(hosts.split(",")) if hosts else ()) for _ in range(int(maps)))
-        plan = JobPlan(name, "ann", output or f"/{name}", inputs, int(reduces), b"{}", int(attempts))
+        inputs = tuple(
+            MapInput(b"{}", tuple(hosts.split(",")) if hosts else ()) for _ in range(int(maps))
+        )
+        plan = JobPlan(
+            name, "ann", output or f"/{name}", inputs, int(reduces), b"{}", int(attempts)
+        )
         self.tell(events.SubmitJob("client", token or f"token{self.tokens}", plan))
 
     def do_progress(self, worker: str, attempt: str, fraction: str, phase: str = "map") -> None:
-        self.tell(self.report(worker, events.AttemptProgressed(long(attempt), float(fraction), phase)))
+        self.tell(
+            self.report(worker, events.AttemptProgressed(long(attempt), float(fraction), phase))
+        )
 
     def do_made(self, worker: str, attempt: str, incarnation: str = "") -> None:
-        report = self.report(worker, events.MapSucceeded(long(attempt), (10, 10), (1, 1), (("job", "map_input_records", 5),)))
+        report = self.report(
+            worker,
+            events.MapSucceeded(
+                long(attempt), (10, 10), (1, 1), (("job", "map_input_records", 5),)
+            ),
+        )
         if incarnation:
-            report = events.WorkerReported(report.reply_to, worker, incarnation, report.sequence, report.news)
+            report = events.WorkerReported(
+                report.reply_to, worker, incarnation, report.sequence, report.news
+            )
         self.tell(report)
 
     def do_again(self, worker: str, attempt: str) -> None:
@@ -155,12 +220,26 @@ class Stage:
         self.workers[worker]["sequence"] -= 1
         self.do_made(worker, attempt)
 
-    def do_fail(self, worker: str, attempt: str, message: str = "boom", kind: str = "raised", killed: str = "") -> None:
+    def do_fail(
+        self,
+        worker: str,
+        attempt: str,
+        message: str = "boom",
+        kind: str = "raised",
+        killed: str = "",
+    ) -> None:
         failure = Failure(kind, message, json.dumps({"kind": kind, "message": message}).encode())
         self.tell(self.report(worker, events.AttemptFailed(long(attempt), failure, bool(killed))))
 
-    def do_nofetch(self, worker: str, attempt: str, *maps: str, reason: str = "unreachable") -> None:
-        self.tell(self.report(worker, events.FetchFailed(long(attempt), tuple(long(name) for name in maps), reason)))
+    def do_nofetch(
+        self, worker: str, attempt: str, *maps: str, reason: str = "unreachable"
+    ) -> None:
+        self.tell(
+            self.report(
+                worker,
+                events.FetchFailed(long(attempt), tuple(long(name) for name in maps), reason),
+            )
+        )
 
     def do_commit(self, worker: str, attempt: str, file: str = "7") -> None:
         result = FileResult(f"/.staging/{attempt}", int(file), 100, 1)
@@ -201,13 +280,18 @@ class Stage:
         self.advance(microseconds(duration))
 
     def do_pause(self, duration: str) -> None:
-        """The tracker's process stands still, its workers do not: their reports wait in its inbox."""
+        """The tracker's process stands still, its workers do not: their reports wait in its
+        inbox."""
         self.clock.mono_us += microseconds(duration)
         self.tell(*[self.report(name) for name in sorted(self.workers) if name not in self.silent])
 
 
 def microseconds(text: str) -> int:
-    return int(float(text[:-2]) * 1000) if text.endswith("ms") else int(float(text.removesuffix("s")) * 1_000_000)
+    return (
+        int(float(text[:-2]) * 1000)
+        if text.endswith("ms")
+        else int(float(text.removesuffix("s")) * 1_000_000)
+    )
 
 
 def long_job(ref: str) -> str:
@@ -255,7 +339,9 @@ def show_edit(op: Any) -> str:
         case edits.MapOutputLost():
             return f"+ {kind} {short(op.job_id)} map/{op.index} ({op.reason})"
         case edits.JobFinished():
-            return f"+ {kind} {short(op.job_id)} {op.state}" + (f" ({op.error})" if op.error else "")
+            return f"+ {kind} {short(op.job_id)} {op.state}" + (
+                f" ({op.error})" if op.error else ""
+            )
         case edits.Checkpoint():
             return f"+ {kind} {len(op.jobs)} jobs"
         case _:
@@ -290,32 +376,60 @@ def show_send(send: Send) -> str:
         case orders.Refusal():
             return f"{to}: {message.code} {message.message}"
         case orders.CommitAnswer():
-            return f"{to} " + (f"granted {short(message.winner)}" if message.granted else f"denied ({message.reason})")
+            return f"{to} " + (
+                f"granted {short(message.winner)}"
+                if message.granted
+                else f"denied ({message.reason})"
+            )
         case orders.JobStatus():
             return f"{to}: {show_status(message)}"
         case orders.JobList():
-            return "\n".join(f"{to}: {short(job.id)} {job.name} {job.state}" for job in message.jobs) or f"{to}: no jobs"
+            return (
+                "\n".join(f"{to}: {short(job.id)} {job.name} {job.state}" for job in message.jobs)
+                or f"{to}: no jobs"
+            )
         case orders.AttemptList():
             rows = [
-                f"{to}: {short(a.attempt.attempt_id)} {a.attempt.state} {a.attempt.worker_id} {a.worker_address}" for a in message.attempts
+                f"{to}: {short(a.attempt.attempt_id)} {a.attempt.state} {a.attempt.worker_id} "
+                f"{a.worker_address}"
+                for a in message.attempts
             ]
             return "\n".join(row.rstrip() for row in rows)
         case orders.ClusterStatus():
             rows = [f"{to}: {w.worker_id} {w.state} {w.busy}/{w.slots}" for w in message.workers]
-            return "\n".join([*rows, f"{to}: running {message.running} waiting {message.waiting} epoch {message.epoch}"])
+            return "\n".join(
+                [
+                    *rows,
+                    f"{to}: running {message.running} waiting {message.waiting} epoch "
+                    f"{message.epoch}",
+                ]
+            )
     return f"{address} {message}"
 
 
 def places(locations: tuple[orders.MapLocation, ...]) -> str:
-    return " ".join(f"{short(where.attempt_id)}@{'lost' if where.lost else where.worker_id}" for where in locations)
+    return " ".join(
+        f"{short(where.attempt_id)}@{'lost' if where.lost else where.worker_id}"
+        for where in locations
+    )
 
 
 def show_status(status: orders.JobStatus) -> str:
     stages = []
     for name, stage in (("maps", status.maps), ("reduces", status.reduces)):
-        counts = f"{stage.done}/{stage.total} done {stage.running} running {stage.failed_attempts} failed {stage.killed_attempts} killed"
+        counts = (
+            f"{stage.done}/{stage.total} done {stage.running} running "
+            f"{stage.failed_attempts} failed {stage.killed_attempts} killed"
+        )
         stages.append(f"{name} {counts} {stage.fraction:g}")
-    counters = " ".join(f"{group}.{name}={value}" for group, name, value in status.counters if value)
+    counters = " ".join(
+        f"{group}.{name}={value}" for group, name, value in status.counters if value
+    )
     return " · ".join(
-        [f"{short(status.id)} {status.state}", *stages, *([counters] if counters else []), *([status.error] if status.error else [])]
+        [
+            f"{short(status.id)} {status.state}",
+            *stages,
+            *([counters] if counters else []),
+            *([status.error] if status.error else []),
+        ]
     )

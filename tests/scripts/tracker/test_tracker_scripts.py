@@ -18,7 +18,14 @@ def test_script(path: Path) -> None:
 
     def run(verb: str, words: list[str], options: dict[str, str]) -> list[str]:
         if verb == "tracker":
-            stage[:] = [Stage(**{name: float(value) if "." in value else int(value) for name, value in options.items()})]
+            stage[:] = [
+                Stage(
+                    **{
+                        name: float(value) if "." in value else int(value)
+                        for name, value in options.items()
+                    }
+                )
+            ]
             return []
         if not stage:
             stage.append(Stage())

@@ -27,7 +27,8 @@ def test_a_checksum_is_the_librarys_also_when_it_goes_on(size: int) -> None:
 
 
 def test_a_checksum_keeps_the_interpreters_lock() -> None:
-    """While it computes, no other Python thread takes a step: with the library's default a busy one beside it takes many."""
+    """While it computes, no other Python thread takes a step: with the library's default a busy one
+    beside it takes many."""
     steps, over, begun = [0], threading.Event(), threading.Event()
 
     def busy() -> None:
@@ -40,7 +41,9 @@ def test_a_checksum_keeps_the_interpreters_lock() -> None:
     try:
         thread.start()
         begun.wait(10)
-        sys.setswitchinterval(10.0)  # from now on nobody is interrupted: only who lets go of the lock gives way
+        sys.setswitchinterval(
+            10.0
+        )  # from now on nobody is interrupted: only who lets go of the lock gives way
         data = bytes(64 << 10)
         before = steps[0]
         for _ in range(50):

@@ -1,4 +1,5 @@
-"""The codec: what went in comes out equal, anything else is CorruptRecord, and old records are read by newer classes."""
+"""The codec: what went in comes out equal, anything else is CorruptRecord, and old records are read
+by newer classes."""
 
 from __future__ import annotations
 
@@ -30,7 +31,14 @@ class Pair:
 
 
 CODEC = Codec([Empty, One, Pair])
-SCALARS = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | st.text() | st.binary()
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False)
+    | st.text()
+    | st.binary()
+)
 VALUES = st.recursive(
     SCALARS | st.just(Empty()),
     lambda inner: (

@@ -1,4 +1,5 @@
-"""One configuration from file, environment and flags, typed, with every mistake named where it was made."""
+"""One configuration from file, environment and flags, typed, with every mistake named where it was
+made."""
 
 from __future__ import annotations
 
@@ -20,7 +21,12 @@ class Config(msgspec.Struct, frozen=True):
     disk: Disk = Disk()
 
 
-def read(tmp_path: Path, text: str, environment: dict[str, str] | None = None, flags: tuple[str, ...] = ()) -> Config:
+def read(
+    tmp_path: Path,
+    text: str,
+    environment: dict[str, str] | None = None,
+    flags: tuple[str, ...] = (),
+) -> Config:
     file = tmp_path / "cluster.toml"
     file.write_text(text)
     return load(Config, file=file, environment=environment or {}, flags=flags)[0]
@@ -31,12 +37,22 @@ def test_file_then_environment_then_flags(tmp_path: Path) -> None:
     assert read(tmp_path, "").disk.reserved_bytes == 10
     assert read(tmp_path, text).disk.reserved_bytes == 20
     assert read(tmp_path, text, {"MRC_DISK__RESERVED_BYTES": "30"}).disk.reserved_bytes == 30
-    assert read(tmp_path, text, {"MRC_DISK__RESERVED_BYTES": "30"}, ("disk.reserved_bytes=40",)).disk.reserved_bytes == 40
+    assert (
+        read(
+            tmp_path, text, {"MRC_DISK__RESERVED_BYTES": "30"}, ("disk.reserved_bytes=40",)
+        ).disk.reserved_bytes
+        == 40
+    )
 
 
 def test_origins_are_remembered(tmp_path: Path) -> None:
-    _, origins = load(Config, file=None, environment={"MRC_DISK__SYNC": "false"}, flags=("disk.reserved_bytes=1",))
-    assert origins == {"disk.sync": "environment MRC_DISK__SYNC", "disk.reserved_bytes": "--set disk.reserved_bytes"}
+    _, origins = load(
+        Config, file=None, environment={"MRC_DISK__SYNC": "false"}, flags=("disk.reserved_bytes=1",)
+    )
+    assert origins == {
+        "disk.sync": "environment MRC_DISK__SYNC",
+        "disk.reserved_bytes": "--set disk.reserved_bytes",
+    }
 
 
 @pytest.mark.parametrize(

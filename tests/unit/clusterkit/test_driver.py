@@ -20,7 +20,8 @@ class Added:
 
 
 class Sum:
-    """A core of one number: Added events change it, "read" asks for it, a Tick at 1 s doubles it."""
+    """A core of one number: Added events change it, "read" asks for it, a Tick at 1 s doubles
+    it."""
 
     def __init__(self) -> None:
         self.total, self.txid, self.deadline = 0, 0, None
@@ -76,7 +77,9 @@ CODEC = Codec([Edit, Added])
 
 def test_one_fsync_for_a_batch_and_no_word_before_it() -> None:
     story: list[str] = []
-    driver = Driver(Sum(), Watched(story), CODEC, lambda send: story.append(f"said {send.message}"), Clock())
+    driver = Driver(
+        Sum(), Watched(story), CODEC, lambda send: story.append(f"said {send.message}"), Clock()
+    )
     driver.turn([Added(1), "read", Added(2)])
     assert story == ["append 2", "sync", "said 1", "said 1", "said 3"]
 
@@ -109,7 +112,9 @@ def test_a_failed_sync_lets_nothing_out() -> None:
 
 def test_a_lease_that_ran_out_holds_the_answers_back() -> None:
     clock, said = Clock(), []
-    driver = Driver(Sum(), MemoryJournal(), CODEC, said.append, clock, lease_deadline_us=lambda: 1000)
+    driver = Driver(
+        Sum(), MemoryJournal(), CODEC, said.append, clock, lease_deadline_us=lambda: 1000
+    )
     clock.mono_us = 999
     driver.turn(["read"])
     clock.mono_us = 1000
@@ -119,14 +124,17 @@ def test_a_lease_that_ran_out_holds_the_answers_back() -> None:
 
 
 def test_a_lease_that_ran_out_holds_edits_back_that_nobody_waits_for() -> None:
-    """A deposed leader whose only work is its own (reclaiming, expiring leases) must not go on writing."""
+    """A deposed leader whose only work is its own (reclaiming, expiring leases) must not go on
+    writing."""
 
     class Reclaiming(Sum):
         def step(self, event: object, now: Instant) -> Effects:
             return Effects(journal=super().step(Added(1), now).journal)
 
     clock, journal = Clock(), MemoryJournal()
-    driver = Driver(Reclaiming(), journal, CODEC, lambda _: None, clock, lease_deadline_us=lambda: 1000)
+    driver = Driver(
+        Reclaiming(), journal, CODEC, lambda _: None, clock, lease_deadline_us=lambda: 1000
+    )
     driver.turn(["reclaim"])
     clock.mono_us = 1000
     with pytest.raises(Fenced, match="edits were written"):
@@ -135,7 +143,8 @@ def test_a_lease_that_ran_out_holds_edits_back_that_nobody_waits_for() -> None:
 
 
 def test_a_turn_that_does_not_end_is_no_sign_of_life() -> None:
-    """The thread that keeps the lease asks: a disk that hangs in fsync must not be led from for ever."""
+    """The thread that keeps the lease asks: a disk that hangs in fsync must not be led from for
+    ever."""
     clock, seen = Clock(), []
 
     class Hanging(MemoryJournal):
@@ -170,7 +179,9 @@ def test_a_loop_that_raised_is_not_alive() -> None:
 
 def test_answers_that_no_edit_holds_back_leave_as_they_are_made() -> None:
     story: list[str] = []
-    driver = Driver(Sum(), Watched(story), CODEC, lambda send: story.append(f"said {send.message}"), Clock())
+    driver = Driver(
+        Sum(), Watched(story), CODEC, lambda send: story.append(f"said {send.message}"), Clock()
+    )
     driver.turn(["read", "read", Added(1), "read"])
     assert story == ["said 0", "said 0", "append 1", "sync", "said 1", "said 1"]
 
@@ -198,7 +209,9 @@ def test_a_deadline_becomes_a_tick() -> None:
 
 def test_run_ends_when_stopped_and_takes_posts_of_other_threads() -> None:
     said: list[Send] = []
-    driver = Driver(Sum(), MemoryJournal(), CODEC, lambda send: (said.append(send), driver.stop()), Clock())
+    driver = Driver(
+        Sum(), MemoryJournal(), CODEC, lambda send: (said.append(send), driver.stop()), Clock()
+    )
     driver.post(Added(4))
     driver.run()
     assert [s.message for s in said] == [4]

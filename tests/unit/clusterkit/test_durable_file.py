@@ -10,7 +10,9 @@ import pytest
 from clusterkit.durable_file import write_durably
 
 
-def test_a_write_that_fails_leaves_what_was_there_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_write_that_fails_leaves_what_was_there_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_durably(tmp_path / "f", b"before")
 
     def full(_fd: int, _data: bytes) -> int:

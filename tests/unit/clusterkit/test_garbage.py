@@ -27,7 +27,9 @@ class Node:
         self.me = self
 
 
-def test_what_is_there_at_the_start_is_frozen_and_nothing_old_is_ever_walked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_there_at_the_start_is_frozen_and_nothing_old_is_ever_walked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(garbage, "LOOK_S", 3600)
     policy = GarbagePolicy(alarm_bytes=1 << 60)
     policy.start()
@@ -53,7 +55,9 @@ def test_what_is_there_at_the_start_is_frozen_and_nothing_old_is_ever_walked(mon
     del kept, few
 
 
-def test_a_process_that_grows_says_so_and_not_at_every_look(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_grows_says_so_and_not_at_every_look(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     policy = GarbagePolicy(alarm_bytes=100 << 20)
     with caplog.at_level(logging.WARNING):
         for size in (99, 100, 150, 199, 200, 399):
@@ -66,7 +70,9 @@ def test_descriptors_are_raised_as_far_as_the_system_lets() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
-        assert raise_descriptor_limit(300) == min(300, hard) if hard != resource.RLIM_INFINITY else 300
+        assert (
+            raise_descriptor_limit(300) == min(300, hard) if hard != resource.RLIM_INFINITY else 300
+        )
         assert raise_descriptor_limit(100) >= 256
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -1,4 +1,5 @@
-"""A service with a local journal is led from one directory: copies, restored backups and second machines are refused in words."""
+"""A service with a local journal is led from one directory: copies, restored backups and second
+machines are refused in words."""
 
 from __future__ import annotations
 
@@ -22,7 +23,13 @@ class Bench:
 
     def opened(self, path: Path) -> tuple[DataDirectory, ServiceHome]:
         directory = DataDirectory.open(path, "namenode", "nn1")
-        return directory, ServiceHome("namenode", directory, self.settings, what="file system", adopting="mrc namenode adopt {directory}")
+        return directory, ServiceHome(
+            "namenode",
+            directory,
+            self.settings,
+            what="file system",
+            adopting="mrc namenode adopt {directory}",
+        )
 
     def lead(self, path: Path, epoch: int) -> None:
         """One whole life of a leader."""
@@ -67,7 +74,9 @@ def test_a_copied_directory_is_refused(bench: Bench) -> None:
     assert refused.next_command == f"mrc namenode adopt {bench.copy}"
 
 
-def test_the_same_directory_on_another_machine_is_refused(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_directory_on_another_machine_is_refused(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A cloned disk: every number in it is the same."""
     bench.lead(bench.original, 1)
     monkeypatch.setattr(homes, "machine_id", lambda: "another")

@@ -18,7 +18,9 @@ def test_a_message_is_one_entry_whatever_is_in_it(monkeypatch: pytest.MonkeyPatc
     before, level = root.handlers[:], root.level
     try:
         start_logging("worker-w1")
-        logging.getLogger("x").warning("job %s", "a\x1b]0;PWNED\x07\x9b\u202e\n2026-01-01 I worker-w1 forged")
+        logging.getLogger("x").warning(
+            "job %s", "a\x1b]0;PWNED\x07\x9b\u202e\n2026-01-01 I worker-w1 forged"
+        )
     finally:
         root.handlers[:] = before
         root.setLevel(level)

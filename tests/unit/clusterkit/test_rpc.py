@@ -1,4 +1,5 @@
-"""Each trap of gRPC in Python, shown to be avoided by the factory. A tiny byte-echo service stands in for generated stubs."""
+"""Each trap of gRPC in Python, shown to be avoided by the factory. A tiny byte-echo service stands
+in for generated stubs."""
 
 from __future__ import annotations
 
@@ -29,7 +30,9 @@ class JobLost(errors.ClusterError):
     code = "JOB_LOST"
 
     def __init__(self, job_id: str, workers: int) -> None:
-        super().__init__(f"job {job_id} lost {workers} workers", next_command=f"mrc job status '{job_id}' → log")
+        super().__init__(
+            f"job {job_id} lost {workers} workers", next_command=f"mrc job status '{job_id}' → log"
+        )
 
 
 class NoCodeOfItsOwn(errors.TryAgain):
@@ -39,12 +42,18 @@ class NoCodeOfItsOwn(errors.TryAgain):
 Handler = Callable[[bytes, Any], Any]
 
 
-def serve(*, port: int = 0, threads: int = 2, max_concurrent: int | None = None, **handlers: Handler) -> Server:
+def serve(
+    *, port: int = 0, threads: int = 2, max_concurrent: int | None = None, **handlers: Handler
+) -> Server:
     """A started server; handlers whose name begins with `stream_` answer with many replies."""
 
     def add(_: Any, server: Any) -> None:
         wrap = {
-            name: (grpc.unary_stream_rpc_method_handler if name.startswith("stream_") else grpc.unary_unary_rpc_method_handler)(handler)
+            name: (
+                grpc.unary_stream_rpc_method_handler
+                if name.startswith("stream_")
+                else grpc.unary_unary_rpc_method_handler
+            )(handler)
             for name, handler in handlers.items()
         }
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Test", wrap),))
@@ -56,7 +65,9 @@ def serve(*, port: int = 0, threads: int = 2, max_concurrent: int | None = None,
 
 
 def call(channel: Channel, name: str) -> Any:
-    return (channel.unary_stream if name.startswith("stream_") else channel.unary_unary)(f"/test.Test/{name}")
+    return (channel.unary_stream if name.startswith("stream_") else channel.unary_unary)(
+        f"/test.Test/{name}"
+    )
 
 
 @pytest.fixture
@@ -82,13 +93,18 @@ Started = Callable[..., tuple[Server, Channel]]
 
 def test_a_second_server_on_the_port_is_refused_and_told_who_holds_it(started: Started) -> None:
     server, _ = started(Echo=lambda request, _: request)
-    with pytest.raises(errors.PortInUse, match=rf"port {server.port} on 127.0.0.1 is in use by pid {os.getpid()} ") as refusal:
+    with pytest.raises(
+        errors.PortInUse, match=rf"port {server.port} on 127.0.0.1 is in use by pid {os.getpid()} "
+    ) as refusal:
         serve(port=server.port)
     assert str(server.port) in (refusal.value.next_command or "")
 
 
 def test_an_address_of_another_machine_is_refused_in_words() -> None:
-    with pytest.raises(errors.ClusterError, match=r"cannot listen on 192\.0\.2\.1: it is not an address of this machine"):
+    with pytest.raises(
+        errors.ClusterError,
+        match=r"cannot listen on 192\.0\.2\.1: it is not an address of this machine",
+    ):
         make_server("192.0.2.1", 0, threads=1).start()
 
 
@@ -108,7 +124,8 @@ def test_a_message_beyond_the_limit_is_an_error_that_no_retry_helps(started: Sta
 def test_every_call_has_a_deadline(started: Started) -> None:
     release = threading.Event()
     server, _ = started(
-        Park=lambda request, _: release.wait(30) and request, stream_Park=lambda _r, _c: iter(lambda: release.wait(30), True)
+        Park=lambda request, _: release.wait(30) and request,
+        stream_Park=lambda _r, _c: iter(lambda: release.wait(30), True),
     )
     with make_channel(server.address, deadline_s=0.2) as hasty:
         for name in ("Park", "stream_Park"):
@@ -122,7 +139,9 @@ def test_every_call_has_a_deadline(started: Started) -> None:
     release.set()
 
 
-def test_a_proxy_in_the_environment_is_ignored(started: Started, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_in_the_environment_is_ignored(
+    started: Started, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("http_proxy", "https_proxy", "grpc_proxy", "HTTP_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     for name in ("no_proxy", "NO_PROXY"):
@@ -137,7 +156,9 @@ def test_calls_go_on_within_a_second_after_the_server_came_back() -> None:
         echo = call(channel, "Echo")
         assert echo(b"1") == b"1"
         server.stop(0)
-        with pytest.raises(errors.Unavailable, match=f"nobody answers at {server.address}: connection refused"):
+        with pytest.raises(
+            errors.Unavailable, match=f"nobody answers at {server.address}: connection refused"
+        ):
             echo(b"2", timeout=3.0, wait_for_ready=False)
         replies: list[Any] = []
         waiting = threading.Thread(target=lambda: replies.append(echo(b"3")))
@@ -157,10 +178,15 @@ def test_nobody_there_is_told_from_too_slow(started: Started) -> None:
         unused.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{unused.getsockname()[1]}"
     with make_channel(address, deadline_s=0.2) as channel:
-        with pytest.raises(errors.Unavailable, match=rf"nobody answered at {address} for 0.2 s") as refusal:
+        with pytest.raises(
+            errors.Unavailable, match=rf"nobody answered at {address} for 0.2 s"
+        ) as refusal:
             call(channel, "Echo")(b"")
         assert refusal.value.next_command == "mrc status"
-    with make_channel(address, wait_for_ready=False) as prompt, pytest.raises(errors.Unavailable, match="connection refused"):
+    with (
+        make_channel(address, wait_for_ready=False) as prompt,
+        pytest.raises(errors.Unavailable, match="connection refused"),
+    ):
         call(prompt, "Echo")(b"")
 
 
@@ -172,12 +198,18 @@ def test_nobody_there_is_told_from_too_slow(started: Started) -> None:
         errors.Fenced("epoch 7 is older than 9", next_command="mrc status"),
         errors.NotPermitted("no: “ünïcode” of /a"),
         errors.ClusterError("two\nlines"),
-        *(kind("x") for kind in errors.ClusterError.__subclasses__() if kind.__module__ == "clusterkit.errors"),
+        *(
+            kind("x")
+            for kind in errors.ClusterError.__subclasses__()
+            if kind.__module__ == "clusterkit.errors"
+        ),
     ],
     ids=lambda error: type(error).__name__,
 )
 @pytest.mark.parametrize("name", ["Fail", "stream_Fail"])
-def test_an_error_arrives_as_what_it_was(started: Started, error: errors.ClusterError, name: str) -> None:
+def test_an_error_arrives_as_what_it_was(
+    started: Started, error: errors.ClusterError, name: str
+) -> None:
     def stream(request: bytes, context: Any) -> Iterator[bytes]:
         yield b"first"
         raise error
@@ -190,7 +222,9 @@ def test_an_error_arrives_as_what_it_was(started: Started, error: errors.Cluster
     assert (caught.value.code, caught.value.next_command) == (error.code, error.next_command)
 
 
-def test_an_error_whose_class_is_unknown_here_keeps_its_code_and_whether_a_retry_helps(started: Started) -> None:
+def test_an_error_whose_class_is_unknown_here_keeps_its_code_and_whether_a_retry_helps(
+    started: Started,
+) -> None:
     foreign, other = errors.TryAgain("shard 3 is moving"), errors.ClusterError("no such shard")
     foreign.code, other.code = "SHARD_MOVING", "NO_SHARD"
     _, channel = started(Fail=raising(foreign), Other=raising(other))
@@ -211,7 +245,10 @@ def test_a_fault_of_ours_is_logged_with_a_number_and_its_text_stays_inside(
         yield b""
 
     _, channel = started(Fail=raising(KeyError("the password is swordfish")), stream_Fail=stream)
-    with caplog.at_level(logging.ERROR), pytest.raises(errors.ClusterError, match=rf"{name} failed inside the service") as caught:
+    with (
+        caplog.at_level(logging.ERROR),
+        pytest.raises(errors.ClusterError, match=rf"{name} failed inside the service") as caught,
+    ):
         list(call(channel, name)(b""))
     assert "swordfish" not in caught.value.message
     incident = caught.value.message.rpartition("[")[2].rstrip("]")
@@ -297,7 +334,8 @@ def test_a_server_process_ends_on_sigterm_with_a_call_in_flight(tmp_path: Path) 
         "import signal, sys, threading\n"
         "from tests.unit.clusterkit.test_rpc import serve\n"
         "server = serve(Park=lambda r, c: threading.Event().wait(1.0) and r)\n"
-        "signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.stop, args=(0,)).start())\n"
+        "signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.stop, "
+        "args=(0,)).start())\n"
         "print(server.address, flush=True)\n"
         "server.wait()\n"
     )
@@ -317,15 +355,26 @@ def test_a_server_process_ends_on_sigterm_with_a_call_in_flight(tmp_path: Path) 
         process.wait()
 
 
-@pytest.mark.parametrize("option", sorted({name for name, _ in (*rpc._SERVER_OPTIONS, *rpc._CHANNEL_OPTIONS)}))
+@pytest.mark.parametrize(
+    "option", sorted({name for name, _ in (*rpc._SERVER_OPTIONS, *rpc._CHANNEL_OPTIONS)})
+)
 def test_grpc_knows_every_option_that_is_set(option: str) -> None:
-    """It takes any name in silence: a misspelt one is simply not in force. The names it knows are in its own library."""
+    """It takes any name in silence: a misspelt one is simply not in force. The names it knows are
+    in its own library."""
     known = Path(cygrpc.__file__).read_bytes()
-    assert re.search(re.escape(option.encode()) + rb"(?![a-z0-9_])", known), f"gRPC has no option {option}"
+    assert re.search(re.escape(option.encode()) + rb"(?![a-z0-9_])", known), (
+        f"gRPC has no option {option}"
+    )
 
 
 def test_a_server_bears_the_pings_of_its_own_peers() -> None:
     """Otherwise it cuts an idle connection off with "too many pings"."""
     server, channel = dict(rpc._SERVER_OPTIONS), dict(rpc._CHANNEL_OPTIONS)
-    assert server["grpc.http2.min_ping_interval_without_data_ms"] < channel["grpc.keepalive_time_ms"]
-    assert server["grpc.keepalive_permit_without_calls"] == channel["grpc.keepalive_permit_without_calls"] == 1
+    assert (
+        server["grpc.http2.min_ping_interval_without_data_ms"] < channel["grpc.keepalive_time_ms"]
+    )
+    assert (
+        server["grpc.keepalive_permit_without_calls"]
+        == channel["grpc.keepalive_permit_without_calls"]
+        == 1
+    )

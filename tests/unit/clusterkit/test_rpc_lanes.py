@@ -1,4 +1,5 @@
-"""Calls that park, or that were opened and never sent, do not keep others from being served; what is too much is refused in words."""
+"""Calls that park, or that were opened and never sent, do not keep others from being served; what
+is too much is refused in words."""
 
 from __future__ import annotations
 
@@ -38,7 +39,9 @@ class House:
             "Park": grpc.unary_stream_rpc_method_handler(park),
             "Echo": grpc.unary_unary_rpc_method_handler(lambda request, _context: request),
         }
-        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Test", handlers),))
+        server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler("test.Test", handlers),)
+        )
 
     def park(self) -> Any:
         return self.channel.unary_stream("/test.Test/Park")(b"", timeout=20)
@@ -60,7 +63,9 @@ def house() -> Iterator[House]:
     made.stop()
 
 
-def test_parked_calls_leave_threads_to_the_others_and_too_many_are_refused_in_words(house: House) -> None:
+def test_parked_calls_leave_threads_to_the_others_and_too_many_are_refused_in_words(
+    house: House,
+) -> None:
     calls = [house.park() for _ in range(PARKED.threads)]
     for _ in calls:
         assert house.parked.acquire(timeout=10)
@@ -85,7 +90,10 @@ def test_a_call_that_never_sends_its_request_is_ended(monkeypatch: pytest.Monkey
     house = House()
     channel = grpc.insecure_channel(house.server.address)
     silence: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-    silent = [channel.stream_unary("/test.Test/Echo").future(iter(silence.get, None), timeout=20) for _ in range(4)]
+    silent = [
+        channel.stream_unary("/test.Test/Echo").future(iter(silence.get, None), timeout=20)
+        for _ in range(4)
+    ]
     assert house.echo() == b"hello"
     assert {call.code() for call in silent} == {grpc.StatusCode.CANCELLED}
     for _ in silent:
@@ -103,7 +111,8 @@ def test_a_call_that_ends_without_a_request_is_refused_in_words(house: House) ->
 
 
 def test_the_lane_is_where_grpc_looks_for_it(house: House) -> None:
-    """An attribute of its own that it calls experimental: when it is gone, parked calls starve the others again."""
+    """An attribute of its own that it calls experimental: when it is gone, parked calls starve the
+    others again."""
     names: list[str] = []
 
     def add(_: Any, server: Any) -> None:
@@ -112,7 +121,9 @@ def test_the_lane_is_where_grpc_looks_for_it(house: House) -> None:
             return b""
 
         handlers = {name: grpc.unary_unary_rpc_method_handler(where) for name in ("Park", "Other")}
-        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Test", handlers),))
+        server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler("test.Test", handlers),)
+        )
 
     server: Server = make_server("127.0.0.1", 0, threads=1, lanes={"Park": PARKED}, name="house")
     server.add(add, None)
@@ -133,7 +144,10 @@ def test_what_is_watched_expires_in_order_and_what_is_forgotten_does_not() -> No
     deadlines.watch(2.0, of("second"))
     deadlines.forget(deadlines.watch(1.5, of("forgotten")))
     deadlines.watch(1.0, of("first"))
-    assert [expired.get(timeout=10), expired.get(timeout=10)] in (["first", "second"], ["second", "first"])
+    assert [expired.get(timeout=10), expired.get(timeout=10)] in (
+        ["first", "second"],
+        ["second", "first"],
+    )
     assert expired.empty()
     deadlines.stop()
 

@@ -1,4 +1,5 @@
-"""Data directories are held by one process, belong to one node of one cluster, and never forget an epoch."""
+"""Data directories are held by one process, belong to one node of one cluster, and never forget an
+epoch."""
 
 from __future__ import annotations
 

@@ -51,19 +51,32 @@ def test_a_machine_without_zookeeper_never_imports_kazoo() -> None:
         "try: connect('embedded://127.0.0.1:1', 'm', 2.0, patience_s=0)\nexcept Exception: pass\n"
         "print([name for name in sys.modules if name.startswith('kazoo')])"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("url", ["zk://10.0.0.9:2181/mrc", "zk://127.0.0.1:1,zk.example:2181/mrc", "zk://[2001:db8::1]:2181/mrc"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "zk://10.0.0.9:2181/mrc",
+        "zk://127.0.0.1:1,zk.example:2181/mrc",
+        "zk://[2001:db8::1]:2181/mrc",
+    ],
+)
 def test_a_zookeeper_beyond_this_machine_needs_a_password(url: str) -> None:
-    """What is made there without one may be changed by anybody: who leads, and which epoch is next."""
+    """What is made there without one may be changed by anybody: who leads, and which epoch is
+    next."""
     with pytest.raises(UsageError, match="without USER:PASSWORD") as refusal:
         connect(url, "m", 2.0)
     assert "security.mode" in str(refusal.value.next_command)
 
 
 def test_a_private_network_is_said_in_words() -> None:
-    for url, mode in (("zk://127.0.0.1:1,localhost:1/mrc", "loopback"), ("zk://127.0.0.1:1,nowhere.invalid:1/mrc", "private-network")):
+    for url, mode in (
+        ("zk://127.0.0.1:1,localhost:1/mrc", "loopback"),
+        ("zk://127.0.0.1:1,nowhere.invalid:1/mrc", "private-network"),
+    ):
         with pytest.raises(Unavailable, match="no ZooKeeper answers"):  # and not: refused
             connect(url, "m", 2.0, patience_s=0.1, security_mode=mode)

@@ -1,4 +1,5 @@
-"""The embedded coordinator's core, driven by hand: time is an argument, replies are looked at, every step keeps the invariants."""
+"""The embedded coordinator's core, driven by hand: time is an argument, replies are looked at,
+every step keeps the invariants."""
 
 from __future__ import annotations
 
@@ -27,7 +28,8 @@ SECOND = 1_000_000
 
 
 class Bench:
-    """A core, its journal and its clock. `ask` returns the reply, or None when the request parked."""
+    """A core, its journal and its clock. `ask` returns the reply, or None when the request
+    parked."""
 
     def __init__(self) -> None:
         self.now_us, self.journal = 1000 * SECOND, list[Edit]()
@@ -48,7 +50,9 @@ class Bench:
     def step(self, event: Event) -> None:
         effects = self.core.step(event, self.instant())
         self.core.check_invariants()
-        assert [edit.txid for edit in effects.journal] == list(range(len(self.journal) + 1, len(self.journal) + 1 + len(effects.journal)))
+        assert [edit.txid for edit in effects.journal] == list(
+            range(len(self.journal) + 1, len(self.journal) + 1 + len(effects.journal))
+        )
         self.journal += effects.journal
         for send in effects.sends:
             self.answers.setdefault(send.to, []).append(send.message)
@@ -67,7 +71,9 @@ class Bench:
         return self.answer(self.post(kind, *arguments, **named))
 
     def session(self, name: str, timeout_s: float = 4.0) -> None:
-        assert self.ask(ev.OpenSession, name, f"member of {name}", int(timeout_s * SECOND)) == SessionOpened(name, int(timeout_s * SECOND))
+        assert self.ask(
+            ev.OpenSession, name, f"member of {name}", int(timeout_s * SECOND)
+        ) == SessionOpened(name, int(timeout_s * SECOND))
 
     def lead(self, session: str, id_: str, **named: int) -> Any:
         return self.ask(ev.Campaign, session, "namenode", id_, f"{id_}:1", **named)
@@ -290,21 +296,38 @@ def test_settings_are_replaced_at_their_version_and_watched_even_while_missing()
     assert bench.answer(watch) is None
     assert bench.ask(ev.StoreSetting, "k", b"1", 0) == Stored(1)
     assert bench.answer(watch) == SettingIs(b"1", 1)
-    assert bench.ask(ev.StoreSetting, "k", b"2", 0) == Refused("CONFLICT", "setting k is not at version 0: it is at version 1")
+    assert bench.ask(ev.StoreSetting, "k", b"2", 0) == Refused(
+        "CONFLICT", "setting k is not at version 0: it is at version 1"
+    )
     bench.restart()
     assert bench.ask(ev.AskSetting, "k") == SettingIs(b"1", 1)
     assert bench.ask(ev.StoreSetting, "k", b"2") == Stored(2)
 
 
 def test_random_lives_keep_the_rules() -> None:
-    """Epochs are handed out once and grow; a session is told what it leads; everything asked is answered in the end."""
+    """Epochs are handed out once and grow; a session is told what it leads; everything asked is
+    answered in the end."""
     for seed in range(150):
         rng, bench = random.Random(seed), Bench()
         handed: dict[tuple[str, int], str] = {}
         sessions, waiting, count = ["s0"], dict[int, tuple[str, str]](), 0
         bench.session("s0")
         for _ in range(120):
-            act = rng.choice(["open", "renew", "renew", "campaign", "campaign", "resign", "join", "close", "advance", "restart", "watch"])
+            act = rng.choice(
+                [
+                    "open",
+                    "renew",
+                    "renew",
+                    "campaign",
+                    "campaign",
+                    "resign",
+                    "join",
+                    "close",
+                    "advance",
+                    "restart",
+                    "watch",
+                ]
+            )
             session = rng.choice(sessions)
             if act == "open":
                 count += 1
@@ -314,7 +337,9 @@ def test_random_lives_keep_the_rules() -> None:
                 bench.ask(ev.RenewSession, session)
             elif act == "campaign":
                 service, id_ = rng.choice(["namenode", "tracker"]), rng.choice(["a", "b", "c"])
-                waiting[bench.post(ev.Campaign, session, service, id_, "h:1", rng.choice([0, 0, 3]))] = (service, session)
+                waiting[
+                    bench.post(ev.Campaign, session, service, id_, "h:1", rng.choice([0, 0, 3]))
+                ] = (service, session)
             elif act == "resign":
                 bench.ask(ev.Resign, session, "namenode")
             elif act == "join":
@@ -324,24 +349,37 @@ def test_random_lives_keep_the_rules() -> None:
             elif act == "advance":
                 bench.advance(rng.choice([0.1, 1, 5]))
             elif act == "watch":
-                bench.post(ev.AskMembers, "worker", rng.choice([0, bench.ask(ev.AskMembers, "worker").version]))
+                bench.post(
+                    ev.AskMembers,
+                    "worker",
+                    rng.choice([0, bench.ask(ev.AskMembers, "worker").version]),
+                )
             elif rng.random() < 0.2:
                 bench.restart()
                 waiting = {}
             for token, (service, session) in list(waiting.items()):
                 if isinstance(reply := bench.answer(token), Elected):
-                    assert handed.setdefault((service, reply.epoch), session) == session, f"seed {seed}: epoch handed out twice"
+                    assert handed.setdefault((service, reply.epoch), session) == session, (
+                        f"seed {seed}: epoch handed out twice"
+                    )
                 if reply is not None:
                     del waiting[token]
         bench.advance(10)
-        assert all(bench.answer(token) is not None for token in waiting), f"seed {seed}: a campaign was never answered"
+        assert all(bench.answer(token) is not None for token in waiting), (
+            f"seed {seed}: a campaign was never answered"
+        )
         for service in ("namenode", "tracker"):
-            epochs = [edit.op.epoch for edit in bench.journal if isinstance(edit.op, LeaderElected) and edit.op.service == service]
+            epochs = [
+                edit.op.epoch
+                for edit in bench.journal
+                if isinstance(edit.op, LeaderElected) and edit.op.service == service
+            ]
             assert epochs == sorted(epochs), f"seed {seed}: an epoch went backwards"
 
 
 def test_the_same_id_from_another_place_waits_until_the_session_ends() -> None:
-    """A copied data directory, or another machine with the same default id: its lock proves nothing about the leader."""
+    """A copied data directory, or another machine with the same default id: its lock proves nothing
+    about the leader."""
     bench = Bench()
     bench.session("s1")
     bench.session("s2", 30)
@@ -351,9 +389,13 @@ def test_the_same_id_from_another_place_waits_until_the_session_ends() -> None:
     assert bench.ask(ev.AskLeader, "namenode") == LeaderIs(True, "nn1", "nn1:1", 1)
     bench.advance(4.1)
     if bench.answer(copy) != Elected(2):  # told to ask again meanwhile
-        assert bench.ask(ev.Campaign, "s2", "namenode", "nn1", "copy:1", place="there") == Elected(2)
+        assert bench.ask(ev.Campaign, "s2", "namenode", "nn1", "copy:1", place="there") == Elected(
+            2
+        )
     bench.session("s3")
-    assert bench.ask(ev.Campaign, "s3", "namenode", "nn1", "copy:2", place="there") == Elected(3)  # at once: the lock proves it
+    assert bench.ask(ev.Campaign, "s3", "namenode", "nn1", "copy:2", place="there") == Elected(
+        3
+    )  # at once: the lock proves it
 
 
 def test_after_a_restart_another_place_cannot_claim_what_was_led() -> None:
@@ -362,4 +404,6 @@ def test_after_a_restart_another_place_cannot_claim_what_was_led() -> None:
     assert bench.ask(ev.Campaign, "s1", "namenode", "nn1", "nn1:1", place="here") == Elected(1)
     bench.restart()
     bench.session("s2")
-    assert bench.ask(ev.Campaign, "s2", "namenode", "nn1", "copy:1", held_epoch=1, place="there") == NotElected("nn1", "nn1:1")
+    assert bench.ask(
+        ev.Campaign, "s2", "namenode", "nn1", "copy:1", held_epoch=1, place="there"
+    ) == NotElected("nn1", "nn1:1")

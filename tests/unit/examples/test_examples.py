@@ -15,14 +15,22 @@ from mapreduce.storage.local import LocalStorage
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 
 
-def run(directory: Path, example: str, files: dict[str, str], **parameters: Any) -> tuple[list[str], Status]:
+def run(
+    directory: Path, example: str, files: dict[str, str], **parameters: Any
+) -> tuple[list[str], Status]:
     for name, text in files.items():
         (directory / name).write_text(text)
     runner = InlineRunner(LocalStorage(), work=directory)
-    submission = Submission([str(directory / name) for name in files], str(directory / "out"), parameters)
-    status = list(runner.watch(runner.submit(describe(str(EXAMPLES / example)), submission), 0.0))[-1]
+    submission = Submission(
+        [str(directory / name) for name in files], str(directory / "out"), parameters
+    )
+    status = list(runner.watch(runner.submit(describe(str(EXAMPLES / example)), submission), 0.0))[
+        -1
+    ]
     assert status["state"] == "SUCCEEDED", status["error"]
-    return sorted("".join(part.read_text() for part in (directory / "out").glob("part-*")).splitlines()), status
+    return sorted(
+        "".join(part.read_text() for part in (directory / "out").glob("part-*")).splitlines()
+    ), status
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)

@@ -1,4 +1,5 @@
-"""Chunk checksums: the known CRC32C vectors, short last chunks, and every single flipped bit found in its chunk."""
+"""Chunk checksums: the known CRC32C vectors, short last chunks, and every single flipped bit found
+in its chunk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Framing of the data plane: what one side packs, the other unpacks; a peer's nonsense is a WireError, never a crash."""
+"""Framing of the data plane: what one side packs, the other unpacks; a peer's nonsense is a
+WireError, never a crash."""
 
 from __future__ import annotations
 
@@ -13,7 +14,10 @@ from minihdfs.model import BlockRef, DatanodeAddress
 from minihdfs.pb import hadoop_datatransfer_pb2 as pb
 
 BLOCK = BlockRef(1 << 40, 1001, 77)
-NODES = (DatanodeAddress("u1", "127.0.0.1", "one", 9866, 9867, "/r1"), DatanodeAddress("u2", "127.0.0.2", "two", 9868, 9869, "/r2"))
+NODES = (
+    DatanodeAddress("u1", "127.0.0.1", "one", 9866, 9867, "/r1"),
+    DatanodeAddress("u2", "127.0.0.2", "two", 9868, 9869, "/r2"),
+)
 
 
 def body_of(frame: bytes) -> tuple[int, bytes]:
@@ -33,7 +37,17 @@ def body_of(frame: bytes) -> tuple[int, bytes]:
     "operation",
     [
         dt.ReadBlock(BLOCK, "me", 5, 60, send_checksums=False),
-        dt.WriteBlock(BLOCK, "me", NODES, dt.Stage.CREATE, 3, dt.Checksum(dt.ChecksumType.CRC32C, 512), 1, 2, 3),
+        dt.WriteBlock(
+            BLOCK,
+            "me",
+            NODES,
+            dt.Stage.CREATE,
+            3,
+            dt.Checksum(dt.ChecksumType.CRC32C, 512),
+            1,
+            2,
+            3,
+        ),
         dt.WriteBlock(BLOCK, "me", (), dt.Stage.APPEND, 1, dt.Checksum()),
         dt.TransferBlock(BLOCK, "me", NODES),
         dt.BlockChecksum(BLOCK),
@@ -64,16 +78,33 @@ def test_acks_and_statuses_survive_the_wire() -> None:
     assert dt.decode_read_status(dt.encode_read_status(dt.Status.CHECKSUM_OK)[1:]) == 6
 
 
-@given(st.integers(0, 2**62), st.integers(-1, 2**62), st.integers(0, 1 << 20), st.integers(0, 64), st.booleans(), st.booleans())
-def test_packet_headers_survive_and_are_protobuf(offset: int, seqno: int, size: int, chunks: int, last: bool, sync: bool) -> None:
+@given(
+    st.integers(0, 2**62),
+    st.integers(-1, 2**62),
+    st.integers(0, 1 << 20),
+    st.integers(0, 64),
+    st.booleans(),
+    st.booleans(),
+)
+def test_packet_headers_survive_and_are_protobuf(
+    offset: int, seqno: int, size: int, chunks: int, last: bool, sync: bool
+) -> None:
     frame = dt.encode_packet_header(offset, seqno, size, chunks * 4, last=last, sync=sync)
     assert len(frame) <= dt.PACKET_HEADER_BYTES
     payload, header_bytes = dt.decode_packet_prefix(frame[: dt.PACKET_PREFIX.size])
     header = frame[dt.PACKET_PREFIX.size :]
     assert len(header) == header_bytes
-    assert dt.decode_packet_header(header, payload) == dt.PacketHeader(offset, seqno, last, size, chunks * 4, sync)
+    assert dt.decode_packet_header(header, payload) == dt.PacketHeader(
+        offset, seqno, last, size, chunks * 4, sync
+    )
     message = pb.PacketHeader.FromString(header)
-    assert (message.offsetInBlock, message.seqno, message.lastPacketInBlock, message.dataLen, message.syncBlock) == (
+    assert (
+        message.offsetInBlock,
+        message.seqno,
+        message.lastPacketInBlock,
+        message.dataLen,
+        message.syncBlock,
+    ) == (
         offset,
         seqno,
         last,
@@ -83,14 +114,22 @@ def test_packet_headers_survive_and_are_protobuf(offset: int, seqno: int, size: 
 
 
 def test_a_header_in_another_order_is_read_too() -> None:
-    message = pb.PacketHeader(offsetInBlock=7, seqno=3, lastPacketInBlock=True, dataLen=0, syncBlock=True)
+    message = pb.PacketHeader(
+        offsetInBlock=7, seqno=3, lastPacketInBlock=True, dataLen=0, syncBlock=True
+    )
     fields = message.SerializeToString()
     turned = fields[-2:] + fields[:-2]
     assert dt.decode_packet_header(turned, 0) == dt.PacketHeader(7, 3, True, 0, 0, True)
 
 
 @pytest.mark.parametrize(
-    "prefix", [struct.pack(">iH", 3, 25), struct.pack(">iH", -1, 25), struct.pack(">iH", 1 << 30, 25), struct.pack(">iH", 8, 0)]
+    "prefix",
+    [
+        struct.pack(">iH", 3, 25),
+        struct.pack(">iH", -1, 25),
+        struct.pack(">iH", 1 << 30, 25),
+        struct.pack(">iH", 8, 0),
+    ],
 )
 def test_absurd_packet_lengths_are_refused(prefix: bytes) -> None:
     with pytest.raises(dt.WireError):

@@ -1,4 +1,5 @@
-"""Every noun survives the trip to Hadoop's message and back; what Hadoop cannot say is rounded as documented."""
+"""Every noun survives the trip to Hadoop's message and back; what Hadoop cannot say is rounded as
+documented."""
 
 from __future__ import annotations
 
@@ -29,14 +30,33 @@ MILLIS_US = st.integers(0, 1 << 50).map(lambda millis: millis * 1000)
 RACK = st.sampled_from(["/default-rack", "/r1/é"])
 BLOCKS = st.builds(BlockRef, NUMBER, NUMBER, NUMBER)
 ADDRESSES = st.builds(DatanodeAddress, TEXT, TEXT, TEXT, SMALL, SMALL, RACK, TEXT)
-LOCATED = st.builds(LocatedBlock, BLOCKS, NUMBER, st.lists(ADDRESSES, max_size=3).map(tuple), st.booleans())
+LOCATED = st.builds(
+    LocatedBlock, BLOCKS, NUMBER, st.lists(ADDRESSES, max_size=3).map(tuple), st.booleans()
+)
 FILES = st.builds(
-    LocatedBlocks, NUMBER, st.lists(LOCATED, max_size=3).map(tuple), st.booleans(), st.none() | LOCATED, st.booleans()
-)  # fmt: skip
-STATUSES = st.builds(
-    FileStatus, NUMBER, NAME, st.booleans(), NUMBER, SMALL, NUMBER, st.integers(0, 0o7777), TEXT, TEXT, MILLIS_US, MILLIS_US, SMALL,
+    LocatedBlocks,
+    NUMBER,
+    st.lists(LOCATED, max_size=3).map(tuple),
     st.booleans(),
-)  # fmt: skip
+    st.none() | LOCATED,
+    st.booleans(),
+)
+STATUSES = st.builds(
+    FileStatus,
+    NUMBER,
+    NAME,
+    st.booleans(),
+    NUMBER,
+    SMALL,
+    NUMBER,
+    st.integers(0, 0o7777),
+    TEXT,
+    TEXT,
+    MILLIS_US,
+    MILLIS_US,
+    SMALL,
+    st.booleans(),
+)
 USAGES = st.builds(DatanodeUsage, NUMBER, NUMBER, NUMBER, SMALL, SMALL)
 STATES = st.sampled_from(["live", "stale", "dead", "draining", "decommissioned"])
 
@@ -55,7 +75,9 @@ def test_nouns_survive(status: FileStatus, located: LocatedBlocks, row: Datanode
 
 @settings(deadline=None, max_examples=50)
 @given(st.lists(st.tuples(STATUSES, st.none() | FILES), max_size=4), SMALL)
-def test_listings_survive_with_and_without_locations(entries: list[tuple[FileStatus, LocatedBlocks | None]], remaining: int) -> None:
+def test_listings_survive_with_and_without_locations(
+    entries: list[tuple[FileStatus, LocatedBlocks | None]], remaining: int
+) -> None:
     statuses, located = tuple(status for status, _ in entries), tuple(files for _, files in entries)
     plain = Listing(statuses, remaining)
     assert to.listing_from_pb(over_the_wire(to.listing_to_pb(plain)), with_locations=False) == plain
@@ -65,7 +87,15 @@ def test_listings_survive_with_and_without_locations(entries: list[tuple[FileSta
 
 @settings(deadline=None, max_examples=50)
 @given(
-    st.builds(ContentSummary, NUMBER, NUMBER, NUMBER, NUMBER, st.integers(-1, 1 << 62), st.integers(-1, 1 << 62)),
+    st.builds(
+        ContentSummary,
+        NUMBER,
+        NUMBER,
+        NUMBER,
+        NUMBER,
+        st.integers(-1, 1 << 62),
+        st.integers(-1, 1 << 62),
+    ),
     st.builds(ServerDefaults, NUMBER, SMALL, SMALL, SMALL, SMALL),
 )
 def test_summaries_and_defaults_survive(summary: ContentSummary, defaults: ServerDefaults) -> None:
@@ -78,7 +108,12 @@ def test_no_quota_travels_as_hadoop_says_it() -> None:
 
 
 def test_times_lose_what_is_below_a_millisecond_and_unchanged_stays() -> None:
-    assert (to.millis(1_999), to.millis(-1), to.time_ms(1), to.time_ms((1 << 64) - 1)) == (1, -1, 1, None)
+    assert (to.millis(1_999), to.millis(-1), to.time_ms(1), to.time_ms((1 << 64) - 1)) == (
+        1,
+        -1,
+        1,
+        None,
+    )
 
 
 @given(st.integers(-(1 << 63), (1 << 63) - 1))
@@ -92,4 +127,8 @@ def test_a_located_block_has_what_java_requires() -> None:
     node = DatanodeAddress("u", "h", "n", 1, 2)
     message = to.located_block_to_pb(LocatedBlock(BlockRef(1, 2, 3), 0, (node, node)))
     assert message.IsInitialized()
-    assert (len(message.storageTypes), len(message.storageIDs), message.HasField("blockToken")) == (2, 2, True)
+    assert (len(message.storageTypes), len(message.storageIDs), message.HasField("blockToken")) == (
+        2,
+        2,
+        True,
+    )

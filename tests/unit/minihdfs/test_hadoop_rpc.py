@@ -1,4 +1,5 @@
-"""Hadoop RPC framing: both sides against each other, in pieces of any size, and against bytes that are not Hadoop RPC."""
+"""Hadoop RPC framing: both sides against each other, in pieces of any size, and against bytes that
+are not Hadoop RPC."""
 
 from __future__ import annotations
 
@@ -21,7 +22,14 @@ def opening(user: str = "ann") -> bytes:
 
 
 def ask(path: str, call_id: int = 7, retry: int = 0) -> bytes:
-    return hadoop_rpc.encode_call(call_id, CLIENT, retry, hadoop_rpc.CLIENT_PROTOCOL, "getFileInfo", nn.GetFileInfoRequest(src=path))
+    return hadoop_rpc.encode_call(
+        call_id,
+        CLIENT,
+        retry,
+        hadoop_rpc.CLIENT_PROTOCOL,
+        "getFileInfo",
+        nn.GetFileInfoRequest(src=path),
+    )
 
 
 def frame(*parts: bytes) -> bytes:
@@ -37,8 +45,14 @@ def fatal(error: MalformedRpc) -> hadoop_rpc.Reply:
 
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.text(max_size=300), max_size=6), st.data())
-def test_calls_arrive_whole_whatever_pieces_they_come_in(paths: list[str], data: st.DataObject) -> None:
-    wire = opening() + b"".join(ask(path, index) for index, path in enumerate(paths)) + hadoop_rpc.encode_ping(CLIENT)
+def test_calls_arrive_whole_whatever_pieces_they_come_in(
+    paths: list[str], data: st.DataObject
+) -> None:
+    wire = (
+        opening()
+        + b"".join(ask(path, index) for index, path in enumerate(paths))
+        + hadoop_rpc.encode_ping(CLIENT)
+    )
     server, calls, at = ServerConnection(), [], 0
     while at < len(wire):
         size = data.draw(st.integers(1, 60))
@@ -46,7 +60,11 @@ def test_calls_arrive_whole_whatever_pieces_they_come_in(paths: list[str], data:
         at += size
     assert [nn.GetFileInfoRequest.FromString(call.payload).src for call in calls] == paths
     assert [call.call_id for call in calls] == list(range(len(paths)))
-    assert (server.user, server.protocol, server.to_send) == ("ann", hadoop_rpc.CLIENT_PROTOCOL, b"")
+    assert (server.user, server.protocol, server.to_send) == (
+        "ann",
+        hadoop_rpc.CLIENT_PROTOCOL,
+        b"",
+    )
 
 
 def test_the_opening_is_what_hadoop_sends() -> None:
@@ -66,34 +84,59 @@ def test_a_call_carries_its_identity_and_an_answer_echoes_it() -> None:
 
 def test_an_error_names_the_java_class_the_message_and_our_code() -> None:
     call = Call(5, CLIENT, -1, "mkdirs", "", b"")
-    (reply,) = ClientConnection().feed(hadoop_rpc.encode_error(call, "java.io.FileNotFoundException", "no /x", "NOT_FOUND"))
-    assert reply == (5, hadoop_rpc.ERROR, "java.io.FileNotFoundException", "no /x", "NOT_FOUND", b"")
+    (reply,) = ClientConnection().feed(
+        hadoop_rpc.encode_error(call, "java.io.FileNotFoundException", "no /x", "NOT_FOUND")
+    )
+    assert reply == (
+        5,
+        hadoop_rpc.ERROR,
+        "java.io.FileNotFoundException",
+        "no /x",
+        "NOT_FOUND",
+        b"",
+    )
 
 
 def test_replies_come_out_whole_in_any_pieces() -> None:
     call = Call(5, CLIENT, -1, "mkdirs", "", b"")
     wire = hadoop_rpc.encode_success(call, nn.MkdirsResponse(result=True)) * 3
     client = ClientConnection()
-    assert [reply.call_id for at in range(len(wire)) for reply in client.feed(wire[at : at + 1])] == [5, 5, 5]
+    assert [
+        reply.call_id for at in range(len(wire)) for reply in client.feed(wire[at : at + 1])
+    ] == [5, 5, 5]
 
 
 def test_sasl_negotiation_is_offered_simple_and_goes_on() -> None:
     def say(state: int, *auths: pb.RpcSasl.Auth) -> bytes:
         header = pb.RpcRequestHeader(rpcKind=2, rpcOp=0, callId=-33, clientId=b"", retryCount=-1)
-        return frame(header.SerializeToString(), pb.RpcSasl(state=state, auths=auths).SerializeToString())
+        return frame(
+            header.SerializeToString(), pb.RpcSasl(state=state, auths=auths).SerializeToString()
+        )
 
     server = ServerConnection()
     assert server.feed(b"hrpc\x09\x00\xdf" + say(pb.RpcSasl.NEGOTIATE)) == []
     (reply,) = ClientConnection().feed(server.to_send)
     offer = pb.RpcSasl.FromString(reply.payload)
-    assert (reply.call_id, offer.state, [auth.method for auth in offer.auths]) == (-33, pb.RpcSasl.NEGOTIATE, ["SIMPLE"])
-    (call,) = server.feed(say(pb.RpcSasl.INITIATE, pb.RpcSasl.Auth(method="SIMPLE", mechanism="")) + opening()[7:] + ask("/x"))
+    assert (reply.call_id, offer.state, [auth.method for auth in offer.auths]) == (
+        -33,
+        pb.RpcSasl.NEGOTIATE,
+        ["SIMPLE"],
+    )
+    (call,) = server.feed(
+        say(pb.RpcSasl.INITIATE, pb.RpcSasl.Auth(method="SIMPLE", mechanism=""))
+        + opening()[7:]
+        + ask("/x")
+    )
     assert (call.method, server.user) == ("getFileInfo", "ann")
 
 
 def test_sasl_with_anything_but_simple_is_refused() -> None:
-    header = pb.RpcRequestHeader(rpcKind=2, rpcOp=0, callId=-33, clientId=b"", retryCount=-1).SerializeToString()
-    said = pb.RpcSasl(state=pb.RpcSasl.INITIATE, auths=[pb.RpcSasl.Auth(method="KERBEROS", mechanism="GSSAPI")]).SerializeToString()
+    header = pb.RpcRequestHeader(
+        rpcKind=2, rpcOp=0, callId=-33, clientId=b"", retryCount=-1
+    ).SerializeToString()
+    said = pb.RpcSasl(
+        state=pb.RpcSasl.INITIATE, auths=[pb.RpcSasl.Auth(method="KERBEROS", mechanism="GSSAPI")]
+    ).SerializeToString()
     with pytest.raises(MalformedRpc, match="only SIMPLE"):
         ServerConnection().feed(b"hrpc\x09\x00\xdf" + frame(header, said))
 

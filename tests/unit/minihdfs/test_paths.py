@@ -43,7 +43,10 @@ def test_components(path: str, names: tuple[str, ...]) -> None:
     ],
 )
 def test_what_is_no_path(path: str, says: str) -> None:
-    with pytest.raises(InvalidPath, match=".*".join(map(str, [says.replace("'.'", r"'\.'").replace("'..'", r"'\.\.'")]))) as caught:
+    with pytest.raises(
+        InvalidPath,
+        match=".*".join(map(str, [says.replace("'.'", r"'\.'").replace("'..'", r"'\.\.'")])),
+    ) as caught:
         paths.components(path)
     assert len(caught.value.message) < 700
     caught.value.message.encode()

@@ -24,7 +24,9 @@ class Cluster:
         self.home = home
         self.coordinator = CoordinatorService(MemoryJournal())
         self.coordinator.start()
-        Announcement(role="coordinator", id="c1", pid=1, address=self.coordinator.address).publish(home)
+        Announcement(role="coordinator", id="c1", pid=1, address=self.coordinator.address).publish(
+            home
+        )
         self.session = connect(f"embedded://{self.coordinator.address}", "test", 5.0)
 
     def led(self, role: str, cluster_id: str = "c0ffee") -> Path:
@@ -64,8 +66,12 @@ def said(cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> Said:
     return say
 
 
-@pytest.mark.parametrize(("role", "flag"), [("namenode", "--accept-lost-edits"), ("tracker", "--accept-lost-jobs")])
-def test_a_copy_becomes_the_home_once_the_loss_is_accepted(cluster: Cluster, said: Said, role: str, flag: str) -> None:
+@pytest.mark.parametrize(
+    ("role", "flag"), [("namenode", "--accept-lost-edits"), ("tracker", "--accept-lost-jobs")]
+)
+def test_a_copy_becomes_the_home_once_the_loss_is_accepted(
+    cluster: Cluster, said: Said, role: str, flag: str
+) -> None:
     copy = cluster.led(role)
     code, words = said(role, "adopt", str(copy))
     assert code == 2 and "was last led from" in words and f"{role} adopt {copy} {flag}" in words
@@ -75,7 +81,9 @@ def test_a_copy_becomes_the_home_once_the_loss_is_accepted(cluster: Cluster, sai
     assert code == 1 and "nothing to adopt" in words
 
 
-def test_what_is_no_directory_of_the_role_is_refused(cluster: Cluster, said: Said, tmp_path: Path) -> None:
+def test_what_is_no_directory_of_the_role_is_refused(
+    cluster: Cluster, said: Said, tmp_path: Path
+) -> None:
     copy = cluster.led("tracker")
     for path in (str(copy), str(tmp_path / "nowhere")):
         code, words = said("namenode", "adopt", path, "--accept-lost-edits")

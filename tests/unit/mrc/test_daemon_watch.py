@@ -25,10 +25,19 @@ def remove(directory: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("happens", "said"), [(sweep, "lock was removed"), (replace, "lock was removed or replaced"), (remove, "was deleted")]
+    ("happens", "said"),
+    [
+        (sweep, "lock was removed"),
+        (replace, "lock was removed or replaced"),
+        (remove, "was deleted"),
+    ],
 )
 def test_a_daemon_ends_whose_lock_nobody_can_see_any_more(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, happens: Any, said: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    happens: Any,
+    said: str,
 ) -> None:
     directory = tmp_path / "data"
     directory.mkdir()
@@ -54,7 +63,9 @@ def test_a_daemon_ends_whose_lock_nobody_can_see_any_more(
         over.set()
 
 
-def test_a_disk_that_does_not_answer_is_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_does_not_answer_is_no_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "lock").write_text("")
     lock = daemon.lock_seen(tmp_path)
 
@@ -65,11 +76,18 @@ def test_a_disk_that_does_not_answer_is_no_answer(tmp_path: Path, monkeypatch: p
     assert daemon.is_ours(tmp_path, lock)
 
 
-def test_a_home_that_is_being_deleted_is_not_filled_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An announcement that is missing is told again when it is missing still at the next look: `rm -r` has passed by then."""
+def test_a_home_that_is_being_deleted_is_not_filled_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An announcement that is missing is told again when it is missing still at the next look: `rm
+    -r` has passed by then."""
     (tmp_path / "lock").write_text("")
     monkeypatch.setattr(daemon, "HOME_LOOK_S", 0.001)
-    answers, happened, published = iter([True, False, True, False, False, True]), [], threading.Event()
+    answers, happened, published = (
+        iter([True, False, True, False, False, True]),
+        [],
+        threading.Event(),
+    )
 
     def is_published(_home: Path) -> bool:
         happened.append("look")
@@ -79,7 +97,9 @@ def test_a_home_that_is_being_deleted_is_not_filled_again(tmp_path: Path, monkey
         happened.append("publish")
         published.set()
 
-    announcement: Any = SimpleNamespace(role="datanode", id="dn1", is_published=is_published, publish=publish)
+    announcement: Any = SimpleNamespace(
+        role="datanode", id="dn1", is_published=is_published, publish=publish
+    )
     over = threading.Event()
     try:
         home: Any = SimpleNamespace(path=tmp_path, data=lambda _role, _id: tmp_path)

@@ -76,7 +76,9 @@ def test_replacing_keeps_the_mode(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_nothing_is_written_through_a_link_that_stands_in_the_destination(tmp_path: Path, overwrite: bool) -> None:
+def test_nothing_is_written_through_a_link_that_stands_in_the_destination(
+    tmp_path: Path, overwrite: bool
+) -> None:
     victim, shared = tmp_path / "victim", tmp_path / "shared"
     victim.mkdir()
     (victim / "f").write_bytes(b"mine")
@@ -102,7 +104,9 @@ def test_a_servers_names_stay_in_the_directory(tmp_path: Path, name: str) -> Non
     assert [p.name for p in tmp_path.rglob("*")] == ["d"]
 
 
-def test_a_link_that_the_user_named_is_followed_and_a_strangers_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_link_that_the_user_named_is_followed_and_a_strangers_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("other")
     (tmp_path / "other").symlink_to(tmp_path / "real" / "f")

@@ -19,12 +19,20 @@ def test_local_paths_bare_and_as_uris() -> None:
             local_path(refused)
 
 
-@pytest.mark.parametrize("name", ["report#2", "a?b", "100%", "a%20b", "a b", "ü文", "x:y", "file:x", "hdfs:x"])
-def test_a_uri_means_the_name_that_is_written_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["report#2", "a?b", "100%", "a%20b", "a b", "ü文", "x:y", "file:x", "hdfs:x"]
+)
+def test_a_uri_means_the_name_that_is_written_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     assert local_path(f"file://{tmp_path}/{name}") == tmp_path / name, "what is to be written"
     for other in ("report", "a", "a b", name):
         (tmp_path / other).touch()
-    assert local_path(f"file://{tmp_path}/{name}") == local_path(f"file:{tmp_path}/{name}") == tmp_path / name
+    assert (
+        local_path(f"file://{tmp_path}/{name}")
+        == local_path(f"file:{tmp_path}/{name}")
+        == tmp_path / name
+    )
     monkeypatch.chdir(tmp_path)
     assert local_path(f"./{name}").resolve() == tmp_path / name
     verb = Verb({"home": str(tmp_path), "cluster": None})
@@ -38,7 +46,10 @@ def test_a_uri_of_another_program_is_decoded_when_only_that_exists(tmp_path: Pat
 
 def test_paths_have_one_spelling_and_a_cluster_one_file_system(tmp_path: Path) -> None:
     verb = Verb({"home": str(tmp_path), "cluster": None})
-    one, two, other = (verb.target(f"hdfs://{host}//d/./x/../y//") for host in ("127.0.0.1:81", "localhost:81", "127.0.0.1:82"))
+    one, two, other = (
+        verb.target(f"hdfs://{host}//d/./x/../y//")
+        for host in ("127.0.0.1:81", "localhost:81", "127.0.0.1:82")
+    )
     assert (one.path, one.directory_meant) == ("/d/y", True)
     assert one.fs is two.fs
     assert one.fs is not other.fs
@@ -54,7 +65,10 @@ def test_local_patterns_give_way_to_files_of_that_name(tmp_path: Path) -> None:
 
 
 def test_local_failures_are_one_line() -> None:
-    assert local_error(FileNotFoundError(errno.ENOENT, "No such file", "/x")).message == "/x: no such file"
+    assert (
+        local_error(FileNotFoundError(errno.ENOENT, "No such file", "/x")).message
+        == "/x: no such file"
+    )
     assert isinstance(local_error(OSError(errno.ENOSPC, "No space left on device")), FsError)
 
 

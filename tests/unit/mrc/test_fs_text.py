@@ -10,7 +10,13 @@ from mrc.fs_text import facts_of, minute_text, permission_text, rfc3339, second_
 
 @pytest.mark.parametrize(
     ("permission", "text"),
-    [(0o644, "rw-r--r--"), (0o755, "rwxr-xr-x"), (0, "---------"), (0o1777, "rwxrwxrwt"), (0o1776, "rwxrwxrwT")],
+    [
+        (0o644, "rw-r--r--"),
+        (0o755, "rwxr-xr-x"),
+        (0, "---------"),
+        (0o1777, "rwxrwxrwt"),
+        (0o1776, "rwxrwxrwT"),
+    ],
 )
 def test_permissions(permission: int, text: str) -> None:
     assert permission_text(permission) == text
@@ -18,7 +24,15 @@ def test_permissions(permission: int, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("size", "text"),
-    [(0, "0"), (1023, "1023"), (1024, "1.0 K"), (1536, "1.5 K"), (64 << 20, "64.0 M"), (3 << 40, "3.0 T"), (1 << 70, "1024.0 E")],
+    [
+        (0, "0"),
+        (1023, "1023"),
+        (1024, "1.0 K"),
+        (1536, "1.5 K"),
+        (64 << 20, "64.0 M"),
+        (3 << 40, "3.0 T"),
+        (1 << 70, "1024.0 E"),
+    ],
 )
 def test_sizes_for_people(size: int, text: str) -> None:
     assert size_text(size, human=True) == text
@@ -48,4 +62,10 @@ def test_times_are_utc_and_facts_are_complete() -> None:
     assert second_text(1_700_000_000_123_000) == "2023-11-14 22:13:20"
     assert rfc3339(1_700_000_000_123_000) == "2023-11-14T22:13:20.123Z"
     facts = facts_of("/f", FileStatus(7, b"", False, 5, 2, 1024, 0o640, "ann", "staff", 0, 0))
-    assert (facts["path"], facts["type"], facts["length"], facts["replication"], facts["permission"]) == ("/f", "file", 5, 2, "0640")
+    assert (
+        facts["path"],
+        facts["type"],
+        facts["length"],
+        facts["replication"],
+        facts["permission"],
+    ) == ("/f", "file", 5, 2, "0640")

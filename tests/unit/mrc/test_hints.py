@@ -1,4 +1,5 @@
-"""What is suggested can be typed: every `try:` that begins with `mrc` is parsed by the verb it names, and none of them removes anything."""
+"""What is suggested can be typed: every `try:` that begins with `mrc` is parsed by the verb it
+names, and none of them removes anything."""
 
 from __future__ import annotations
 
@@ -31,7 +32,9 @@ def _texts(value: ast.expr) -> Iterator[str]:
     if isinstance(value, ast.Constant) and isinstance(value.value, str):
         yield value.value
     elif isinstance(value, ast.JoinedStr):
-        yield "".join(str(part.value) if isinstance(part, ast.Constant) else "x" for part in value.values)
+        yield "".join(
+            str(part.value) if isinstance(part, ast.Constant) else "x" for part in value.values
+        )
     elif isinstance(value, ast.IfExp):
         yield from (*_texts(value.body), *_texts(value.orelse))
     elif isinstance(value, ast.BinOp):
@@ -59,7 +62,9 @@ def test_every_hint_is_a_command_that_can_be_typed(where: str, text: str) -> Non
     if words and words[-1] == "x" and command.name in ("run", "submit", "fs"):
         return
     try:
-        command.make_context(str(command.name), [word.replace("DIR", ".") for word in words], parent=context.parent)
+        command.make_context(
+            str(command.name), [word.replace("DIR", ".") for word in words], parent=context.parent
+        )
     except click.UsageError as error:
         raise AssertionError(f"{where}: `{text}`: {error.format_message()}") from None
 

@@ -21,7 +21,10 @@ def made(home: Home, *who: tuple[str, str]) -> None:
 
 
 def test_announcements_that_are_cut_are_as_good_as_missing(tmp_path: Path) -> None:
-    told = [Announcement(role="worker", id=f"w{i}", pid=i, address=f"127.0.0.1:{i}") for i in (1, 2, 3, 4)]
+    told = [
+        Announcement(role="worker", id=f"w{i}", pid=i, address=f"127.0.0.1:{i}")
+        for i in (1, 2, 3, 4)
+    ]
     for one in told:
         one.publish(tmp_path)
         assert one.is_published(tmp_path)
@@ -36,7 +39,9 @@ def test_a_directory_that_is_gone_is_missed(tmp_path: Path) -> None:
     home = Home(tmp_path)
     first = members(home, 2)
     several = [(role, f"{role[0]}{i}") for role in ("datanode", "worker") for i in (1, 2)]
-    assert first == sorted([("coordinator", "c1"), ("namenode", "nn1"), ("tracker", "jt1"), *several])
+    assert first == sorted(
+        [("coordinator", "c1"), ("namenode", "nn1"), ("tracker", "jt1"), *several]
+    )
     remember(home, first)
     made(home, *first)
     for lost in (("worker", "w1"), ("worker", "w2"), ("datanode", "d2")):
@@ -52,7 +57,10 @@ def test_a_home_without_its_list_is_known_by_its_directories(tmp_path: Path) -> 
     home = Home(tmp_path)
     made(home, ("datanode", "d1"), ("datanode", "d2"), ("namenode", "nn1"))
     (tmp_path / "members.json").write_bytes(b"{")
-    assert [who for who in members(home, None) if who[0] == "worker"] == [("worker", "w1"), ("worker", "w2")]
+    assert [who for who in members(home, None) if who[0] == "worker"] == [
+        ("worker", "w1"),
+        ("worker", "w2"),
+    ]
     assert gone(home) == []
 
 
@@ -73,7 +81,9 @@ def test_a_user_without_name_and_home_is_told_what_to_say(monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("node_id", ["../x", "a/b", "a b", "-x", "x\n", "x" * 101])
-def test_a_nodes_id_is_a_name(tmp_path: Path, node_id: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_nodes_id_is_a_name(
+    tmp_path: Path, node_id: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run(["--home", str(tmp_path / "home"), "daemon", "worker", "--id", node_id]) == 2
     assert "is no name of a node" in capsys.readouterr().err
     assert not (tmp_path / "home").exists()

@@ -14,7 +14,8 @@ from mrc.interruption import held, interruptible
 
 @pytest.fixture(autouse=True)
 def handlers() -> Iterator[None]:
-    """On the way out signals stay ignored, which is right for a command and wrong for the process of these tests."""
+    """On the way out signals stay ignored, which is right for a command and wrong for the process
+    of these tests."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
     before = {number: signal.getsignal(number) for number in numbers}
     yield
@@ -23,8 +24,12 @@ def handlers() -> Iterator[None]:
     assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, None)])
-def test_the_first_signal_unwinds_and_later_ones_do_not_disturb_it(number: int, code: int | None) -> None:
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, None)]
+)
+def test_the_first_signal_unwinds_and_later_ones_do_not_disturb_it(
+    number: int, code: int | None
+) -> None:
     done: list[str] = []
     with pytest.raises((SystemExit, KeyboardInterrupt)) as caught, interruptible():
         try:

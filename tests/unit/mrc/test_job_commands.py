@@ -1,4 +1,5 @@
-"""`mrc jobs` and `mrc job …` against a tracker in this process: what is data, what is not, and how they end."""
+"""`mrc jobs` and `mrc job …` against a tracker in this process: what is data, what is not, and how
+they end."""
 
 from __future__ import annotations
 
@@ -23,12 +24,16 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
     monkeypatch.setenv("MRC_HOME", str(tmp_path))
     monkeypatch.delenv("MRC_CLUSTER", raising=False)
     made = House(tmp_path / "data" / "tracker-t1")
-    Announcement(role="tracker", id="t1", pid=os.getpid(), address=made.service.address).publish(tmp_path)
+    Announcement(role="tracker", id="t1", pid=os.getpid(), address=made.service.address).publish(
+        tmp_path
+    )
     yield made
     made.stop()
 
 
-def test_no_cluster_is_69_and_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_cluster_is_69_and_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("MRC_HOME", str(tmp_path / "nothing"))
     for words in (["jobs"], ["job", "status", "@"], ["job", "wait", "@"]):
         assert run(words) == 69
@@ -38,7 +43,9 @@ def test_no_cluster_is_69_and_says_what_to_do(tmp_path: Path, monkeypatch: pytes
 
 def test_no_job_is_1_and_says_what_to_do(house: House, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["job", "status", "@"]) == 1
-    assert capsys.readouterr().err.startswith("error: no job has been submitted yet\n  try: mrc submit")
+    assert capsys.readouterr().err.startswith(
+        "error: no job has been submitted yet\n  try: mrc submit"
+    )
 
 
 def test_status_counters_and_the_list(house: House, capsys: pytest.CaptureFixture[str]) -> None:
@@ -56,10 +63,14 @@ def test_status_counters_and_the_list(house: House, capsys: pytest.CaptureFixtur
     assert [job["id"] for job in json.loads(capsys.readouterr().out)] == [job_id]
     assert run(["jobs"]) == 0
     heading, row = capsys.readouterr().out.splitlines()
-    assert heading.split() == ["ID", "STATE", "MAPS", "REDUCES", "TIME", "NAME"] and row.split()[:4] == [job_id, "SUCCEEDED", "2/2", "2/2"]
+    assert heading.split() == ["ID", "STATE", "MAPS", "REDUCES", "TIME", "NAME"] and row.split()[
+        :4
+    ] == [job_id, "SUCCEEDED", "2/2", "2/2"]
 
 
-def test_no_verb_of_jobs_lets_a_stranger_act_on_a_terminal(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_verb_of_jobs_lets_a_stranger_act_on_a_terminal(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     forged = f"{SEEN_BY_TERMINALS}forged"
     house.worker().mute = True
     house.submit(msgspec.structs.replace(SPEC, name=f"job {forged}"))
@@ -79,14 +90,17 @@ def test_no_verb_of_jobs_lets_a_stranger_act_on_a_terminal(house: House, monkeyp
         assert not acts_on_a_terminal(said), words
 
 
-def test_a_failed_job_shows_the_users_error_first(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failed_job_shows_the_users_error_first(
+    house: House, capsys: pytest.CaptureFixture[str]
+) -> None:
     worker = house.worker()
     worker.mute = True
     job_id = house.submit()
     report = FailureReport(
         kind="raised",
         message="ValueError: n/a",
-        traceback='Traceback (most recent call last):\n  File "wc.py", line 4, in map\nValueError: n/a\n',
+        traceback='Traceback (most recent call last):\n  File "wc.py", line 4, in '
+        "map\nValueError: n/a\n",
         engine_traceback='  File "engine.py", line 1\n',
         path="/in",
         offset=30,
@@ -95,7 +109,9 @@ def test_a_failed_job_shows_the_users_error_first(house: House, capsys: pytest.C
     )
     for number in range(4):
         failed = pb.Failed(failure_json=report.to_json())
-        worker.report(pb.AttemptReport(attempt_id=f"attempt_{job_id[4:]}_m_000001_{number}", failed=failed))
+        worker.report(
+            pb.AttemptReport(attempt_id=f"attempt_{job_id[4:]}_m_000001_{number}", failed=failed)
+        )
     assert run(["job", "wait", job_id]) == 1
     out, err = capsys.readouterr()
     assert out == ""

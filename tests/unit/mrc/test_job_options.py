@@ -1,4 +1,5 @@
-"""What stands before FILE is ours, what stands behind it the job's; progress and failures as a person reads them."""
+"""What stands before FILE is ours, what stands behind it the job's; progress and failures as a
+person reads them."""
 
 from __future__ import annotations
 
@@ -36,7 +37,9 @@ def facts(tmp_path: Path) -> JobClassFacts:
 
 
 def test_the_jobs_own_options(facts: JobClassFacts) -> None:
-    found = parse_job_arguments(facts, ["--least", "3", "/a", "--word", "x", "--loud", "/b", "/out"], "mrc submit count.py")
+    found = parse_job_arguments(
+        facts, ["--least", "3", "/a", "--word", "x", "--loud", "/b", "/out"], "mrc submit count.py"
+    )
     assert found.parameters == {"least": 3, "word": "x", "loud": True}
     assert (found.inputs, found.output) == (("/a", "/b"), "/out")
 
@@ -82,7 +85,11 @@ def test_paths_mean_what_they_mean_under_fs() -> None:
     assert cluster_path(".", uri, home) == "/user/ann"
     assert cluster_path("hdfs://127.0.0.1:8020/in", uri, home) == "/in"
     assert cluster_path("hdfs:///in", uri, home) == cluster_path("hdfs:/in", uri, home) == "/in"
-    assert cluster_path("hdfs://localhost:8020/in", uri, home) == cluster_path("hdfs://localhost/x/.././in//", uri, home) == "/in"
+    assert (
+        cluster_path("hdfs://localhost:8020/in", uri, home)
+        == cluster_path("hdfs://localhost/x/.././in//", uri, home)
+        == "/in"
+    )
     assert cluster_path("hdfs://127.0.0.1:8020/a#b?c%20d", uri, home) == "/a#b?c%20d"
     assert cluster_path("../bob/{a,b}", uri, home) == "/user/bob/{a,b}"
     for other in ("", "file:///in", "hdfs://127.0.0.1:80201/in", "s3://bucket/in"):
@@ -104,7 +111,11 @@ def test_one_line_per_ten_percent(capsys: pytest.CaptureFixture[str]) -> None:
     progress.update(status("SUCCEEDED", 1.0, 1.0))
     out, err = capsys.readouterr()
     assert out == ""
-    assert [line.split(" (")[0] for line in err.splitlines()] == ["job_1 10 %", "job_1 80 %", "job_1 90 %"]
+    assert [line.split(" (")[0] for line in err.splitlines()] == [
+        "job_1 10 %",
+        "job_1 80 %",
+        "job_1 90 %",
+    ]
     assert percent(status("SUCCEEDED", 1.0, 1.0)) == 100
 
 
@@ -122,5 +133,10 @@ def test_the_users_own_error_comes_first() -> None:
     assert failure_text({"path": "/in", "offset": -1}) == "record: /in"
     assert failure_text({}) == ""
     assert task_of(report) == "reduce/7"
-    error = job_failure({"id": "job_1", "name": "wc", "state": "FAILED", "error": "boom", "failure": report})
-    assert (error.message, error.next_command) == ("job_1 (wc) failed: boom", "mrc job logs job_1 --task reduce/7")
+    error = job_failure(
+        {"id": "job_1", "name": "wc", "state": "FAILED", "error": "boom", "failure": report}
+    )
+    assert (error.message, error.next_command) == (
+        "job_1 (wc) failed: boom",
+        "mrc job logs job_1 --task reduce/7",
+    )

@@ -1,4 +1,5 @@
-"""Nothing that a name, an owner, a job or an error holds acts on a terminal, whichever verb prints it."""
+"""Nothing that a name, an owner, a job or an error holds acts on a terminal, whichever verb prints
+it."""
 
 from __future__ import annotations
 
@@ -28,7 +29,8 @@ def test_mrc_prints_in_one_place() -> None:
                 continue
             called = ast.unparse(node.func)
             if called in ("print", "click.echo", "click.secho") or (
-                called in ("sys.stderr.write", "sys.stdout.write") and path.name not in (*MOVING, "demo_corpus.py")
+                called in ("sys.stderr.write", "sys.stdout.write")
+                and path.name not in (*MOVING, "demo_corpus.py")
             ):
                 wrong.append(f"{path.name}:{node.lineno}: {called}; mrc.printing prints")
     assert not wrong, "\n".join(wrong)
@@ -43,10 +45,14 @@ def test_mrc_prints_in_one_place() -> None:
         lambda: printing.err(f"name {ESCAPES} end"),
         lambda: printing.err(ESCAPES, lines=False),
         lambda: printing.out_log(ESCAPES.encode("utf-8", "surrogateescape")),
-        lambda: say(ClusterError(f"{ESCAPES} does not exist", next_command=f"mrc fs ls '{ESCAPES}'")),
+        lambda: say(
+            ClusterError(f"{ESCAPES} does not exist", next_command=f"mrc fs ls '{ESCAPES}'")
+        ),
     ],
 )
-def test_no_control_character_reaches_a_terminal(call: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_control_character_reaches_a_terminal(
+    call: Callable[[], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
     said = on_a_terminal(call, monkeypatch)
     assert said.strip()
     assert not acts_on_a_terminal(said)
@@ -56,7 +62,10 @@ def test_an_error_is_one_line_and_its_hint_another(capsys: pytest.CaptureFixture
     assert run(["frobnicate"]) == 2, "no cluster is chosen"
     capsys.readouterr()
     say(ClusterError("no file x\n  try: rm -rf ~\nerror: forged", next_command="mrc fs ls 'a\nb'"))
-    assert capsys.readouterr().err.splitlines() == ["error: no file x?  try: rm -rf ~?error: forged", "  try: mrc fs ls 'a?b'"]
+    assert capsys.readouterr().err.splitlines() == [
+        "error: no file x?  try: rm -rf ~?error: forged",
+        "  try: mrc fs ls 'a?b'",
+    ]
 
 
 def test_programs_get_names_as_they_are(capfdbinary: pytest.CaptureFixture[bytes]) -> None:

@@ -1,4 +1,5 @@
-"""`mrc run` as a user meets it: what it prints where, its exit codes, and every way a job file can be wrong."""
+"""`mrc run` as a user meets it: what it prints where, its exit codes, and every way a job file can
+be wrong."""
 
 from __future__ import annotations
 
@@ -15,7 +16,10 @@ from mrc import main
 from mrc.run_command import local_target, spelt_once
 
 HEAD = "from mapreduce import Job\n"
-BODY = "class A(Job):\n    def map(self, line: str):\n        {}\n    def reduce(self, k, vs):\n        yield k, sum(vs)\n"
+BODY = (
+    "class A(Job):\n    def map(self, line: str):\n        {}\n    def reduce(self, k, vs):\n "
+    "       yield k, sum(vs)\n"
+)
 OUR_FRAMES = tuple(f"/{package}/" for package in ("mapreduce", "mrc", "clusterkit"))
 
 
@@ -38,19 +42,28 @@ class Shell:
         return said.out, said.err
 
     def output(self, name: str) -> dict[str, int]:
-        rows = "".join(path.read_text() for path in sorted((self.directory / name).glob("part-*"))).splitlines()
+        rows = "".join(
+            path.read_text() for path in sorted((self.directory / name).glob("part-*"))
+        ).splitlines()
         return {key: int(value) for key, value in (row.split("\t") for row in rows)}
 
 
 @pytest.fixture
-def shell(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shell:
+def shell(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Shell:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NO_COLOR", "1")
     return Shell(tmp_path, capfd)
 
 
 def test_it_runs_a_job_with_its_parameters(shell: Shell) -> None:
-    shell.file("job.py", HEAD + BODY.format("yield from ((w, 1) for w in line.split() if len(w) >= self.least)") + "    least: int = 1\n")
+    shell.file(
+        "job.py",
+        HEAD
+        + BODY.format("yield from ((w, 1) for w in line.split() if len(w) >= self.least)")
+        + "    least: int = 1\n",
+    )
     shell.file("in/text", "a bb a\nccc a bb")
     out, err = shell.mrc("--reducers", 3, "job.py", "--least", 2, "in", "out")
     assert shell.output("out") == {"bb": 2, "ccc": 1}
@@ -68,7 +81,10 @@ def test_an_existing_output(shell: Shell) -> None:
     shell.file("text", "a\n")
     shell.mrc("job.py", "text", "out")
     _out, err = shell.mrc("job.py", "text", "out", rc=1)
-    assert err == f"error: output file://{shell.directory}/out already exists\n  try: mrc run --overwrite job.py text out\n"
+    assert (
+        err == f"error: output file://{shell.directory}/out already exists\n  try: mrc run "
+        "--overwrite job.py text out\n"
+    )
     shell.file("text", "b\n")
     shell.mrc("--overwrite", "job.py", "text", "out")
     assert shell.output("out") == {"b": 1}
@@ -81,7 +97,10 @@ def test_the_next_command_is_the_same_one_with_what_was_missing(shell: Shell) ->
     _out, err = shell.mrc("--reducers", 1, "two.py", "--n", 2, "a file", "out", rc=2)
     assert err.splitlines()[-1] == "  try: mrc run --reducers 1 two.py:A --n 2 'a file' out"
     _out, err = shell.mrc("--reducers", 1, "two.py:A", "--n", 2, "a file", "out", rc=1)
-    assert err.splitlines()[-1] == "  try: mrc run --reducers 1 --inline -v two.py:A --n 2 'a file' out"
+    assert (
+        err.splitlines()[-1]
+        == "  try: mrc run --reducers 1 --inline -v two.py:A --n 2 'a file' out"
+    )
 
 
 def test_wrong_usage_is_two(shell: Shell) -> None:
@@ -106,7 +125,10 @@ def test_wrong_usage_is_two(shell: Shell) -> None:
 
 
 def test_the_jobs_own_help(shell: Shell) -> None:
-    shell.file("job.py", HEAD + BODY.format("yield line, 1") + "    least: int = 7\n    loud: bool = False\n")
+    shell.file(
+        "job.py",
+        HEAD + BODY.format("yield line, 1") + "    least: int = 7\n    loud: bool = False\n",
+    )
     out, _err = shell.mrc("job.py", "--help")
     assert "--least" in out
     assert "--loud / --no-loud" in out
@@ -118,16 +140,32 @@ def test_the_jobs_own_help(shell: Shell) -> None:
     [
         ("syntax", "def broken(:\n", ["syntax.py", "line 1"]),
         ("nojob", "x = 1\n", ["nojob.py"]),
-        ("twojobs", HEAD + BODY.format("yield line, 1") + BODY.format("yield line, 1").replace("class A", "class B"), ["A", "B"]),
-        ("raises", HEAD + BODY.format("yield int(line), 1"), ["ValueError", "raises.py", "line 4", "not-a-number", "offset 0"]),
+        (
+            "twojobs",
+            HEAD
+            + BODY.format("yield line, 1")
+            + BODY.format("yield line, 1").replace("class A", "class B"),
+            ["A", "B"],
+        ),
+        (
+            "raises",
+            HEAD + BODY.format("yield int(line), 1"),
+            ["ValueError", "raises.py", "line 4", "not-a-number", "offset 0"],
+        ),
         ("exits", HEAD + "import os\n" + BODY.format("os._exit(3)"), ["exit", "3"]),
         ("segfaults", HEAD + "import ctypes\n" + BODY.format("ctypes.string_at(0)"), ["SIGSEGV"]),
         ("badkey", HEAD + BODY.format("yield object(), 1"), ["object", "bad.txt"]),
-        ("importerror", "import no_such_module_here\n" + HEAD + BODY.format("yield line, 1"), ["no_such_module_here", "importerror.py"]),
+        (
+            "importerror",
+            "import no_such_module_here\n" + HEAD + BODY.format("yield line, 1"),
+            ["no_such_module_here", "importerror.py"],
+        ),
         ("baseexception", HEAD + BODY.format("raise KeyboardInterrupt"), ["KeyboardInterrupt"]),
     ],
 )
-def test_a_users_mistake_is_named_without_a_traceback_of_ours(shell: Shell, name: str, source: str, wanted: list[str]) -> None:
+def test_a_users_mistake_is_named_without_a_traceback_of_ours(
+    shell: Shell, name: str, source: str, wanted: list[str]
+) -> None:
     shell.file("bad.txt", "not-a-number\n" * 50)
     shell.file(f"{name}.py", source)
     code = main.run(["run", f"{name}.py", "bad.txt", "out"])
@@ -135,11 +173,17 @@ def test_a_users_mistake_is_named_without_a_traceback_of_ours(shell: Shell, name
     assert code in (1, 2)
     assert all(word in err for word in wanted), err
     if name != "segfaults":  # pytest's own fault handler speaks there
-        assert not [line for line in err.splitlines() if line.lstrip().startswith('File "') and any(p in line for p in OUR_FRAMES)]
+        assert not [
+            line
+            for line in err.splitlines()
+            if line.lstrip().startswith('File "') and any(p in line for p in OUR_FRAMES)
+        ]
     lines = err.splitlines()
     assert any(line.startswith("error: ") for line in lines)
     assert lines[-1].startswith("  try: ")
-    assert sorted(path.name for path in shell.directory.iterdir() if path.name != "__pycache__") == ["bad.txt", f"{name}.py"]
+    assert sorted(
+        path.name for path in shell.directory.iterdir() if path.name != "__pycache__"
+    ) == ["bad.txt", f"{name}.py"]
 
 
 def test_verbose_keeps_the_engines_frames(shell: Shell) -> None:
@@ -152,20 +196,44 @@ def test_verbose_keeps_the_engines_frames(shell: Shell) -> None:
 @pytest.mark.parametrize("split_bytes", [4_001, 65_536, 10_000_000])
 def test_lines_are_neither_lost_nor_doubled(shell: Shell, split_bytes: int) -> None:
     rng = random.Random(20261122)
-    lines = [("é日" * rng.randrange(0, 60)).encode() for _ in range(1000)] + [b"x" * 300_000, b"", b"lone \r stays", b"last, no newline"]
-    shell.file("e/a.txt", b"".join(line + rng.choice([b"\n", b"\r\n"]) for line in lines[:-1]) + lines[-1])
+    lines = [("é日" * rng.randrange(0, 60)).encode() for _ in range(1000)] + [
+        b"x" * 300_000,
+        b"",
+        b"lone \r stays",
+        b"last, no newline",
+    ]
+    shell.file(
+        "e/a.txt", b"".join(line + rng.choice([b"\n", b"\r\n"]) for line in lines[:-1]) + lines[-1]
+    )
     shell.file("e/empty.txt", b"")
     shell.file("e/_hidden", b"no\n")
-    shell.file("lines.py", HEAD + BODY.format("yield len(line), 1").replace("line: str", "line: bytes"))
+    shell.file(
+        "lines.py", HEAD + BODY.format("yield len(line), 1").replace("line: str", "line: bytes")
+    )
     shell.mrc("--split-bytes", split_bytes, "lines.py", "e", "out")
-    assert shell.output("out") == {str(k): v for k, v in collections.Counter(map(len, lines)).items()}
+    assert shell.output("out") == {
+        str(k): v for k, v in collections.Counter(map(len, lines)).items()
+    }
 
 
 def test_names_that_scripts_get_wrong(shell: Shell) -> None:
-    names = ["plain", "a b", "quote'\"s", "naïve-日本", "100%&?#;=+", "back\\slash", "*star[1]", "new\nline"]
+    names = [
+        "plain",
+        "a b",
+        "quote'\"s",
+        "naïve-日本",
+        "100%&?#;=+",
+        "back\\slash",
+        "*star[1]",
+        "new\nline",
+    ]
     for name in names:
         shell.file(f"in dir/{name}", f"{len(name)}\n")
-    shell.file("job.py", HEAD + BODY.format("yield self.context.input_path.rpartition('/')[2].replace('\\n', '~'), 1"))
+    shell.file(
+        "job.py",
+        HEAD
+        + BODY.format("yield self.context.input_path.rpartition('/')[2].replace('\\n', '~'), 1"),
+    )
     shell.mrc("job.py", "in dir", "out dir")
     assert shell.output("out dir") == {name.replace("\n", "~"): 1 for name in names}
     shell.mrc("job.py", "in dir/*star[1]", f"file://{shell.directory}/in dir/plain", "out2")
@@ -190,7 +258,9 @@ def test_an_argument_names_one_path_in_one_file_system(text: str, uri: str, path
 def test_one_cluster_spelt_two_ways_is_one() -> None:
     assert spelt_once(["hdfs://127.0.0.1:1", "hdfs://localhost:1"]) == ["hdfs://127.0.0.1:1"]
     assert spelt_once(["hdfs://127.0.0.1", "hdfs://localhost:8020"]) == ["hdfs://127.0.0.1"]
-    assert len(spelt_once(["hdfs://127.0.0.1:1", "hdfs://127.0.0.1:2", "file:///", "file:///"])) == 3
+    assert (
+        len(spelt_once(["hdfs://127.0.0.1:1", "hdfs://127.0.0.1:2", "file:///", "file:///"])) == 3
+    )
     for refused in ("", "s3://b/x", "file://elsewhere/x"):
         with pytest.raises(UsageError):
             local_target(refused)

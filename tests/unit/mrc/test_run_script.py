@@ -22,10 +22,14 @@ def script(path: Path, text: str) -> None:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A checkout whose Python says yes to everything, and whose pip does what the file `pip` says."""
+    """A checkout whose Python says yes to everything, and whose pip does what the file `pip`
+    says."""
     shutil.copy(ROOT / "run", tmp_path / "run")
     (tmp_path / "pyproject.toml").write_text("[project]\n")
-    script(tmp_path / ".venv/bin/python", 'case "$*" in *"-m pip"*) exit "$(cat pip)" ;; *"-m pytest"*) echo tested ;; esac')
+    script(
+        tmp_path / ".venv/bin/python",
+        'case "$*" in *"-m pip"*) exit "$(cat pip)" ;; *"-m pytest"*) echo tested ;; esac',
+    )
     script(tmp_path / ".venv/bin/mrc", 'echo "mrc $*"')
     (tmp_path / "bin").mkdir()
     for tool in TOOLS:
@@ -34,8 +38,17 @@ def tree(tmp_path: Path) -> Path:
 
 
 def run(tree: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHON"} | {"PATH": str(tree / "bin")}
-    return subprocess.run([tree / "run", *words], env=environment, capture_output=True, text=True, check=False, timeout=30)
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHON"} | {
+        "PATH": str(tree / "bin")
+    }
+    return subprocess.run(
+        [tree / "run", *words],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
 
 
 @pytest.mark.parametrize(("verb", "says"), [("demo", "mrc demo --keep\n"), ("test", "tested\n")])

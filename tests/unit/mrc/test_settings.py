@@ -82,16 +82,21 @@ def test_an_empty_variable_is_refused(tmp_path: Path, monkeypatch: pytest.Monkey
         read_settings(Home(tmp_path))
 
 
-def test_what_is_not_in_force_is_named_with_who_began_otherwise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_not_in_force_is_named_with_who_began_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     home = Home(tmp_path)
     then, _ = read_settings(home, ["worker.slots=2"])
     daemons = [("datanode", "d1"), ("datanode", "d2"), ("worker", "w1")]
-    announced = [Announcement(role=r, id=i, pid=1, address="", facts=began_with(r, then)) for r, i in daemons]
+    announced = [
+        Announcement(role=r, id=i, pid=1, address="", facts=began_with(r, then)) for r, i in daemons
+    ]
     monkeypatch.setattr(Home, "living", lambda self, role=None: announced)
     assert not_in_force(home, then) == []
     assert not_in_force(home, Settings()) == [], "`mrc up` shares the cores: nobody has set slots"
     now, _ = read_settings(home, ["datanode.reserved_bytes=5", "worker.slots=3"])
     assert not_in_force(home, now) == [
-        "datanode.reserved_bytes = 5 is not in force: datanode d1, datanode d2 began with 268435456",
+        "datanode.reserved_bytes = 5 is not in force: datanode d1, datanode d2 began with "
+        "268435456",
         "worker.slots = 3 is not in force: worker w1 began with 2",
     ]

@@ -12,7 +12,14 @@ MRC = f"{sys.executable} -m mrc.main"
 
 
 def shell(line: str, directory: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["sh", "-c", line.replace("mrc", MRC)], capture_output=True, text=True, timeout=60, check=False, cwd=directory)
+    return subprocess.run(
+        ["sh", "-c", line.replace("mrc", MRC)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=directory,
+    )
 
 
 @pytest.mark.parametrize(
@@ -20,12 +27,20 @@ def shell(line: str, directory: Path) -> subprocess.CompletedProcess[str]:
     [
         ("mrc --help >&-", 1, "error: standard output: bad file descriptor"),
         ("mrc --help >/dev/full", 1, "error: standard output: no space left on device"),
-        ("mrc --home h config -o json >/dev/full", 1, "error: standard output: no space left on device"),
+        (
+            "mrc --home h config -o json >/dev/full",
+            1,
+            "error: standard output: no space left on device",
+        ),
         ("mrc --home h config <&- >/dev/null", 0, ""),
         ("mrc --home h status 2>/dev/full", 69, ""),
         ("mrc --home h status 2>&-", 69, ""),
         ("mrc --home h config >&- 2>&- <&-", 1, ""),
-        ("mkdir gone; cd gone; rmdir ../gone; mrc --home h config", 1, "error: the current directory does not exist any more"),
+        (
+            "mkdir gone; cd gone; rmdir ../gone; mrc --home h config",
+            1,
+            "error: the current directory does not exist any more",
+        ),
         ("mkdir gone; cd gone; rmdir ../gone; MRC_HOME=/nowhere mrc config >/dev/null", 0, ""),
     ],
 )

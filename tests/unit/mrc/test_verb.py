@@ -14,7 +14,9 @@ from mrc.verb import VARIABLES, Verb, VerbGroup
 SENSIBLE = {"mode": "644", "replication": "2", "role": "worker"}
 
 
-def verbs(group: click.Group, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+def verbs(
+    group: click.Group, words: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
     context = click.Context(group)
     for name in group.list_commands(context):
         command = group.get_command(context, name)
@@ -37,9 +39,23 @@ def calls() -> Iterator[list[str]]:
                 continue  # the job's own: test_job_options
             yield [*words, *("" if p is empty else given[str(p.name)] for p in arguments)]
             if empty.nargs == -1:
-                yield [*words, *(word for p in arguments for word in ([given[str(p.name)], ""] if p is empty else [given[str(p.name)]]))]
+                yield [
+                    *words,
+                    *(
+                        word
+                        for p in arguments
+                        for word in (
+                            [given[str(p.name)], ""] if p is empty else [given[str(p.name)]]
+                        )
+                    ),
+                ]
         for option in command.params:
-            if isinstance(option, click.Option) and not option.is_flag and not option.is_eager and option.flag_value is None:
+            if (
+                isinstance(option, click.Option)
+                and not option.is_flag
+                and not option.is_eager
+                and option.flag_value is None
+            ):
                 yield [*words, option.opts[-1], "", *given.values()]
     for option in cli.params:
         if isinstance(option, click.Option) and not option.is_flag:
@@ -49,7 +65,10 @@ def calls() -> Iterator[list[str]]:
 
 @pytest.mark.parametrize("words", [*calls()], ids=" ".join)
 def test_an_empty_word_is_wrong_usage_for_every_verb(
-    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    words: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("MRC_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
@@ -59,7 +78,9 @@ def test_an_empty_word_is_wrong_usage_for_every_verb(
 
 
 @pytest.mark.parametrize("variable", VARIABLES)
-def test_an_empty_variable_is_wrong_usage(variable: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_empty_variable_is_wrong_usage(
+    variable: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv(variable, "")
     for words in (["status"], ["fs", "rm", "-r", "x"], ["jobs"], ["config"]):
         assert run(words) == 2

@@ -1,4 +1,5 @@
-"""Runs a job's tasks one after the other, in this process and without a runner: what the engine's tests share."""
+"""Runs a job's tasks one after the other, in this process and without a runner: what the engine's
+tests share."""
 
 from __future__ import annotations
 
@@ -71,13 +72,24 @@ def run_job(
             task, name = Task(f"attempt_m_{index}", index), f"/parts/m-{index}"
             if reducers == 0:
                 writer = storage.create(name)
-                add_totals(totals, run_map_only(job, spec, split, storage, writer, task=task).counters)
+                add_totals(
+                    totals, run_map_only(job, spec, split, storage, writer, task=task).counters
+                )
                 writer.close()
                 parts.append(_read(storage, name))
                 continue
             directory = Path(scratch) / f"m{index}"
             directory.mkdir()
-            output = map_task.run_map(job, spec, split, storage, directory, task=task, progress=no_progress, gauge=EveryNth(spill_every))
+            output = map_task.run_map(
+                job,
+                spec,
+                split,
+                storage,
+                directory,
+                task=task,
+                progress=no_progress,
+                gauge=EveryNth(spill_every),
+            )
             assert sorted(p.name for p in directory.iterdir()) == ["map.data", "map.index"]
             add_totals(totals, output.counters)
             outputs.append(output)
@@ -85,12 +97,28 @@ def run_job(
             segments = []
             for index, output in enumerate(outputs):
                 entry = read_index(output.index_path)[number]
-                assert (entry.length, entry.records) == (output.segment_bytes[number], output.segment_records[number])
-                segments.append(damage(Segment(index, entry.length, entry.crc32c, str(output.data_path), entry.offset)))
+                assert (entry.length, entry.records) == (
+                    output.segment_bytes[number],
+                    output.segment_records[number],
+                )
+                segments.append(
+                    damage(
+                        Segment(
+                            index, entry.length, entry.crc32c, str(output.data_path), entry.offset
+                        )
+                    )
+                )
             writer = storage.create(f"/parts/r-{number}")
             directory = Path(scratch) / f"r{number}"
             directory.mkdir()
-            part = run_reduce(job, spec, reversed(segments), writer, directory, task=Task(f"attempt_r_{number}", number))
+            part = run_reduce(
+                job,
+                spec,
+                reversed(segments),
+                writer,
+                directory,
+                task=Task(f"attempt_r_{number}", number),
+            )
             assert writer.close().length == part.length
             add_totals(totals, part.counters)
             parts.append(_read(storage, f"/parts/r-{number}"))

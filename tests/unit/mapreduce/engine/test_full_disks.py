@@ -1,4 +1,5 @@
-"""A task that finds no room says which disk, which path and what it is for; /dev/full is a disk without room everywhere."""
+"""A task that finds no room says which disk, which path and what it is for; /dev/full is a disk
+without room everywhere."""
 
 from __future__ import annotations
 
@@ -17,7 +18,10 @@ def test_what_a_task_sets_aside_finds_no_room(tmp_path: Path, size: int) -> None
     (tmp_path / "map.data").symlink_to("/dev/full")
     writer = MapOutputWriter(tmp_path, 1)
     writer.begin(0)
-    with pytest.raises(DiskFailed, match=r"the disk at /dev is full: .*/map\.data, which takes what a task sets aside"):
+    with pytest.raises(
+        DiskFailed,
+        match=r"the disk at /dev is full: .*/map\.data, which takes what a task sets aside",
+    ):
         writer.write(b"x" * size, 1)
         writer.finish()
     writer.abort()
@@ -37,5 +41,6 @@ def test_an_output_finds_no_room(tmp_path: Path) -> None:
 
 
 def test_a_full_scratch_disk_is_a_failure_that_counts() -> None:
-    """What comes from outside (a file system, a shuffle) is tried again for a long time; a disk that is full stays so."""
+    """What comes from outside (a file system, a shuffle) is tried again for a long time; a disk
+    that is full stays so."""
     assert "disk" not in OUTSIDE_FAULTS and "storage" in OUTSIDE_FAULTS

@@ -1,4 +1,5 @@
-"""The key encoding: bytes order as the keys do, decode gives the key back, and near-keys are refused with a reason."""
+"""The key encoding: bytes order as the keys do, decode gives the key back, and near-keys are
+refused with a reason."""
 
 from __future__ import annotations
 
@@ -17,14 +18,38 @@ from hypothesis import strategies as st
 
 from mapreduce.engine.keys import BadKey, decode, encode
 
-RANK = {type(None): 0, bool: 1, int: 2, float: 3, Decimal: 4, str: 5, bytes: 6, date: 7, datetime: 8, UUID: 9, tuple: 10}
+RANK = {
+    type(None): 0,
+    bool: 1,
+    int: 2,
+    float: 3,
+    Decimal: 4,
+    str: 5,
+    bytes: 6,
+    date: 7,
+    datetime: 8,
+    UUID: 9,
+    tuple: 10,
+}
 
 plain = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.integers(min_value=-(2**1100), max_value=2**1100), st.floats(), st.text(), st.binary(),
-    st.decimals(), st.dates(), st.datetimes(),
-    st.datetimes(min_value=datetime(2, 1, 1), max_value=datetime(9998, 1, 1), timezones=st.timezones()),
-    st.uuids(), st.text(alphabet="\0\x01a"), st.binary().map(lambda b: b.replace(b"a", b"\0")),
-)  # fmt: skip
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.integers(min_value=-(2**1100), max_value=2**1100),
+    st.floats(),
+    st.text(),
+    st.binary(),
+    st.decimals(),
+    st.dates(),
+    st.datetimes(),
+    st.datetimes(
+        min_value=datetime(2, 1, 1), max_value=datetime(9998, 1, 1), timezones=st.timezones()
+    ),
+    st.uuids(),
+    st.text(alphabet="\0\x01a"),
+    st.binary().map(lambda b: b.replace(b"a", b"\0")),
+)
 keys = st.recursive(plain, lambda inner: st.lists(inner, max_size=4).map(tuple), max_leaves=6)
 
 
@@ -37,7 +62,10 @@ def compare(a: Any, b: Any) -> int:
     if RANK[type(a)] != RANK[type(b)]:
         return sign(RANK[type(a)], RANK[type(b)])
     if type(a) is float:
-        return sign((math.isnan(a), 0.0 if math.isnan(a) else a), (math.isnan(b), 0.0 if math.isnan(b) else b))
+        return sign(
+            (math.isnan(a), 0.0 if math.isnan(a) else a),
+            (math.isnan(b), 0.0 if math.isnan(b) else b),
+        )
     if type(a) is Decimal:
         if a.is_nan() or b.is_nan():
             return sign(a.is_nan(), b.is_nan())
@@ -72,7 +100,9 @@ def test_decode_gives_an_equal_key_of_the_same_type(key: Any) -> None:
 
 @given(st.lists(keys, max_size=8))
 def test_sorting_encodings_is_sorting_keys(values: list[Any]) -> None:
-    assert sorted(map(encode, values)) == [encode(key) for key in sorted(values, key=cmp_to_key(compare))]
+    assert sorted(map(encode, values)) == [
+        encode(key) for key in sorted(values, key=cmp_to_key(compare))
+    ]
 
 
 def test_equal_to_python_is_not_the_same_key() -> None:
@@ -86,7 +116,9 @@ def test_what_counts_as_one_key() -> None:
     assert encode(Decimal("-0.0")) == encode(Decimal("0.0"))
     assert encode(Decimal("sNaN")) == encode(Decimal("-NaN7")) > encode(Decimal("Infinity"))
     berlin = timezone(timedelta(hours=1))
-    assert encode(datetime(2026, 1, 1, 12, tzinfo=berlin)) == encode(datetime(2026, 1, 1, 11, tzinfo=UTC))
+    assert encode(datetime(2026, 1, 1, 12, tzinfo=berlin)) == encode(
+        datetime(2026, 1, 1, 11, tzinfo=UTC)
+    )
     assert encode(datetime(2026, 1, 1, 11, tzinfo=UTC)) != encode(datetime(2026, 1, 1, 11))
     assert decode(encode(datetime(2026, 1, 1, 12, tzinfo=berlin))).tzinfo is UTC
 

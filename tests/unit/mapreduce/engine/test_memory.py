@@ -56,9 +56,17 @@ def spill_here(directory: str) -> None:
     storage = MemoryStorage()
     data = "".join(f"{n}\n" for n in range(600)).encode()
     storage.put("/in", data)
-    spec = JobSpec(name="x", code=CodeRef("", "", "", "", ""), inputs=["/in"], output="/out", spill_bytes=16 * MIB)
+    spec = JobSpec(
+        name="x",
+        code=CodeRef("", "", "", "", ""),
+        inputs=["/in"],
+        output="/out",
+        spill_bytes=16 * MIB,
+    )
     before = resident_bytes()
-    output = run_map(Long, spec, Split("/in", 0, len(data)), storage, Path(directory), task=Task("m", 0))
+    output = run_map(
+        Long, spec, Split("/in", 0, len(data)), storage, Path(directory), task=Task("m", 0)
+    )
     assert output.counters["job"]["spilled_records"] == 60_000
     assert sum(output.segment_records) == 60_000
     assert resident_bytes() - before < 55 * MIB, "60 MB of values went through"
@@ -66,6 +74,16 @@ def spill_here(directory: str) -> None:
 
 def test_a_map_spills_when_it_has_grown(tmp_path: Path) -> None:
     """In a process of its own: this one may hold freed memory that would be used first."""
-    code = f"from tests.unit.mapreduce.engine.test_memory import spill_here; spill_here({str(tmp_path)!r})"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    code = (
+        "from tests.unit.mapreduce.engine.test_memory import spill_here; "
+        f"spill_here({str(tmp_path)!r})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr

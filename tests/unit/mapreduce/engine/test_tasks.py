@@ -1,4 +1,5 @@
-"""Whole tasks against an oracle: whatever the splits, reducers and spills, the output is that of a plain sort and group, byte for byte."""
+"""Whole tasks against an oracle: whatever the splits, reducers and spills, the output is that of a
+plain sort and group, byte for byte."""
 
 from __future__ import annotations
 
@@ -22,9 +23,41 @@ from mapreduce.formats.containers import BYTE_ORDER_MARK, recognise
 from mapreduce.formats.text_output import line as output_line
 from tests.unit.mapreduce.engine.running import run_job
 
-KEYS: list[Any] = ["a", "b", "é", "\U0001f600", "ｚ", "", b"a", b"", b"\0", 0, 1, -1, 255, 256, -256, 2**70, -(2**70), 1.0, -0.0, 0.0, True,
-                   False, None, Decimal("1.0"), Decimal(1), date(2026, 1, 1),
-                   ("a", 1), ("a",), (), ("a", None), "\n", "x\ny", b"\n"]  # fmt: skip
+KEYS: list[Any] = [
+    "a",
+    "b",
+    "é",
+    "\U0001f600",
+    "ｚ",
+    "",
+    b"a",
+    b"",
+    b"\0",
+    0,
+    1,
+    -1,
+    255,
+    256,
+    -256,
+    2**70,
+    -(2**70),
+    1.0,
+    -0.0,
+    0.0,
+    True,
+    False,
+    None,
+    Decimal("1.0"),
+    Decimal(1),
+    date(2026, 1, 1),
+    ("a", 1),
+    ("a",),
+    (),
+    ("a", None),
+    "\n",
+    "x\ny",
+    b"\n",
+]
 VALUES: list[Any] = [1, 1, 1, 2, "x", "y\nz", b"b", None, 2**80, [1, 2], "\ud800x"]
 
 
@@ -91,36 +124,57 @@ def oracle(data: bytes, reducers: int) -> list[list[tuple[Any, list[Any]]]]:
 
 
 texts = st.lists(st.sampled_from(["a", "b", "ab a", "é  日 é", "", "x\r"])).map("\n".join)
-inputs = st.lists(st.binary(max_size=12), max_size=20).map(b"\n".join) | st.text(alphabet="ab\r\n", max_size=60).map(str.encode)
-inputs = inputs.filter(lambda data: not recognise(data) and not data.startswith(BYTE_ORDER_MARK))  # those are not read as they are
+inputs = st.lists(st.binary(max_size=12), max_size=20).map(b"\n".join) | st.text(
+    alphabet="ab\r\n", max_size=60
+).map(str.encode)
+inputs = inputs.filter(
+    lambda data: not recognise(data) and not data.startswith(BYTE_ORDER_MARK)
+)  # those are not read as they are
 
 
 @settings(max_examples=150, deadline=None)
 @given(inputs, st.lists(st.integers(0, 200), max_size=5), st.integers(1, 4), st.integers(0, 3))
-def test_output_is_that_of_a_plain_sort_and_group(data: bytes, cuts: list[int], reducers: int, spill_every: int) -> None:
+def test_output_is_that_of_a_plain_sort_and_group(
+    data: bytes, cuts: list[int], reducers: int, spill_every: int
+) -> None:
     cuts = [cut for cut in cuts if cut <= len(data)]
     expected = oracle(data, reducers)
     parts, totals = run_job(Listing, data, cuts, reducers=reducers, spill_every=spill_every)
-    assert parts == [b"".join(output_line(repr(key), ascii(values)) for key, values in part) for part in expected]
+    assert parts == [
+        b"".join(output_line(repr(key), ascii(values)) for key, values in part) for part in expected
+    ]
     groups = sum(map(len, expected))
     assert totals["job"]["map_input_records"] == len(records_of(data))
-    assert totals["job"].get("reduce_input_groups") == groups == totals["job"]["reduce_output_records"]
-    combined, _totals = run_job(Concatenating, data, cuts, reducers=reducers, spill_every=spill_every)
-    assert combined == [b"".join(output_line(key, "".join(map(ascii, values))) for key, values in part) for part in expected]
+    assert (
+        totals["job"].get("reduce_input_groups") == groups == totals["job"]["reduce_output_records"]
+    )
+    combined, _totals = run_job(
+        Concatenating, data, cuts, reducers=reducers, spill_every=spill_every
+    )
+    assert combined == [
+        b"".join(output_line(key, "".join(map(ascii, values))) for key, values in part)
+        for part in expected
+    ]
 
 
 @settings(max_examples=50, deadline=None)
 @given(texts, st.lists(st.integers(0, 60), max_size=4), st.integers(0, 2))
 def test_counting_words(text: str, cuts: list[int], spill_every: int) -> None:
     data = text.encode()
-    parts, totals = run_job(Counting, data, [cut for cut in cuts if cut <= len(data)], spill_every=spill_every)
+    parts, totals = run_job(
+        Counting, data, [cut for cut in cuts if cut <= len(data)], spill_every=spill_every
+    )
     counts: dict[str, int] = {}
     for word in text.split():
         counts[word] = counts.get(word, 0) + 1
     rows = [row.split("\t") for part in parts for row in part.decode().splitlines()]
     assert {word: int(n) for word, n in rows} == counts
     assert len(rows) == len(counts)
-    assert totals.get("Counting", {}).get("words", 0) == totals["job"]["map_output_records"] == sum(counts.values())
+    assert (
+        totals.get("Counting", {}).get("words", 0)
+        == totals["job"]["map_output_records"]
+        == sum(counts.values())
+    )
 
 
 def test_counting_turns_into_lists_where_a_pair_differs() -> None:
@@ -260,7 +314,11 @@ def test_a_reduce_that_raises_names_the_key() -> None:
         combine = Counting.reduce
 
     report = failure_of(Dividing, b"a\n")
-    assert (report.kind, report.message, report.record) == ("raised", "ZeroDivisionError: integer division or modulo by zero", "key 'a'")
+    assert (report.kind, report.message, report.record) == (
+        "raised",
+        "ZeroDivisionError: integer division or modulo by zero",
+        "key 'a'",
+    )
 
 
 def test_exit_is_a_failure() -> None:
@@ -347,7 +405,9 @@ def test_a_silent_map_reports_progress(monkeypatch: pytest.MonkeyPatch) -> None:
             return iter(())
 
     monkeypatch.setattr(map_task, "no_progress", lambda p: heard.append(p.status), raising=False)
-    monkeypatch.setattr("tests.unit.mapreduce.engine.running.no_progress", lambda p: heard.append(p.status))
+    monkeypatch.setattr(
+        "tests.unit.mapreduce.engine.running.no_progress", lambda p: heard.append(p.status)
+    )
     run_job(Silent, "".join(f"{n}\n" for n in range(300)).encode())
     assert heard[0] == "warming up"
     assert heard[-1] == "at 690 of /in"

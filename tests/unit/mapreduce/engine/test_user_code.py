@@ -1,4 +1,5 @@
-"""What a user's methods may do without changing anybody's result but their own: raise anything, yield anything, hold and change objects."""
+"""What a user's methods may do without changing anybody's result but their own: raise anything,
+yield anything, hold and change objects."""
 
 from __future__ import annotations
 
@@ -47,7 +48,7 @@ def with_method(name: str, function: Any) -> type[Job]:
     return type("Odd", (Base,), {name: function})
 
 
-# ── what is raised ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── what is raised ────────────────────────────────────────────────────────────────────────────────
 
 
 class BadStop:
@@ -77,7 +78,10 @@ def stop(*_arguments: Any) -> Any:
 def test_a_stop_iteration_is_an_error_and_loses_no_record(method: str) -> None:
     job = with_method(method, stop)
     report = failure_of(job)
-    assert (report.kind, report.message) == ("raised", f"RuntimeError: {method} raised StopIteration")
+    assert (report.kind, report.message) == (
+        "raised",
+        f"RuntimeError: {method} raised StopIteration",
+    )
     assert "in stop" in report.traceback
     if method == "map":
         assert (report.path, report.offset, report.record) == ("/in", 0, "a")
@@ -115,14 +119,22 @@ def test_a_stop_iteration_of_an_iterable_or_a_value_is_an_error() -> None:
                 yield key, 0
 
     assert "StopIteration" in failure_of(Iterable_).message
-    assert failure_of(Travelling).message.startswith("a value of type BadStop cannot travel to a reducer")
+    assert failure_of(Travelling).message.startswith(
+        "a value of type BadStop cannot travel to a reducer"
+    )
     assert failure_of(Travelling).record == "a"
-    assert failure_of(Written, reducers=0).message.startswith("a value of type BadStop cannot be written as text")
+    assert failure_of(Written, reducers=0).message.startswith(
+        "a value of type BadStop cannot be written as text"
+    )
     for job in (Coming, Swallowing):
-        assert failure_of(job).message == "a value does not come back from pickling: StopIteration: "
+        assert (
+            failure_of(job).message == "a value does not come back from pickling: StopIteration: "
+        )
 
 
-@pytest.mark.parametrize("error", [GeneratorExit, SystemExit, MemoryError, RecursionError, BaseException])
+@pytest.mark.parametrize(
+    "error", [GeneratorExit, SystemExit, MemoryError, RecursionError, BaseException]
+)
 @pytest.mark.parametrize("method", ["setup", "map", "combine", "reduce", "teardown"])
 def test_whatever_is_raised_is_told(error: type[BaseException], method: str) -> None:
     def raising(*_arguments: Any) -> Any:
@@ -147,7 +159,9 @@ def test_an_error_of_c_code_is_the_users_and_names_the_record() -> None:
             return zip(map(int, [line]), [1], strict=True)
 
     report = failure_of(Zipped, b"1\nx\n")
-    assert report.message.startswith("ValueError: invalid literal for int() with base 10: 'x' (map is in ")
+    assert report.message.startswith(
+        "ValueError: invalid literal for int() with base 10: 'x' (map is in "
+    )
     assert (report.kind, report.offset, report.record) == ("raised", 2, "x")
 
 
@@ -178,10 +192,24 @@ def test_a_setup_or_teardown_that_yields_is_refused_before_anything_runs() -> No
     assert failure_of(Returning).message.startswith("teardown returned a list, and nobody reads it")
 
 
-# ── what is yielded ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── what is yielded ───────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("item", ["ab", b"ab", {"a", "b"}, {"a": 1, "b": 2}, range(2), iter("ab"), None, ("a",), ("a", 1, 2), ["a"]])
+@pytest.mark.parametrize(
+    "item",
+    [
+        "ab",
+        b"ab",
+        {"a", "b"},
+        {"a": 1, "b": 2},
+        range(2),
+        iter("ab"),
+        None,
+        ("a",),
+        ("a", 1, 2),
+        ["a"],
+    ],
+)
 @pytest.mark.parametrize("method", ["map", "combine", "reduce"])
 def test_only_a_tuple_or_list_of_two_is_a_pair(item: Any, method: str) -> None:
     def yielding(*_arguments: Any) -> Any:
@@ -189,7 +217,9 @@ def test_only_a_tuple_or_list_of_two_is_a_pair(item: Any, method: str) -> None:
 
     report = failure_of(with_method(method, yielding))
     assert report.kind == "raised"
-    assert report.message.startswith((f"{method} gave a ", f"{method} yielded something that is not a (key, value) pair"))
+    assert report.message.startswith(
+        (f"{method} gave a ", f"{method} yielded something that is not a (key, value) pair")
+    )
     assert report.traceback.splitlines()[-1] == "    yield item"
     assert failure_of(with_method("map", yielding), reducers=0).message.startswith("map ")
 
@@ -235,7 +265,9 @@ def test_a_text_that_cannot_be_written_is_told_where_it_is_yielded() -> None:
             yield (line if line == "a" else "\ud800"), 1
 
     report = failure_of(Value, reducers=1)
-    assert report.message.startswith("a value of type str cannot be written as text: UnicodeEncodeError")
+    assert report.message.startswith(
+        "a value of type str cannot be written as text: UnicodeEncodeError"
+    )
     assert (report.kind, report.record) == ("bad_record", "key 'a'")
     assert report.traceback.splitlines()[-1].strip() == "yield key, next(values)"
     assert failure_of(Value, reducers=0).offset == 0
@@ -247,7 +279,7 @@ def test_a_text_that_cannot_be_written_is_told_where_it_is_yielded() -> None:
     assert (report.kind, report.offset, report.record) == ("bad_key", 2, "b")
 
 
-# ── what is shared ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── what is shared ────────────────────────────────────────────────────────────────────────────────
 
 
 @lru_cache
@@ -258,7 +290,9 @@ def parsed(text: str) -> dict[str, int]:
 @pytest.mark.parametrize("spill_every", [0, 1])
 @pytest.mark.parametrize("cuts", [(), (4, 8, 12)])
 @pytest.mark.parametrize("has_combine", [False, True])
-def test_a_value_is_its_receivers_own(has_combine: bool, cuts: tuple[int, ...], spill_every: int) -> None:
+def test_a_value_is_its_receivers_own(
+    has_combine: bool, cuts: tuple[int, ...], spill_every: int
+) -> None:
     class Adds(Base):
         def map(self, line: str) -> Any:
             word, text = line.split()
@@ -275,7 +309,9 @@ def test_a_value_is_its_receivers_own(has_combine: bool, cuts: tuple[int, ...], 
                 yield key, total["n"]
 
     job = type("Adds", (Adds,), {"combine": Adds.combine_values}) if has_combine else Adds
-    parts, _ = run_job(job, b"a 1\nb 1\na 1\nc 1\na 1\nb 1\n", cuts, reducers=1, spill_every=spill_every)
+    parts, _ = run_job(
+        job, b"a 1\nb 1\na 1\nc 1\na 1\nb 1\n", cuts, reducers=1, spill_every=spill_every
+    )
     assert parts == [b"a\t3\nb\t2\nc\t1\n"]
     assert parsed("1") == {"n": 1}
 
@@ -323,12 +359,18 @@ def test_an_iterator_of_values_that_was_kept_is_not_silently_empty() -> None:
             yield key, sum(kept)
 
     report = failure_of(Keeping, b"a\nb\n", reducers=1)
-    assert report.message.startswith("RuntimeError: the values of the key 'a' are read after their reduce")
+    assert report.message.startswith(
+        "RuntimeError: the values of the key 'a' are read after their reduce"
+    )
     assert report.record == "key 'b'"
 
 
-@pytest.mark.parametrize("leaving", ["raise SystemExit(3)", "return ()", "raise ValueError('in the child')"])
-def test_a_forked_process_that_comes_back_neither_works_nor_speaks_for_the_task(leaving: str) -> None:
+@pytest.mark.parametrize(
+    "leaving", ["raise SystemExit(3)", "return ()", "raise ValueError('in the child')"]
+)
+def test_a_forked_process_that_comes_back_neither_works_nor_speaks_for_the_task(
+    leaving: str,
+) -> None:
     space: dict[str, Any] = {"os": os}
     exec(f"def child():\n    {leaving}", space)
 
@@ -341,18 +383,26 @@ def test_a_forked_process_that_comes_back_neither_works_nor_speaks_for_the_task(
             return [(line, status)]
 
     expected = 3 if "SystemExit" in leaving else 70
-    assert run_job(Forking, b"a\nb\n", reducers=1)[0] == [f"a\t{expected}\nb\t{expected}\n".encode()]
+    assert run_job(Forking, b"a\nb\n", reducers=1)[0] == [
+        f"a\t{expected}\nb\t{expected}\n".encode()
+    ]
 
 
-# ── what is said ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── what is said ──────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
     ("count", "said"),
     [
-        (lambda job: job.counter("x").inc(0.5), "TypeError: a counter counts whole numbers, not 0.5"),
+        (
+            lambda job: job.counter("x").inc(0.5),
+            "TypeError: a counter counts whole numbers, not 0.5",
+        ),
         (lambda job: job.counter("x").inc("1"), "TypeError: a counter counts whole numbers"),
-        (lambda job: job.counter("x").inc(1 << 63), "OverflowError: a counter holds whole numbers of 64 bits"),
+        (
+            lambda job: job.counter("x").inc(1 << 63),
+            "OverflowError: a counter holds whole numbers of 64 bits",
+        ),
         (lambda job: setattr(job.counter("x"), "value", 1.5), "AttributeError"),
         (lambda job: job.counter(404), "TypeError: a counter's name and group are texts, not 404"),
         (lambda job: job.counter(None), "TypeError: a counter's name"),
@@ -360,10 +410,22 @@ def test_a_forked_process_that_comes_back_neither_works_nor_speaks_for_the_task(
         (lambda job: job.counter("x", 5), "TypeError: a counter's name and group"),
         (lambda job: job.counter(""), "ValueError: a counter's name has 1 to 1024 bytes"),
         (lambda job: job.counter("x" * 2000), "ValueError: a counter's name has 1 to 1024 bytes"),
-        (lambda job: job.counter("\ud800"), "ValueError: a counter's name is a text that UTF-8 can write"),
-        (lambda job: job.counter("map_input_records", "job"), "ValueError: the counters of the group 'job' are the engine's own"),
-        (lambda job: [job.counter(f"c{n}") for n in range(12_000)], "too many counters: one task has at most"),
-        (lambda job: [job.counter(f"{n:01000}") for n in range(1_000)], "too many counters: one task has at most"),
+        (
+            lambda job: job.counter("\ud800"),
+            "ValueError: a counter's name is a text that UTF-8 can write",
+        ),
+        (
+            lambda job: job.counter("map_input_records", "job"),
+            "ValueError: the counters of the group 'job' are the engine's own",
+        ),
+        (
+            lambda job: [job.counter(f"c{n}") for n in range(12_000)],
+            "too many counters: one task has at most",
+        ),
+        (
+            lambda job: [job.counter(f"{n:01000}") for n in range(1_000)],
+            "too many counters: one task has at most",
+        ),
     ],
 )
 def test_what_cannot_be_counted_is_an_error_where_it_is_counted(count: Any, said: str) -> None:
@@ -409,7 +471,7 @@ def test_a_huge_message_is_cut_and_keeps_its_type_and_beginning() -> None:
     assert max(map(len, (report.message, report.traceback, report.engine_traceback))) < 50_000
 
 
-# ── what counts as progress ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── what counts as progress ───────────────────────────────────────────────────────────────────────
 
 
 def test_a_pulse_reports_while_something_moves() -> None:
@@ -425,9 +487,14 @@ def test_a_pulse_reports_while_something_moves() -> None:
         pass
 
 
-@pytest.mark.parametrize("phase", ["tail of map", "pairs of one record", "combine", "values", "pairs of one key"])
-def test_time_in_the_users_code_is_progress_while_it_moves(phase: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The task waits, in the middle of what is slow, until it has been heard again: a silent phase never ends."""
+@pytest.mark.parametrize(
+    "phase", ["tail of map", "pairs of one record", "combine", "values", "pairs of one key"]
+)
+def test_time_in_the_users_code_is_progress_while_it_moves(
+    phase: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The task waits, in the middle of what is slow, until it has been heard again: a silent phase
+    never ends."""
     heard: list[Progress] = []
     monkeypatch.setattr("tests.unit.mapreduce.engine.running.no_progress", heard.append)
     monkeypatch.setattr(task_run, "REPORT_EVERY_S", 0.0)
@@ -491,17 +558,24 @@ def test_a_record_that_takes_for_ever_is_silent(monkeypatch: pytest.MonkeyPatch)
     assert counts[0] == counts[1]
 
 
-def test_a_jobs_counters_are_bounded_and_what_is_left_out_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_jobs_counters_are_bounded_and_what_is_left_out_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """The local runners' sum and the tracker's are the same."""
     monkeypatch.setattr("mapreduce.api.counters.MAX_JOB_COUNTERS", 5)
     monkeypatch.setattr("mapreduce.jobtracker.core.records.MAX_JOB_COUNTERS", 5)
     totals: Totals = {}
     job = JobRecord("job_1", "", None, 1, 0, StageRecord([]), StageRecord([]))  # type: ignore[arg-type]
-    tasks: list[Totals] = [{"G": {f"c{task}{n}": 2 for n in range(3)}, "job": {"map_input_records": 7}} for task in range(3)]
+    tasks: list[Totals] = [
+        {"G": {f"c{task}{n}": 2 for n in range(3)}, "job": {"map_input_records": 7}}
+        for task in range(3)
+    ]
     for task in tasks:
         add_totals(totals, task)
         job.count(counters_of(task), +1)
     assert totals["job"] == {"map_input_records": 21, "counters_left_out": 6 - len(totals["G"]) + 3}
-    assert {(group, name): value for group, names in totals.items() for name, value in names.items()} == job.totals
+    assert {
+        (group, name): value for group, names in totals.items() for name, value in names.items()
+    } == job.totals
     job.count(counters_of(tasks[2]), -1)
     assert job.totals["job", "counters_left_out"] == totals["job"]["counters_left_out"] - 3

@@ -1,4 +1,5 @@
-"""What a file begins with: compressed lines are read, other formats refused by name, text is text whatever its first letters."""
+"""What a file begins with: compressed lines are read, other formats refused by name, text is text
+whatever its first letters."""
 
 from __future__ import annotations
 
@@ -20,28 +21,42 @@ from mapreduce.formats.text import TextInput
 from mapreduce.storage.memory import MemoryStorage
 
 LINES = "".join(f"line {number} é\r\n" for number in range(20_000)).encode()
-COMPRESS: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "bzip2": bz2.compress, "xz": lzma.compress}
+COMPRESS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "bzip2": bz2.compress,
+    "xz": lzma.compress,
+}
 
 
 def read(data: bytes, **how: Any) -> list[tuple[int, Any]]:
     storage = MemoryStorage()
     storage.put("/f", data)
     source = TextInput(storage.open("/f"), 0, len(data), **how)
-    found = [(batch.offset(i), record) for batch in source.batches() for i, record in enumerate(batch.lines)]
+    found = [
+        (batch.offset(i), record)
+        for batch in source.batches()
+        for i, record in enumerate(batch.lines)
+    ]
     assert source.bytes_done == len(data)
     return found
 
 
 @pytest.mark.parametrize("form", COMPRESS)
-@pytest.mark.parametrize("how", [{}, {"record_type": "bytes"}, {"encoding_errors": "replace"}], ids=str)
-def test_compressed_lines_are_the_lines_that_were_compressed(form: str, how: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "how", [{}, {"record_type": "bytes"}, {"encoding_errors": "replace"}], ids=str
+)
+def test_compressed_lines_are_the_lines_that_were_compressed(
+    form: str, how: dict[str, str]
+) -> None:
     assert recognise(COMPRESS[form](LINES)[:HEAD_BYTES]) == form
     assert read(COMPRESS[form](LINES), **how) == read(LINES, **how)
     assert read(COMPRESS[form](b"")) == []
 
 
 @pytest.mark.parametrize("form", COMPRESS)
-def test_several_streams_in_one_file_are_one_text(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_streams_in_one_file_are_one_text(
+    form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(text, "READ_BYTES", 1 << 10)
     assert read(COMPRESS[form](LINES[:100]) + COMPRESS[form](LINES[100:])) == read(LINES)
 
@@ -103,7 +118,16 @@ def test_other_formats_are_refused_by_name(data: bytes, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"ORCHIDS\tare flowers\n", b"PAR1S\n", b"SEQ 1\n", b"BZh9 is a name\n", b"PK\n", b"FEA1, a part\n", b"Obj\n"]
+    "data",
+    [
+        b"ORCHIDS\tare flowers\n",
+        b"PAR1S\n",
+        b"SEQ 1\n",
+        b"BZh9 is a name\n",
+        b"PK\n",
+        b"FEA1, a part\n",
+        b"Obj\n",
+    ],
 )
 def test_a_text_that_begins_like_a_magic_number_is_a_text(data: bytes) -> None:
     assert [record for _offset, record in read(data)] == data.decode().splitlines()

@@ -32,16 +32,24 @@ class Bytes:
         pass
 
 
-def records(data: bytes, offset: int = 0, length: int | None = None, **how: Any) -> list[tuple[int, Any]]:
+def records(
+    data: bytes, offset: int = 0, length: int | None = None, **how: Any
+) -> list[tuple[int, Any]]:
     """(offset, record) of every record of one split."""
     source = TextInput(Bytes(data), offset, len(data) - offset if length is None else length, **how)
-    return [(batch.offset(i), record) for batch in source.batches() for i, record in enumerate(batch.lines)]
+    return [
+        (batch.offset(i), record)
+        for batch in source.batches()
+        for i, record in enumerate(batch.lines)
+    ]
 
 
 def oracle(data: bytes) -> list[tuple[int, bytes]]:
     found, at = [], 0
     for raw in _split(data):
-        found.append((at, raw.removesuffix(b"\n").removesuffix(b"\r") if raw.endswith(b"\n") else raw))
+        found.append(
+            (at, raw.removesuffix(b"\n").removesuffix(b"\r") if raw.endswith(b"\n") else raw)
+        )
         at += len(raw)
     return found
 
@@ -54,7 +62,9 @@ def _split(data: bytes) -> list[bytes]:
 @pytest.fixture(params=[(1, 1, 1), (3, 2, 1), (8, 5, 3), (1 << 22, 1 << 18, 1 << 16)], ids=str)
 def sizes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Reads so small that every border case happens."""
-    for name, value in zip(("READ_BYTES", "BATCH_BYTES", "_TAIL_BYTES"), request.param, strict=True):
+    for name, value in zip(
+        ("READ_BYTES", "BATCH_BYTES", "_TAIL_BYTES"), request.param, strict=True
+    ):
         monkeypatch.setattr(text, name, value)
 
 
@@ -95,7 +105,12 @@ def test_reads_begin_at_large_aligned_offsets() -> None:
 
 
 def test_only_a_line_end_is_cut() -> None:
-    assert records(b"a\r\r\n\rb\x0b\x0c\x1c\xe2\x80\xa8c\n\r\n\r") == [(0, "a\r"), (4, "\rb\x0b\x0c\x1c\u2028c"), (14, ""), (16, "\r")]
+    assert records(b"a\r\r\n\rb\x0b\x0c\x1c\xe2\x80\xa8c\n\r\n\r") == [
+        (0, "a\r"),
+        (4, "\rb\x0b\x0c\x1c\u2028c"),
+        (14, ""),
+        (16, "\r"),
+    ]
 
 
 def test_text_that_is_not_utf8() -> None:
@@ -103,7 +118,11 @@ def test_text_that_is_not_utf8() -> None:
     with pytest.raises(BadRecord, match="byte 0xe9 at 6, invalid continuation byte") as caught:
         records(content)
     assert (caught.value.offset, caught.value.record) == (5, b"b\xe9d")
-    assert [r for _, r in records(content, encoding_errors="replace")] == ["good", "b\ufffdd", "good"]
+    assert [r for _, r in records(content, encoding_errors="replace")] == [
+        "good",
+        "b\ufffdd",
+        "good",
+    ]
     assert [r for _, r in records(content, record_type="bytes")] == [b"good", b"b\xe9d", b"good"]
     assert [r for _, r in records(b"\xc3\n\xa9", encoding_errors="replace")] == ["\ufffd", "\ufffd"]
 

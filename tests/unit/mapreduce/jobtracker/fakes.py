@@ -1,4 +1,5 @@
-"""A tracker service under test with its surroundings: a coordinator of one process, storage in memory, workers that do no work."""
+"""A tracker service under test with its surroundings: a coordinator of one process, storage in
+memory, workers that do no work."""
 
 from __future__ import annotations
 
@@ -77,7 +78,9 @@ class FakeCoordinator:
 class FakeWorker:
     """Attends over real gRPC; maps succeed at once, part files are written and committed."""
 
-    def __init__(self, address: str, storage: MemoryStorage, worker_id: str = "w1", slots: int = 2) -> None:
+    def __init__(
+        self, address: str, storage: MemoryStorage, worker_id: str = "w1", slots: int = 2
+    ) -> None:
         self.storage, self.worker_id, self.sequence = storage, worker_id, 0
         self.orders: list[str] = []
         self.mute = False  # takes orders and does nothing
@@ -95,7 +98,14 @@ class FakeWorker:
         self.thread.join(10)
 
     def _attend(self) -> None:
-        hello = pb.WorkerHello(worker_id=self.worker_id, incarnation="1", host="127.0.0.1", rpc_port=1, shuffle_port=2, slots=self.slots)
+        hello = pb.WorkerHello(
+            worker_id=self.worker_id,
+            incarnation="1",
+            host="127.0.0.1",
+            rpc_port=1,
+            shuffle_port=2,
+            slots=self.slots,
+        )
         try:
             for order in self.stub.Attend(hello, timeout=60):
                 self.seated.set()
@@ -106,18 +116,33 @@ class FakeWorker:
             self.seated.set()
 
     def _run(self, launch: pb.Launch) -> None:
-        counters = pb.Counters(counters=[pb.Counter(group="job", name=f"{launch.kind}_input_records", value=3)])
+        counters = pb.Counters(
+            counters=[pb.Counter(group="job", name=f"{launch.kind}_input_records", value=3)]
+        )
         if launch.kind == "map" and b'"reducers":0' not in launch.spec_json:
-            self.report(pb.AttemptReport(attempt_id=launch.attempt_id, map_succeeded=pb.MapSucceeded(counters=counters)))
+            self.report(
+                pb.AttemptReport(
+                    attempt_id=launch.attempt_id, map_succeeded=pb.MapSucceeded(counters=counters)
+                )
+            )
             return
         letter = launch.kind[0]
-        info = self.storage.put(f"/a/.out.{launch.job_id}/attempts/part-{letter}-{launch.index:05d}.{launch.attempt_id}", b"k\t1\n")
+        info = self.storage.put(
+            f"/a/.out.{launch.job_id}/attempts/part-{letter}-{launch.index:05d}.{launch.attempt_id}",
+            b"k\t1\n",
+        )
         file = pb.FileResult(path=info.path, file_id=info.file_id, length=info.length, crc32c=1)
-        self.stub.Commit(pb.CommitRequest(attempt_id=launch.attempt_id, file=file, counters=counters, worker_id=self.worker_id))
+        self.stub.Commit(
+            pb.CommitRequest(
+                attempt_id=launch.attempt_id, file=file, counters=counters, worker_id=self.worker_id
+            )
+        )
 
     def report(self, *attempts: pb.AttemptReport) -> pb.ReportReply:
         self.sequence += 1
-        request = pb.WorkerReport(worker_id=self.worker_id, incarnation="1", sequence=self.sequence, attempts=attempts)
+        request = pb.WorkerReport(
+            worker_id=self.worker_id, incarnation="1", sequence=self.sequence, attempts=attempts
+        )
         reply: pb.ReportReply = self.stub.Report(request)
         return reply
 
@@ -126,7 +151,11 @@ class House:
     """A tracker that can be killed and started again, and its surroundings."""
 
     def __init__(self, directory: Path) -> None:
-        self.directory, self.coordinator, self.storage = directory, FakeCoordinator(), MemoryStorage()
+        self.directory, self.coordinator, self.storage = (
+            directory,
+            FakeCoordinator(),
+            MemoryStorage(),
+        )
         self.workers: list[FakeWorker] = []
         self.start()
 
@@ -138,11 +167,15 @@ class House:
         self.stub = pb_grpc.TrackerStub(self.channel)  # type: ignore[no-untyped-call]
 
     def worker(self, slots: int = 2) -> FakeWorker:
-        self.workers.append(FakeWorker(self.service.address, self.storage, f"w{len(self.workers) + 1}", slots))
+        self.workers.append(
+            FakeWorker(self.service.address, self.storage, f"w{len(self.workers) + 1}", slots)
+        )
         return self.workers[-1]
 
     def submit(self, spec: JobSpec = SPEC, token: str = "t") -> str:
-        reply: pb.SubmitReply = self.stub.Submit(pb.SubmitRequest(token=token, spec_json=spec.to_json(), user="ann"))
+        reply: pb.SubmitReply = self.stub.Submit(
+            pb.SubmitRequest(token=token, spec_json=spec.to_json(), user="ann")
+        )
         return reply.job_id
 
     def finished(self, job_id: str) -> dict[str, object]:

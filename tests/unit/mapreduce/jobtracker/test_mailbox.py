@@ -1,4 +1,5 @@
-"""Where answers go: once for a caller, in order for a listener, and never more than a listener may lag behind."""
+"""Where answers go: once for a caller, in order for a listener, and never more than a listener may
+lag behind."""
 
 from __future__ import annotations
 

@@ -51,10 +51,18 @@ class FailingStorage(MemoryStorage):
         self._counted(lambda: super(FailingStorage, self).rename_many(pairs))
 
     def put(self, path: str, data: bytes, *, overwrite: bool = False) -> Any:
-        return self._counted(lambda: super(FailingStorage, self).put(path, data, overwrite=overwrite))
+        return self._counted(
+            lambda: super(FailingStorage, self).put(path, data, overwrite=overwrite)
+        )
 
-    def publish(self, staging: str, output: str, *, replaced_file_id: int = 0, epoch: int = 0) -> None:
-        self._counted(lambda: super(FailingStorage, self).publish(staging, output, replaced_file_id=replaced_file_id, epoch=epoch))
+    def publish(
+        self, staging: str, output: str, *, replaced_file_id: int = 0, epoch: int = 0
+    ) -> None:
+        self._counted(
+            lambda: super(FailingStorage, self).publish(
+                staging, output, replaced_file_id=replaced_file_id, epoch=epoch
+            )
+        )
 
 
 def prepared(storage: MemoryStorage, parts: int = 3) -> orders.PublishOutput:
@@ -62,9 +70,20 @@ def prepared(storage: MemoryStorage, parts: int = 3) -> orders.PublishOutput:
     for index in range(parts):
         attempt = f"attempt_20261122_1000001_r_{index:06d}_0"
         info = storage.put(f"{ATTEMPTS}/part-r-{index:05d}.{attempt}", b"x" * (index + 1))
-        made.append(orders.Part(f"part-r-{index:05d}", FileResult(info.path, info.file_id, info.length, 7), index, attempt))
-    storage.put(f"{ATTEMPTS}/part-r-00000.attempt_20261122_1000001_r_000000_1", b"of an attempt that lost")
-    return orders.PublishOutput(JOB, "wc", "ann", "/a/out", 0, tuple(made), (("job", "reduce_output_records", 3),))
+        made.append(
+            orders.Part(
+                f"part-r-{index:05d}",
+                FileResult(info.path, info.file_id, info.length, 7),
+                index,
+                attempt,
+            )
+        )
+    storage.put(
+        f"{ATTEMPTS}/part-r-00000.attempt_20261122_1000001_r_000000_1", b"of an attempt that lost"
+    )
+    return orders.PublishOutput(
+        JOB, "wc", "ann", "/a/out", 0, tuple(made), (("job", "reduce_output_records", 3),)
+    )
 
 
 def names(storage: MemoryStorage, directory: str) -> list[str]:
@@ -74,7 +93,13 @@ def names(storage: MemoryStorage, directory: str) -> list[str]:
 def test_the_output_appears_with_its_manifest() -> None:
     storage = MemoryStorage()
     publish(storage, prepared(storage), epoch=1)
-    assert names(storage, "/a/out") == [".manifest.json", "_SUCCESS", "part-r-00000", "part-r-00001", "part-r-00002"]
+    assert names(storage, "/a/out") == [
+        ".manifest.json",
+        "_SUCCESS",
+        "part-r-00000",
+        "part-r-00001",
+        "part-r-00002",
+    ]
     found = json.loads(storage.open("/a/out/.manifest.json").read_at(0, 10_000))
     assert (found["job_id"], [part["records"] for part in found["parts"]]) == (JOB, [0, 1, 2])
     assert found["counters"] == {"job": {"reduce_output_records": 3}}
@@ -92,14 +117,17 @@ def test_a_crash_at_any_call_is_repaired_by_doing_it_again(after: bool) -> None:
             publish(storage, order, epoch=1)
         except PowerCut:
             crashed = True
-            assert storage.stat("/a/out") is None or names(storage, "/a/out") == WHOLE, "half an output was seen"
+            assert storage.stat("/a/out") is None or names(storage, "/a/out") == WHOLE, (
+                "half an output was seen"
+            )
             publish(storage, order, epoch=1)
         assert names(storage, "/a/out") == WHOLE
     assert at > 4
 
 
 def test_an_output_of_the_same_job_id_from_elsewhere_is_replaced() -> None:
-    """Ids count from one every day in every cluster: the output to overwrite may be of another cluster's job with this one's id."""
+    """Ids count from one every day in every cluster: the output to overwrite may be of another
+    cluster's job with this one's id."""
     storage = MemoryStorage()
     publish(storage, prepared(storage, parts=1), epoch=1)
     storage.delete(f"/a/.out.{JOB}")
@@ -143,7 +171,9 @@ class AwayStorage(MemoryStorage):
         super().__init__()
         self.error, self.times = error, times
 
-    def publish(self, staging: str, output: str, *, replaced_file_id: int = 0, epoch: int = 0) -> None:
+    def publish(
+        self, staging: str, output: str, *, replaced_file_id: int = 0, epoch: int = 0
+    ) -> None:
         if self.times:
             self.times -= 1
             raise self.error
@@ -175,7 +205,8 @@ def test_a_storage_that_is_away_is_waited_for() -> None:
     ids=["away", "standby", "frozen", "of-the-system"],
 )
 def test_a_storage_that_fails_is_looked_for_anew(error: Exception) -> None:
-    """Whoever leads now may have another address; an old leader that came back as a standby answers for ever."""
+    """Whoever leads now may have another address; an old leader that came back as a standby answers
+    for ever."""
     gone, found = AwayStorage(error, times=99), MemoryStorage()
     order, told = prepared(found), []
     prepared(gone)
@@ -198,13 +229,22 @@ def test_staging_is_removed_whole_and_again() -> None:
     storage = MemoryStorage()
     prepared(storage)
     for _ in range(2):
-        assert carried_out(storage, orders.RemoveStaging(JOB, "/a/out")) == ([events.StagingRemoved(JOB)], [])
+        assert carried_out(storage, orders.RemoveStaging(JOB, "/a/out")) == (
+            [events.StagingRemoved(JOB)],
+            [],
+        )
     assert names(storage, "/a") == []
 
 
 def test_a_jobs_work_and_code_are_its_users() -> None:
-    """Put in place and removed as who submitted it; of many users' connections, the idle ones go."""
-    storage, asked, closed, told = MemoryStorage(), list[str](), list[str](), queue.SimpleQueue[Any]()
+    """Put in place and removed as who submitted it; of many users' connections, the idle ones
+    go."""
+    storage, asked, closed, told = (
+        MemoryStorage(),
+        list[str](),
+        list[str](),
+        queue.SimpleQueue[Any](),
+    )
 
     def opened(user: str) -> Any:
         asked.append(user)

@@ -1,4 +1,5 @@
-"""What a submission or a hello may hold: more is refused in words, before it costs time or memory."""
+"""What a submission or a hello may hold: more is refused in words, before it costs time or
+memory."""
 
 from __future__ import annotations
 
@@ -19,7 +20,11 @@ from tests.unit.mapreduce.jobtracker.fakes import SPEC
 
 def submission(splits: int = 1, **changes: object) -> pb.SubmitRequest:
     made = [Split(path="/in", offset=i, length=1) for i in range(splits)]
-    return pb.SubmitRequest(token="t", user="ann", spec_json=msgspec.structs.replace(SPEC, splits=made, **changes).to_json())
+    return pb.SubmitRequest(
+        token="t",
+        user="ann",
+        spec_json=msgspec.structs.replace(SPEC, splits=made, **changes).to_json(),
+    )
 
 
 def test_a_job_may_have_as_many_maps_as_splits_are_doubled_to() -> None:
@@ -40,7 +45,9 @@ def test_a_job_may_have_as_many_maps_as_splits_are_doubled_to() -> None:
     ],
     ids=["splits", "empty splits", "inputs", "depth", "nothing"],
 )
-def test_what_would_be_dear_to_decode_is_not_decoded(text: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_would_be_dear_to_decode_is_not_decoded(
+    text: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def decode(_text: bytes) -> JobSpec:
         raise AssertionError("it was decoded")
 
@@ -56,7 +63,10 @@ def test_what_would_be_dear_to_decode_is_not_decoded(text: bytes, monkeypatch: p
         (submission(output="/" + "o" * 8_000), "output has a length of 8001"),
         (submission(parameters={"big": "x" * (1 << 20)}), "description has a length of"),
         (pb.SubmitRequest(token="t" * 1_001, spec_json=SPEC.to_json()), "token or user has 1001"),
-        (pb.SubmitRequest(token="t", user="u" * 1_001, spec_json=SPEC.to_json()), "token or user has 1001"),
+        (
+            pb.SubmitRequest(token="t", user="u" * 1_001, spec_json=SPEC.to_json()),
+            "token or user has 1001",
+        ),
     ],
     ids=["name", "output", "parameters", "token", "user"],
 )
@@ -81,7 +91,14 @@ def test_every_part_has_a_most(request_: pb.SubmitRequest, cause: str) -> None:
     ids=lambda said: next(iter(said)),
 )
 def test_a_hello_of_no_worker_is_refused(said: dict[str, object]) -> None:
-    fields: dict[str, object] = {"worker_id": "w1", "incarnation": "1", "host": "h1", "rpc_port": 1, "shuffle_port": 2, "slots": 3}
+    fields: dict[str, object] = {
+        "worker_id": "w1",
+        "incarnation": "1",
+        "host": "h1",
+        "rpc_port": 1,
+        "shuffle_port": 2,
+        "slots": 3,
+    }
     assert isinstance(wire.hello(pb.WorkerHello(**fields), None), events.WorkerAttended)  # type: ignore[arg-type]
     with pytest.raises(UsageError):
         wire.hello(pb.WorkerHello(**(fields | said)), None)  # type: ignore[arg-type]
@@ -104,29 +121,44 @@ def reported(**what: object) -> pb.WorkerReport:
         (reported(map_succeeded=pb.MapSucceeded(counters=COUNTERS)), "number of counters"),
         (reported(map_succeeded=pb.MapSucceeded(counters=LONG_NAMES)), "bytes of counters"),
         (
-            reported(map_succeeded=pb.MapSucceeded(output=pb.MapOutput(segment_records=[1] * 2_000_001))),
+            reported(
+                map_succeeded=pb.MapSucceeded(output=pb.MapOutput(segment_records=[1] * 2_000_001))
+            ),
             "number of partitions and counters",
         ),
         (reported(failed=pb.Failed(failure_json=b"x" * (5 << 20))), "bytes of a failure report"),
-        (reported(fetch_failed=pb.FetchFailed(map_attempt_ids=[""] * 10_001)), "map outputs in a report"),
+        (
+            reported(fetch_failed=pb.FetchFailed(map_attempt_ids=[""] * 10_001)),
+            "map outputs in a report",
+        ),
         (pb.CommitRequest(file=pb.FileResult(path="p" * 8_001)), "length of the path"),
         (pb.CommitRequest(counters=COUNTERS), "number of counters"),
         (
             pb.WorkerHello(
-                worker_id="w", incarnation="i", host="h", slots=1, inventory=[pb.AttemptInventory(attempt_id="a", output=OUTPUT)]
+                worker_id="w",
+                incarnation="i",
+                host="h",
+                slots=1,
+                inventory=[pb.AttemptInventory(attempt_id="a", output=OUTPUT)],
             ),
             "partitions of a map output",
         ),
     ],
 )
 def test_what_a_worker_tells_is_counted_before_it_is_kept(request_: Any, cause: str) -> None:
-    take = {pb.WorkerReport: wire.report, pb.CommitRequest: wire.commit, pb.WorkerHello: wire.hello}[type(request_)]
+    take = {
+        pb.WorkerReport: wire.report,
+        pb.CommitRequest: wire.commit,
+        pb.WorkerHello: wire.hello,
+    }[type(request_)]
     with pytest.raises(UsageError, match=f"{cause} = [0-9]+ is not within"):
         take(request_, None)
 
 
 def test_what_is_only_shown_of_a_worker_is_cut() -> None:
-    (news,) = wire.report(reported(progress=pb.Progress(phase="p" * 9_000, status="s" * 9_000)), None).news
+    (news,) = wire.report(
+        reported(progress=pb.Progress(phase="p" * 9_000, status="s" * 9_000)), None
+    ).news
     assert isinstance(news, events.AttemptProgressed)
     assert (len(news.phase), len(news.status)) == (1_000, 1_000)
 

@@ -16,8 +16,22 @@ from mapreduce.storage.memory import MemoryStorage
 @pytest.fixture
 def storage() -> MemoryStorage:
     made = MemoryStorage()
-    for path in ("/d/b", "/d/a", "/d/_SUCCESS", "/d/.hidden", "/d/sub/c", "/d/sub/_x", "/only/one/f", "/only/two/g", "/log-1", "/log-2",
-                 "/_log-3", "/star*", "/stare", "/e/empty"):  # fmt: skip
+    for path in (
+        "/d/b",
+        "/d/a",
+        "/d/_SUCCESS",
+        "/d/.hidden",
+        "/d/sub/c",
+        "/d/sub/_x",
+        "/only/one/f",
+        "/only/two/g",
+        "/log-1",
+        "/log-2",
+        "/_log-3",
+        "/star*",
+        "/stare",
+        "/e/empty",
+    ):
         made.put(path, b"" if path == "/e/empty" else b"x")
     made.mkdirs("/nothing")
     made.put("/hid/_a", b"x")
@@ -35,7 +49,11 @@ def test_a_directory_is_read_one_level_deep_in_byte_order(storage: MemoryStorage
 
 
 def test_a_file_is_itself_whatever_its_name(storage: MemoryStorage) -> None:
-    assert paths(storage, "/d/_SUCCESS", "/d/.hidden", "/e/empty") == ["/d/_SUCCESS", "/d/.hidden", "/e/empty"]
+    assert paths(storage, "/d/_SUCCESS", "/d/.hidden", "/e/empty") == [
+        "/d/_SUCCESS",
+        "/d/.hidden",
+        "/e/empty",
+    ]
 
 
 def test_patterns(storage: MemoryStorage) -> None:
@@ -55,15 +73,28 @@ def test_braces_and_any_number_of_directories(storage: MemoryStorage) -> None:
     storage.put("/y/a.txt", b"x")
     storage.put("/y/_tmp/z.txt", b"x")
     storage.put("/y/.tmp/z.txt", b"x")
-    assert sorted(paths(storage, "/y/**/*.txt")) == ["/y/2025/05/c.txt", "/y/2025/b.txt", "/y/a.txt"]
-    assert sorted(paths(storage, "/**/**/*.txt")) == ["/y/2025/05/c.txt", "/y/2025/b.txt", "/y/a.txt"]
+    assert sorted(paths(storage, "/y/**/*.txt")) == [
+        "/y/2025/05/c.txt",
+        "/y/2025/b.txt",
+        "/y/a.txt",
+    ]
+    assert sorted(paths(storage, "/**/**/*.txt")) == [
+        "/y/2025/05/c.txt",
+        "/y/2025/b.txt",
+        "/y/a.txt",
+    ]
     assert sorted(paths(storage, "/y/**")) == ["/y/2025/05/c.txt", "/y/2025/b.txt", "/y/a.txt"]
     assert paths(storage, "/y/**/05") == ["/y/2025/05/c.txt"]
 
 
 def test_hidden_names_are_no_results(storage: MemoryStorage) -> None:
     assert paths(storage, "/d/*[aS]") == ["/d/a"]
-    assert paths(storage, "/d/{*,_S*}", recursive=True) == ["/d/a", "/d/b", "/d/sub/c", "/d/_SUCCESS"]
+    assert paths(storage, "/d/{*,_S*}", recursive=True) == [
+        "/d/a",
+        "/d/b",
+        "/d/sub/c",
+        "/d/_SUCCESS",
+    ]
 
 
 def test_a_path_that_exists_is_no_pattern(storage: MemoryStorage) -> None:
@@ -77,9 +108,18 @@ def test_a_path_that_exists_is_no_pattern(storage: MemoryStorage) -> None:
         (["/none/such"], "input memory:///none/such does not exist", "mrc fs ls /"),
         (["/d/none"], "input memory:///d/none does not exist", "mrc fs ls /d"),
         (["/d/*.gz"], "no file matches input memory:///d/*.gz", "mrc fs ls /d"),
-        (["/nothing"], "input directory memory:///nothing holds no files to read", "mrc fs ls /nothing"),
+        (
+            ["/nothing"],
+            "input directory memory:///nothing holds no files to read",
+            "mrc fs ls /nothing",
+        ),
         (["/hid"], "input directory memory:///hid holds no files to read", "mrc fs ls /hid"),
-        (["/only"], "input memory:///only holds only directories: one, two; --recursive reads what is in them", "mrc fs ls /only/one"),
+        (
+            ["/only"],
+            "input memory:///only holds only directories: one, two; --recursive reads what is in "
+            "them",
+            "mrc fs ls /only/one",
+        ),
         (["/d", "/d/a"], "input /d/a is named twice, by /d and by /d/a", "mrc fs ls /d"),
     ],
 )
@@ -93,7 +133,14 @@ def test_refusals(storage: MemoryStorage, inputs: list[str], said: str, next_com
 def test_what_says_that_it_is_empty_and_is_not(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     storage = LocalStorage()
-    for path in (str(tmp_path / "pipe"), str(tmp_path), "/proc/cpuinfo", "/proc/self/status", "/dev/null", "/dev/stdin"):
+    for path in (
+        str(tmp_path / "pipe"),
+        str(tmp_path),
+        "/proc/cpuinfo",
+        "/proc/self/status",
+        "/dev/null",
+        "/dev/stdin",
+    ):
         with pytest.raises(InputRefused, match="is a pipe or a device") as caught:
             input_files(storage, [path])
         assert str(caught.value.next_command).startswith("cat ")
@@ -103,8 +150,12 @@ def test_links_that_lead_back_up_are_not_followed(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "file").write_text("x")
     (tmp_path / "sub" / "up").symlink_to(tmp_path)
-    assert [info.path for info in input_files(LocalStorage(), [str(tmp_path)], recursive=True)] == [str(tmp_path / "sub" / "file")]
-    assert [info.path for info in input_files(LocalStorage(), [f"{tmp_path}/**/file"])] == [str(tmp_path / "sub" / "file")]
+    assert [info.path for info in input_files(LocalStorage(), [str(tmp_path)], recursive=True)] == [
+        str(tmp_path / "sub" / "file")
+    ]
+    assert [info.path for info in input_files(LocalStorage(), [f"{tmp_path}/**/file"])] == [
+        str(tmp_path / "sub" / "file")
+    ]
     (tmp_path / "other").symlink_to(tmp_path / "sub" / "file")
     with pytest.raises(InputRefused, match="is named twice"):
         input_files(LocalStorage(), [f"{tmp_path}/sub/file", f"{tmp_path}/other"])

@@ -1,4 +1,5 @@
-"""Job files as people write them, good and bad: loaded from a directory and from an archive, described, refused with reasons."""
+"""Job files as people write them, good and bad: loaded from a directory and from an archive,
+described, refused with reasons."""
 
 from __future__ import annotations
 
@@ -74,16 +75,29 @@ def test_what_describe_says(tmp_path: Path) -> None:
         """,
     )
     facts = describe(str(file))
-    assert (facts.class_name, facts.summary, facts.module_file, facts.origin) == ("Mine", "Counts things.", "job.py", str(tmp_path))
+    assert (facts.class_name, facts.summary, facts.module_file, facts.origin) == (
+        "Mine",
+        "Counts things.",
+        "job.py",
+        str(tmp_path),
+    )
     assert [(p.name, p.type, p.default, p.required) for p in facts.parameters] == [
-        ("min_length", int, 2, False), ("needed", str, None, True), ("rate", float, 1.0, False), ("loud", bool, False, False),
-    ]  # fmt: skip
+        ("min_length", int, 2, False),
+        ("needed", str, None, True),
+        ("rate", float, 1.0, False),
+        ("loud", bool, False, False),
+    ]
     assert facts.parameters[0].option == "--min-length"
     assert (facts.record_type, facts.has_reduce, facts.has_combine) == ("bytes", True, True)
     assert (facts.settings["reducers"], facts.settings["no_progress_limit_s"]) == (3, 5.0)
     assert facts.explicit_settings == {"reducers", "no_progress_limit_s"}
     assert checked_settings(facts, {"reducers": 0})["reducers"] == 0
-    assert checked_parameters(facts, {"needed": "x"}) == {"min_length": 2, "needed": "x", "rate": 1.0, "loud": False}
+    assert checked_parameters(facts, {"needed": "x"}) == {
+        "min_length": 2,
+        "needed": "x",
+        "rate": 1.0,
+        "loud": False,
+    }
     with pytest.raises(UsageError, match="Mine needs --needed"):
         checked_parameters(facts, {})
     with pytest.raises(UsageError, match="reducers is -1"):
@@ -98,11 +112,26 @@ def test_what_describe_says(tmp_path: Path) -> None:
         ("x = 1\n", ["defines no Job"]),
         (HEAD + BODY.format(name="A") + BODY.format(name="B"), ["defines 2 Jobs: A and B"]),
         (HEAD + "class A(Job):\n    pass\n", ["Job A has no map method"]),
-        (HEAD + BODY.format(name="A") + "    limit: int = 'three'\n", ["A.limit is annotated int, but its default is 'three'"]),
-        (HEAD + BODY.format(name="A") + "    limit: list = []\n", ["A.limit: a parameter is str, int, float or bool, not list"]),
-        (HEAD + BODY.format(name="A") + "    reducers = 'many'\n", ["A.reducers must be int, not 'many'"]),
-        (HEAD + "class A(Job):\n    def map(self, key, value):\n        yield 1, 1\n", ["A.map takes one record"]),
-        (HEAD + "class A(Job):\n    def map(self, record: dict):\n        yield 1, 1\n", ["a record is str or bytes, not dict"]),
+        (
+            HEAD + BODY.format(name="A") + "    limit: int = 'three'\n",
+            ["A.limit is annotated int, but its default is 'three'"],
+        ),
+        (
+            HEAD + BODY.format(name="A") + "    limit: list = []\n",
+            ["A.limit: a parameter is str, int, float or bool, not list"],
+        ),
+        (
+            HEAD + BODY.format(name="A") + "    reducers = 'many'\n",
+            ["A.reducers must be int, not 'many'"],
+        ),
+        (
+            HEAD + "class A(Job):\n    def map(self, key, value):\n        yield 1, 1\n",
+            ["A.map takes one record"],
+        ),
+        (
+            HEAD + "class A(Job):\n    def map(self, record: dict):\n        yield 1, 1\n",
+            ["a record is str or bytes, not dict"],
+        ),
     ],
 )
 def test_what_is_no_job_is_refused(tmp_path: Path, text: str, said: list[str]) -> None:
@@ -132,7 +161,11 @@ def test_no_such_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message", "shown"),
     [
-        ("def broken(:\n", "SyntaxError in {file}, line 1: invalid syntax", ['File "{file}", line 1', "def broken(:"]),
+        (
+            "def broken(:\n",
+            "SyntaxError in {file}, line 1: invalid syntax",
+            ['File "{file}", line 1', "def broken(:"],
+        ),
         (
             "import no_such_module_here\n",
             "ModuleNotFoundError: No module named 'no_such_module_here'",
@@ -146,7 +179,9 @@ def test_no_such_file(tmp_path: Path) -> None:
         ("raise SystemExit(4)\n", "exited with status 4", ['File "{file}", line 1']),
     ],
 )
-def test_a_file_that_does_not_load_shows_the_users_own_traceback(tmp_path: Path, text: str, message: str, shown: list[str]) -> None:
+def test_a_file_that_does_not_load_shows_the_users_own_traceback(
+    tmp_path: Path, text: str, message: str, shown: list[str]
+) -> None:
     write(tmp_path, "beside.py", "1 / 0\n")
     file = write(tmp_path, "bad.py", text)
     with pytest.raises(UserCodeFailed) as caught:
@@ -163,7 +198,10 @@ def test_text_that_is_not_utf8(tmp_path: Path) -> None:
     (tmp_path / "latin.py").write_bytes(b"# caf\xe9\n")
     with pytest.raises(UserCodeFailed) as caught:
         describe(str(tmp_path / "latin.py"))
-    assert "latin.py: not a text of its declared or default encoding, UTF-8" in caught.value.report.message
+    assert (
+        "latin.py: not a text of its declared or default encoding, UTF-8"
+        in caught.value.report.message
+    )
     assert "tokenize.py" not in caught.value.report.traceback
     (tmp_path / "late.py").write_bytes(b"x = 1\n" * 10 + b"# caf\xe9\n")
     with pytest.raises(UserCodeFailed) as caught:
@@ -204,13 +242,21 @@ def test_an_archive_loads_with_the_authors_paths_and_its_neighbours(tmp_path: Pa
 def test_the_next_job_forgets_the_modules_of_the_last(tmp_path: Path) -> None:
     for name in ("a", "b"):
         write(tmp_path, f"{name}/shared.py", f"NAME = '{name}'\n")
-        write(tmp_path, f"{name}/job.py", HEAD + "from shared import NAME\n" + BODY.format(name="Mine") + "    name = NAME\n")
+        write(
+            tmp_path,
+            f"{name}/job.py",
+            HEAD + "from shared import NAME\n" + BODY.format(name="Mine") + "    name = NAME\n",
+        )
         assert load(tmp_path / name / "job.py", "Mine").name == name
 
 
 def test_the_standard_library_is_never_shadowed(tmp_path: Path) -> None:
     write(tmp_path, "colorsys.py", "raise RuntimeError('shadowed')\n")
-    file = write(tmp_path, "json.py", HEAD + "import colorsys\nimport json\n" + BODY.format(name="Mine") + "    d = json.dumps\n")
+    file = write(
+        tmp_path,
+        "json.py",
+        HEAD + "import colorsys\nimport json\n" + BODY.format(name="Mine") + "    d = json.dumps\n",
+    )
     assert module_name(CodeSource(str(tmp_path), tmp_path), "json.py") == "job_json"
     assert load(file, "Mine").d([1]) == "[1]"
 
@@ -218,12 +264,29 @@ def test_the_standard_library_is_never_shadowed(tmp_path: Path) -> None:
 def test_an_archive_that_is_not_the_submitted_one(tmp_path: Path) -> None:
     archive, _digest = package_code(write(tmp_path, "job.py", HEAD + BODY.format(name="A")))
     with pytest.raises(CorruptRecord, match="is not the one submitted"):
-        unpack_code(archive, CodeRef("/c.zip", hashlib.sha256(b"other").hexdigest(), "job.py", "A", "/x"), tmp_path / "unpacked")
+        unpack_code(
+            archive,
+            CodeRef("/c.zip", hashlib.sha256(b"other").hexdigest(), "job.py", "A", "/x"),
+            tmp_path / "unpacked",
+        )
 
 
 def test_what_goes_into_an_archive(tmp_path: Path) -> None:
-    for name in ("job.py", "beside.py", "pkg/__init__.py", "pkg/data.json", "pkg/.hidden", "pkg/__pycache__/x.pyc", ".venv/lib.py",
-                 "venv/a.py", "venv/pyvenv.cfg", "odd-name/b.py", "text/input.txt", "corpus.txt", ".secret.py"):  # fmt: skip
+    for name in (
+        "job.py",
+        "beside.py",
+        "pkg/__init__.py",
+        "pkg/data.json",
+        "pkg/.hidden",
+        "pkg/__pycache__/x.pyc",
+        ".venv/lib.py",
+        "venv/a.py",
+        "venv/pyvenv.cfg",
+        "odd-name/b.py",
+        "text/input.txt",
+        "corpus.txt",
+        ".secret.py",
+    ):
         write(tmp_path, name, "1\n")
     (tmp_path / "pkg" / "big.bin").write_bytes(bytes(2 << 20))
     (tmp_path / "pkg" / "loop").symlink_to(tmp_path / "pkg")

@@ -40,18 +40,26 @@ def test_every_value_arrives_as_it_left(value: Any) -> None:
     found = travelled({"x": value})["x"]
     assert type(found) is type(value)
     assert found == value or (math.isnan(found) and math.isnan(value))
-    assert math.copysign(1, found) == math.copysign(1, value) if isinstance(value, float) and not math.isnan(value) else True
+    assert (
+        math.copysign(1, found) == math.copysign(1, value)
+        if isinstance(value, float) and not math.isnan(value)
+        else True
+    )
 
 
 @pytest.mark.parametrize(
-    "value", [1 << 20_000, -(10**40), 1 << 64, math.inf, -math.inf, "\udce9\0\n", ""], ids=lambda value: type(value).__name__
+    "value",
+    [1 << 20_000, -(10**40), 1 << 64, math.inf, -math.inf, "\udce9\0\n", ""],
+    ids=lambda value: type(value).__name__,
 )
 def test_odd_values_can_be_shown(value: Any) -> None:
     assert len(shown(value).encode()) < 200
     assert decoded(encoded(value)) == value
 
 
-@pytest.mark.parametrize("value", [{"str": "zz"}, {"float": None}, {"other": 1}, {}, {"int": "1", "str": ""}])
+@pytest.mark.parametrize(
+    "value", [{"str": "zz"}, {"float": None}, {"other": 1}, {}, {"int": "1", "str": ""}]
+)
 def test_what_nobody_encoded_is_refused(value: Any) -> None:
     with pytest.raises(UsageError):
         decoded(value)
@@ -65,7 +73,13 @@ def instance(directory: Path, text: str, words: list[str]) -> Any:
     arguments = parse_job_arguments(facts, [*words, "/in", "/out"], "mrc run job.py")
     values = travelled(checked_parameters(facts, arguments.parameters))
     job = choose_job(load_module(CodeSource(str(directory), directory), "job.py"), "", "job.py")
-    return start(job, values, Context(attempt_id="", partition=0), Counters(), given=sorted(arguments.parameters))
+    return start(
+        job,
+        values,
+        Context(attempt_id="", partition=0),
+        Counters(),
+        given=sorted(arguments.parameters),
+    )
 
 
 JOB = """
@@ -101,7 +115,9 @@ def test_a_decorated_class_keeps_its_parameters(tmp_path: Path, decorator: str) 
         ("", ["--word", "y", "--least", "2"], (2, "y")),
         (" = field(default_factory=lambda: 'z')", [], (1, "z")),
     ):
-        if ("field(" in default and not decorator) or (default == "" and decorator and "kw_only" not in decorator):
+        if ("field(" in default and not decorator) or (
+            default == "" and decorator and "kw_only" not in decorator
+        ):
             continue
         job = instance(tmp_path, JOB.format(decorator=decorator, default=default), words)
         assert (job.least, job.word) == wanted
@@ -167,7 +183,9 @@ NAMES = [
 
 
 def test_a_parameter_may_have_any_name(tmp_path: Path) -> None:
-    text = "from mapreduce import Job\nclass Mine(Job):\n" + "".join(f"    {name}: str = 'none'\n" for name in NAMES)
+    text = "from mapreduce import Job\nclass Mine(Job):\n" + "".join(
+        f"    {name}: str = 'none'\n" for name in NAMES
+    )
     text += "    def map(self, line):\n        yield line, 1\n"
     words = [word for name in NAMES for word in ("--" + name.replace("_", "-"), f"<{name}>")]
     job = instance(tmp_path, text, words)
@@ -186,7 +204,10 @@ def test_a_parameter_may_have_any_name(tmp_path: Path) -> None:
     ],
 )
 def test_a_name_that_cannot_be_is_refused_in_words(tmp_path: Path, body: str, said: str) -> None:
-    text = f"from mapreduce import Job\nclass Mine(Job):\n{body}    def map(self, line):\n        yield line, 1\n"
+    text = (
+        f"from mapreduce import Job\nclass Mine(Job):\n{body}    def map(self, line):\n       "
+        " yield line, 1\n"
+    )
     with pytest.raises(UsageError) as caught:
         instance(tmp_path, text, [])
     assert said in caught.value.message
@@ -195,7 +216,8 @@ def test_a_name_that_cannot_be_is_refused_in_words(tmp_path: Path, body: str, sa
 def test_help_shows_every_default(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "job.py"
     file.write_text(
-        "from mapreduce import Job\nclass Mine(Job):\n    huge: int = 10**5000\n    low: float = float('-inf')\n    odd: str = '\\udce9'\n"
+        "from mapreduce import Job\nclass Mine(Job):\n    huge: int = 10**5000\n    low: float = "
+        "float('-inf')\n    odd: str = '\\udce9'\n"
         "    def map(self, line):\n        yield line, 1\n"
     )
     with pytest.raises(click.exceptions.Exit):

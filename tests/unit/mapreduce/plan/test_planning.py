@@ -18,12 +18,16 @@ from mapreduce.runners.inline import InlineRunner
 from mapreduce.runners.local.runner import LocalRunner
 from mapreduce.storage.local import LocalStorage
 
-JOB = "from mapreduce import Job\nclass Lines(Job):\n    reducers = 1\n    def map(self, line: str):\n        yield line, None\n"
+JOB = (
+    "from mapreduce import Job\nclass Lines(Job):\n    reducers = 1\n    def map(self, line: "
+    "str):\n        yield line, None\n"
+)
 
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A directory with a job in `code`, an input, and an earlier output `out`; the working directory is another one."""
+    """A directory with a job in `code`, an input, and an earlier output `out`; the working
+    directory is another one."""
     (tmp_path / "code").mkdir()
     (tmp_path / "code" / "job.py").write_text(JOB)
     (tmp_path / "in.txt").write_text("a\n")
@@ -44,18 +48,30 @@ def names(directory: Path) -> list[str]:
     return sorted(path.name for path in directory.iterdir())
 
 
-def plan(here: Path, source: str, output: str = "new", *, overwrite: bool = False, split_bytes: int = 0) -> JobSpec:
+def plan(
+    here: Path, source: str, output: str = "new", *, overwrite: bool = False, split_bytes: int = 0
+) -> JobSpec:
     facts = describe(str(here / "code" / "job.py"))
     code = CodeRef("", "", "job.py", "Lines", str(here / "code"))
     settings = {"split_bytes": split_bytes} if split_bytes else {}
-    return plan_job(facts, code, LocalStorage(), [str(here / source)], str(here / output), overwrite=overwrite, settings=settings)
+    return plan_job(
+        facts,
+        code,
+        LocalStorage(),
+        [str(here / source)],
+        str(here / output),
+        overwrite=overwrite,
+        settings=settings,
+    )
 
 
 def test_an_earlier_output_is_replaced_by_the_next(here: Path) -> None:
     (here / "in.txt").write_text("b\n")
     assert run(here, "in.txt", "out", overwrite=True)["state"] == "SUCCEEDED"
     assert (here / "out" / "part-r-00000").read_text() == "b\n"
-    (here / "out" / "part-r-00000").unlink()  # an output of which somebody has taken away a part is one all the same
+    (
+        here / "out" / "part-r-00000"
+    ).unlink()  # an output of which somebody has taken away a part is one all the same
     assert run(here, "in.txt", "out", overwrite=True)["state"] == "SUCCEEDED"
 
 
@@ -64,10 +80,16 @@ def test_an_earlier_output_is_replaced_by_the_next(here: Path) -> None:
     [
         (lambda out: (out / "notes.txt").write_text("mine"), "holds what no job made: notes.txt"),
         (lambda out: (out / ".git").mkdir(), "holds what no job made: .git"),
-        (lambda out: (out / "part-r-00001").write_text("mine"), "holds what no job made: part-r-00001"),
+        (
+            lambda out: (out / "part-r-00001").write_text("mine"),
+            "holds what no job made: part-r-00001",
+        ),
         (lambda out: (out / ".manifest.json").unlink(), "is no earlier output: no job made it"),
         (lambda out: (out / ".manifest.json").write_text("{}"), "is no earlier output"),
-        (lambda out: (out / ".manifest.json").write_text('{"job_id": "x", "name": "x"}'), "is no earlier output"),
+        (
+            lambda out: (out / ".manifest.json").write_text('{"job_id": "x", "name": "x"}'),
+            "is no earlier output",
+        ),
     ],
 )
 def test_what_no_job_made_is_never_replaced(here: Path, make: object, said: str) -> None:
@@ -96,7 +118,10 @@ def test_what_comes_into_the_output_while_the_job_runs_is_not_swapped_away(here:
 
 def test_of_two_that_replace_one_output_one_wins(here: Path) -> None:
     first, second = InlineRunner(LocalStorage()), InlineRunner(LocalStorage())
-    facts, submission = describe(str(here / "code" / "job.py")), Submission([str(here / "in.txt")], str(here / "out"), overwrite=True)
+    facts, submission = (
+        describe(str(here / "code" / "job.py")),
+        Submission([str(here / "in.txt")], str(here / "out"), overwrite=True),
+    )
     jobs = [(runner, runner.submit(facts, submission)) for runner in (first, second)]
     ends = [list(runner.watch(job_id, 1.0))[-1] for runner, job_id in jobs]
     assert [end["state"] for end in ends] == ["SUCCEEDED", "FAILED"]
@@ -127,9 +152,16 @@ def test_a_dangling_link_is_in_the_way_before_the_job_runs(here: Path) -> None:
 
 
 def test_results_alone_are_input(here: Path) -> None:
-    assert [split.path for split in plan(here, "out").splits] == [str(here / "out" / "part-r-00000")]
-    assert [split.path for split in plan(here, "out/*").splits] == [str(here / "out" / "part-r-00000")]
-    assert sorted(path.name for path in (here / "out").glob("[!.]*")) == ["_SUCCESS", "part-r-00000"], "what a shell's * shows"
+    assert [split.path for split in plan(here, "out").splits] == [
+        str(here / "out" / "part-r-00000")
+    ]
+    assert [split.path for split in plan(here, "out/*").splits] == [
+        str(here / "out" / "part-r-00000")
+    ]
+    assert sorted(path.name for path in (here / "out").glob("[!.]*")) == [
+        "_SUCCESS",
+        "part-r-00000",
+    ], "what a shell's * shows"
 
 
 def test_a_compressed_file_is_never_cut_whatever_its_name(here: Path) -> None:
@@ -144,9 +176,14 @@ def test_a_format_that_is_no_lines_is_refused_before_it_is_cut(here: Path) -> No
     (here / "table").write_bytes(b"PAR1\x15\x04" + bytes(1000))
     with pytest.raises(InputRefused, match="table is Parquet, not lines of text"):
         plan(here, "table", split_bytes=100)
-    assert len(plan(here, "table").splits) == 1, "the map of a file that is not cut sees how it begins"
+    assert len(plan(here, "table").splits) == 1, (
+        "the map of a file that is not cut sees how it begins"
+    )
     runner = LocalRunner(slots=1, work=here / "elsewhere")
-    job_id = runner.submit(describe(str(here / "code" / "job.py")), Submission([str(here / "table")], str(here / "new")))
+    job_id = runner.submit(
+        describe(str(here / "code" / "job.py")),
+        Submission([str(here / "table")], str(here / "new")),
+    )
     last = list(runner.watch(job_id, 1.0))[-1]
     assert (last["state"], last["failure"]["kind"]) == ("FAILED", "input")
     assert last["error"] == f"input {here}/table is Parquet, not lines of text: convert it first"
@@ -154,7 +191,9 @@ def test_a_format_that_is_no_lines_is_refused_before_it_is_cut(here: Path) -> No
 
 @pytest.mark.parametrize("change", ["replaced", "appended", "touched", "gone"])
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_an_input_that_changes_while_the_job_runs_fails_it(here: Path, change: str, when: str) -> None:
+def test_an_input_that_changes_while_the_job_runs_fails_it(
+    here: Path, change: str, when: str
+) -> None:
     """`before`: the map has not opened it yet; `after`: it has read some of it."""
     file = here / "in.txt"
     changes = {
@@ -164,26 +203,44 @@ def test_an_input_that_changes_while_the_job_runs_fails_it(here: Path, change: s
         "gone": "os.unlink(path)",
     }
     file.write_text("a\n" * 50)
-    body = f"    def {'map(self, line)' if when == 'after' else 'setup(self)'}:\n        path = {str(file)!r}\n        if CHANGE:\n"
+    body = (
+        f"    def {'map(self, line)' if when == 'after' else 'setup(self)'}:\n        path = "
+        f"{str(file)!r}\n        if CHANGE:\n"
+    )
     body += f"            CHANGE.pop()\n            {changes[change]}\n"
-    body += "        yield line, 1\n" if when == "after" else "    def map(self, line):\n        yield line, 1\n"
-    (here / "code" / "job.py").write_text(f"import os\nfrom mapreduce import Job\nCHANGE = [1]\nclass Lines(Job):\n{body}")
+    body += (
+        "        yield line, 1\n"
+        if when == "after"
+        else "    def map(self, line):\n        yield line, 1\n"
+    )
+    (here / "code" / "job.py").write_text(
+        f"import os\nfrom mapreduce import Job\nCHANGE = [1]\nclass Lines(Job):\n{body}"
+    )
     last = run(here, "in.txt", "new")
     if when == "after" and change in ("replaced", "gone") and last["state"] == "SUCCEEDED":
-        assert (here / "new" / "part-r-00000").read_text() + (here / "new" / "part-r-00001").read_text() == "a\t1\n" * 50
+        assert (here / "new" / "part-r-00000").read_text() + (
+            here / "new" / "part-r-00001"
+        ).read_text() == "a\t1\n" * 50
         return
     assert last["state"] == "FAILED"
     assert str(file) in str(last["error"])
     assert not (here / "new").exists()
 
 
-@pytest.mark.parametrize("runner", [InlineRunner(LocalStorage()), LocalRunner(slots=1)], ids=["inline", "local"])
-def test_names_that_are_no_utf8_are_read_and_loaded_from(here: Path, runner: InlineRunner | LocalRunner) -> None:
+@pytest.mark.parametrize(
+    "runner", [InlineRunner(LocalStorage()), LocalRunner(slots=1)], ids=["inline", "local"]
+)
+def test_names_that_are_no_utf8_are_read_and_loaded_from(
+    here: Path, runner: InlineRunner | LocalRunner
+) -> None:
     odd = here / "caf\udce9"
     odd.mkdir()
     (odd / "job.py").write_text(JOB)
     (odd / "in\udce9.txt").write_text("x\n")
-    job_id = runner.submit(describe(str(odd / "job.py")), Submission([str(odd)], str(here / "new"), settings={"reducers": 0}))
+    job_id = runner.submit(
+        describe(str(odd / "job.py")),
+        Submission([str(odd)], str(here / "new"), settings={"reducers": 0}),
+    )
     last = list(runner.watch(job_id, 1.0))[-1]
     assert last["state"] == "SUCCEEDED", last["error"]
     assert b"x\n" in b"".join(path.read_bytes() for path in (here / "new").glob("part-*"))

@@ -24,7 +24,10 @@ class Blocks(MemoryStorage):
 
     def locate(self, path: str, offset: int, length: int) -> list[Span]:
         cuts = range(offset, offset + length, self.block)
-        return [Span(at, min(self.block, offset + length - at), (f"host{at // self.block}",)) for at in cuts]
+        return [
+            Span(at, min(self.block, offset + length - at), (f"host{at // self.block}",))
+            for at in cuts
+        ]
 
 
 def file(length: int, path: str = "/f") -> FileInfo:
@@ -43,7 +46,12 @@ file_lengths = st.lists(st.integers(0, 300 * MIB), min_size=1, max_size=4)
 
 
 @settings(deadline=None, max_examples=60)
-@given(file_lengths, st.sampled_from([1 * MIB, 20 * MIB, 128 * MIB]), st.integers(0, 90 * MIB), st.integers(1, 3))
+@given(
+    file_lengths,
+    st.sampled_from([1 * MIB, 20 * MIB, 128 * MIB]),
+    st.integers(0, 90 * MIB),
+    st.integers(1, 3),
+)
 def test_every_byte_once(lengths: list[int], block: int, split_bytes: int, least: int) -> None:
     files = [file(length, f"/{i}") for i, length in enumerate(lengths)]
     split_bytes = split_bytes if split_bytes > 100_000 else 0
@@ -54,9 +62,13 @@ def test_every_byte_once(lengths: list[int], block: int, split_bytes: int, least
     covered(splits, files)
     assert all(split.length for split in splits)
     if split_bytes:
-        assert all(split.offset % split_bytes == 0 and split.length <= split_bytes for split in splits)
+        assert all(
+            split.offset % split_bytes == 0 and split.length <= split_bytes for split in splits
+        )
     else:
-        assert all(split.offset // block == (split.offset + split.length - 1) // block for split in splits)
+        assert all(
+            split.offset // block == (split.offset + split.length - 1) // block for split in splits
+        )
         assert all(split.hosts == [f"host{split.offset // block}"] for split in splits)
         assert len(splits) >= min(least, sum(lengths))
 
@@ -64,7 +76,9 @@ def test_every_byte_once(lengths: list[int], block: int, split_bytes: int, least
 def test_sixteen_mebibytes_inside_blocks_without_crumbs() -> None:
     lengths = [split.length // MIB for split in make_splits(Blocks(40 * MIB), [file(81 * MIB)])]
     assert lengths == [16, 16, 8, 16, 16, 8, 1]
-    assert [split.length for split in make_splits(Blocks(128 * MIB), [file(17 * MIB)])] == [17 * MIB]
+    assert [split.length for split in make_splits(Blocks(128 * MIB), [file(17 * MIB)])] == [
+        17 * MIB
+    ]
 
 
 def test_a_very_large_input_gets_larger_splits_up_to_a_block() -> None:

@@ -16,8 +16,13 @@ from mapreduce.runners.local.runner import LocalRunner
 
 def run(directory: Path, body: str, text: str = "x\ny\n", **settings: object) -> Status:
     (directory / "work").mkdir(exist_ok=True)
-    head = "import ctypes, os, signal, sys, time\nfrom mapreduce import Job\nclass Bad(Job):\n    def map(self, line: str):\n"
-    (directory / "job.py").write_text(head + "".join(f"        {row}\n" for row in dedent(body).splitlines()))
+    head = (
+        "import ctypes, os, signal, sys, time\nfrom mapreduce import Job\nclass Bad(Job):\n   "
+        " def map(self, line: str):\n"
+    )
+    (directory / "job.py").write_text(
+        head + "".join(f"        {row}\n" for row in dedent(body).splitlines())
+    )
     (directory / "in").write_text(text)
     runner = LocalRunner(slots=2, work=directory / "work")
     submission = Submission([str(directory / "in")], str(directory / "out"), settings=settings)
@@ -41,12 +46,19 @@ def run(directory: Path, body: str, text: str = "x\ny\n", **settings: object) ->
 )
 def test_a_task_that_dies(tmp_path: Path, body: str, kind: str, message: str) -> None:
     status = run(tmp_path, body)
-    assert (status["state"], status["failure"]["kind"], status["error"]) == ("FAILED", kind, message)
+    assert (status["state"], status["failure"]["kind"], status["error"]) == (
+        "FAILED",
+        kind,
+        message,
+    )
 
 
 def test_a_task_that_hangs(tmp_path: Path) -> None:
     status = run(tmp_path, "time.sleep(60)", no_progress_limit_s=0.4)
-    assert (status["failure"]["kind"], status["error"]) == ("no_progress", "made no progress for 0.4 s (no_progress_limit_s)")
+    assert (status["failure"]["kind"], status["error"]) == (
+        "no_progress",
+        "made no progress for 0.4 s (no_progress_limit_s)",
+    )
 
 
 def test_a_slow_task_that_moves_is_left_alone(tmp_path: Path) -> None:
@@ -55,13 +67,20 @@ def test_a_slow_task_that_moves_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_task_that_eats_memory(tmp_path: Path) -> None:
-    status = run(tmp_path, "hoard = [bytes(1 << 20) + b'1' for _ in range(300)]\ntime.sleep(60)", memory_limit_bytes=200 << 20)
+    status = run(
+        tmp_path,
+        "hoard = [bytes(1 << 20) + b'1' for _ in range(300)]\ntime.sleep(60)",
+        memory_limit_bytes=200 << 20,
+    )
     assert status["failure"]["kind"] == "memory"
     assert "the limit is 200 MiB (memory_limit_bytes)" in status["error"]
 
 
 def test_what_a_task_prints_is_no_data(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    run(tmp_path, "print('printed')\nos.write(1, b'written')\nassert sys.stdin.read() == ''\nyield line, 1")
+    run(
+        tmp_path,
+        "print('printed')\nos.write(1, b'written')\nassert sys.stdin.read() == ''\nyield line, 1",
+    )
     printed = capfd.readouterr()
     assert printed.out == ""
     assert "printed" in printed.err
@@ -76,11 +95,15 @@ def test_the_conductor_lost(tmp_path: Path) -> None:
 
 def run_and_kill_conductor(directory: Path) -> Status:
     (directory / "job.py").write_text(
-        "import time\nfrom mapreduce import Job\nclass Slow(Job):\n    def map(self, line: str):\n        yield line, time.sleep(60)\n"
+        "import time\nfrom mapreduce import Job\nclass Slow(Job):\n    def map(self, line: "
+        "str):\n        yield line, time.sleep(60)\n"
     )
     (directory / "in").write_text("x\n")
     runner = LocalRunner(work=directory)
-    job_id = runner.submit(describe(str(directory / "job.py")), Submission([str(directory / "in")], str(directory / "out")))
+    job_id = runner.submit(
+        describe(str(directory / "job.py")),
+        Submission([str(directory / "in")], str(directory / "out")),
+    )
     statuses = runner.watch(job_id, 0.0)
     next(statuses)
     assert runner._child is not None

@@ -1,4 +1,5 @@
-"""The client outlives the tracker: it waits, finds it again, and says the same thing with the same token."""
+"""The client outlives the tracker: it waits, finds it again, and says the same thing with the same
+token."""
 
 from __future__ import annotations
 
@@ -30,7 +31,10 @@ def test_the_first_contact_fails_at_once_when_nobody_is_there() -> None:
     def nowhere() -> str:
         raise Unavailable("no tracker is running in /home", next_command="mrc up")
 
-    with TrackerClient(nowhere) as client, pytest.raises(Unavailable, match="no tracker is running"):
+    with (
+        TrackerClient(nowhere) as client,
+        pytest.raises(Unavailable, match="no tracker is running"),
+    ):
         client.status("@")
     with TrackerClient(lambda: "127.0.0.1:1") as client, pytest.raises(Unavailable):
         client.status("@")
@@ -69,7 +73,10 @@ class Refusing:
 
 
 def submitted(tmp_path: Path, storage: MemoryStorage, error: Exception | None) -> str:
-    (tmp_path / "job.py").write_text("from mapreduce import Job\nclass A(Job):\n    def map(self, line):\n        yield line, 1\n")
+    (tmp_path / "job.py").write_text(
+        "from mapreduce import Job\nclass A(Job):\n    def map(self, line):\n        yield line, "
+        "1\n"
+    )
     storage.put("/in", b"a\n", overwrite=True)
     runner: Any = ClusterRunner(storage, Refusing(error), "ann")  # type: ignore[arg-type]
     job_id: str = runner.submit(describe(str(tmp_path / "job.py")), Submission(["/in"], "/out"))
@@ -80,7 +87,9 @@ def test_a_jobs_code_is_its_own_and_goes_when_the_job_is_refused(tmp_path: Path)
     """Only when it surely has no job: an answer that was lost may have been yes."""
     storage = MemoryStorage()
     jobs = [submitted(tmp_path, storage, None) for _ in range(2)]
-    assert sorted(info.path for info in storage.list("/user/ann/.mrc")) == sorted(f"/user/ann/.mrc/{job[7:]}.zip" for job in jobs)
+    assert sorted(info.path for info in storage.list("/user/ann/.mrc")) == sorted(
+        f"/user/ann/.mrc/{job[7:]}.zip" for job in jobs
+    )
     with pytest.raises(JobRefused):
         submitted(tmp_path, storage, JobRefused("no"))
     assert len(storage.list("/user/ann/.mrc")) == 2

@@ -1,4 +1,5 @@
-"""What is particular to files of this machine: nothing half-written has its name, and systems without renameat2 do as well."""
+"""What is particular to files of this machine: nothing half-written has its name, and systems
+without renameat2 do as well."""
 
 from __future__ import annotations
 
@@ -38,7 +39,9 @@ def test_who_is_second_does_not_replace_who_was_first(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("has_renameat2", [True, False])
-def test_publish_with_and_without_renameat2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_renameat2: bool) -> None:
+def test_publish_with_and_without_renameat2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_renameat2: bool
+) -> None:
     if not has_renameat2:
         monkeypatch.setattr(local, "_renameat2", lambda *_arguments: False)
     storage = LocalStorage()

@@ -21,9 +21,17 @@ def made(tmp_path: Path) -> Iterator[WorkerDirectories]:
     directories.stop()
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/b", "/etc", "a\0b", "é", ".hidden", "x" * 201, "a b"])
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "../x", "a/b", "/etc", "a\0b", "é", ".hidden", "x" * 201, "a b"]
+)
 def test_names_that_are_not_names_never_become_paths(made: WorkerDirectories, name: str) -> None:
-    for use in (made.work, made.log, made.drop_job, lambda n: made.output("j", n), lambda n: made.output(n, "a")):
+    for use in (
+        made.work,
+        made.log,
+        made.drop_job,
+        lambda n: made.output("j", n),
+        lambda n: made.output(n, "a"),
+    ):
         with pytest.raises(UsageError):
             use(name)
 
@@ -69,7 +77,9 @@ def test_a_log_is_read_in_pieces(made: WorkerDirectories) -> None:
     assert made.read_log("a", 99, 3) == (b"", 10)
 
 
-def test_only_so_many_logs_are_kept(made: WorkerDirectories, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_so_many_logs_are_kept(
+    made: WorkerDirectories, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "MAX_LOGS", 2)
     for number in range(4):
         path = made.log(f"a{number}")

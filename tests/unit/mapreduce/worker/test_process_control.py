@@ -8,7 +8,9 @@ import pytest
 from mapreduce.worker import process_control
 
 
-def test_children_are_found_where_the_kernel_keeps_no_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_children_are_found_where_the_kernel_keeps_no_lists(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     child = subprocess.Popen(["sleep", "60"])
     try:
         assert child.pid in process_control.children(os.getpid())
@@ -23,7 +25,12 @@ def test_memory_of_one_process_and_of_a_family_that_shares_its_pages() -> None:
     keep = "import os, time; keep = bytearray(b'x') * (64 << 20); print(flush=True); "
     alone = subprocess.Popen(["python3", "-c", keep + "time.sleep(60)"], stdout=subprocess.PIPE)
     family = subprocess.Popen(
-        ["python3", "-c", keep.replace("print", "[os.fork() for _ in range(2)]; print") + "time.sleep(60)"], stdout=subprocess.PIPE
+        [
+            "python3",
+            "-c",
+            keep.replace("print", "[os.fork() for _ in range(2)]; print") + "time.sleep(60)",
+        ],
+        stdout=subprocess.PIPE,
     )
     try:
         assert alone.stdout is not None and family.stdout is not None
@@ -46,7 +53,13 @@ def test_memory_of_one_process_and_of_a_family_that_shares_its_pages() -> None:
 
 def test_marked_processes_are_found_whoever_their_parent_is(tmp_path: os.PathLike[str]) -> None:
     environment = {**os.environ, process_control.POOL_MARK: str(tmp_path)}
-    done = subprocess.run(["sh", "-c", "sleep 60 >&- & echo $!"], env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run(
+        ["sh", "-c", "sleep 60 >&- & echo $!"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
     orphan = int(done.stdout)
     assert list(process_control.marked(tmp_path)) == [orphan]  # type: ignore[arg-type]
     process_control.kill(orphan)
@@ -65,7 +78,9 @@ os.memfd_create("more")
 print(flush=True)
 input()
 """
-    holder = subprocess.Popen(["python3", "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    holder = subprocess.Popen(
+        ["python3", "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
     try:
         assert holder.stdout is not None
         holder.stdout.read(1)

@@ -22,7 +22,10 @@ def server(tmp_path: Path) -> Iterator[ShuffleServer]:
     def read(job_id: str, attempt_id: str) -> ServedOutput:
         if attempt_id != "m0":
             raise FileNotFoundError(attempt_id)
-        return ServedOutput(tmp_path / "data", [SegmentPlace(2, 3, 77), SegmentPlace(5, 0, 0), SegmentPlace(8, 9, 1)])
+        return ServedOutput(
+            tmp_path / "data",
+            [SegmentPlace(2, 3, 77), SegmentPlace(5, 0, 0), SegmentPlace(8, 9, 1)],
+        )
 
     made = ShuffleServer("127.0.0.1", 0, read)
     made.start()
@@ -43,7 +46,9 @@ class OnceWithoutDescriptors(socket.socket):
         return super().accept()
 
 
-def test_a_moment_without_descriptors_does_not_deafen_the_server(server: ShuffleServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_moment_without_descriptors_does_not_deafen_the_server(
+    server: ShuffleServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     other = ShuffleServer("127.0.0.1", 0, server._read_output)
     monkeypatch.setattr(other, "_listener", OnceWithoutDescriptors(fileno=other._listener.detach()))
     other.start()
@@ -54,7 +59,10 @@ def test_a_moment_without_descriptors_does_not_deafen_the_server(server: Shuffle
 
 def ask(server: ShuffleServer, *requests: wire.SegmentRequest) -> list[tuple[int, bytes, int]]:
     """(status, bytes, crc) of each, over one connection."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection, connection.makefile("rb") as replies:
+    with (
+        socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection,
+        connection.makefile("rb") as replies,
+    ):
         found = []
         for request in requests:
             connection.sendall(wire.encode_request(request))
@@ -64,18 +72,33 @@ def ask(server: ShuffleServer, *requests: wire.SegmentRequest) -> list[tuple[int
 
 
 def test_serves_segments_one_after_the_other_over_one_connection(server: ShuffleServer) -> None:
-    requests = [wire.SegmentRequest("j", "m0", 0), wire.SegmentRequest("j", "m0", 1), wire.SegmentRequest("j", "m0", 0)]
-    assert ask(server, *requests) == [(wire.OK, b"234", 77), (wire.OK, b"", 0), (wire.OK, b"234", 77)]
+    requests = [
+        wire.SegmentRequest("j", "m0", 0),
+        wire.SegmentRequest("j", "m0", 1),
+        wire.SegmentRequest("j", "m0", 0),
+    ]
+    assert ask(server, *requests) == [
+        (wire.OK, b"234", 77),
+        (wire.OK, b"", 0),
+        (wire.OK, b"234", 77),
+    ]
 
 
 def test_says_not_here_and_goes_on(server: ShuffleServer) -> None:
-    (missing, reason, _), (ok, _, _) = ask(server, wire.SegmentRequest("j", "m1", 0), wire.SegmentRequest("j", "m0", 0))
+    (missing, reason, _), (ok, _, _) = ask(
+        server, wire.SegmentRequest("j", "m1", 0), wire.SegmentRequest("j", "m0", 0)
+    )
     assert (missing, ok) == (wire.NOT_HERE, wire.OK)
     assert b"m1" in reason
 
 
 def test_a_name_is_never_a_path(server: ShuffleServer) -> None:
-    assert [status for status, _, _ in ask(server, wire.SegmentRequest("j", "../m0", 0), wire.SegmentRequest("j/../j", "m0", 0))] == [
+    assert [
+        status
+        for status, _, _ in ask(
+            server, wire.SegmentRequest("j", "../m0", 0), wire.SegmentRequest("j/../j", "m0", 0)
+        )
+    ] == [
         wire.NOT_HERE,
         wire.NOT_HERE,
     ]
@@ -99,17 +122,27 @@ def test_a_file_shorter_than_its_table_is_not_here(server: ShuffleServer) -> Non
     assert ask(server, wire.SegmentRequest("j", "m0", 2))[0][0] == wire.NOT_HERE
 
 
-@pytest.mark.parametrize("garbage", [b"GET / HTTP/1.1\r\n\r\n", b"MRS1\xff\xff\xff\xff" + bytes(4), b"MRS1" + bytes(8)])
-def test_garbage_ends_the_connection_and_nothing_else(server: ShuffleServer, garbage: bytes) -> None:
+@pytest.mark.parametrize(
+    "garbage", [b"GET / HTTP/1.1\r\n\r\n", b"MRS1\xff\xff\xff\xff" + bytes(4), b"MRS1" + bytes(8)]
+)
+def test_garbage_ends_the_connection_and_nothing_else(
+    server: ShuffleServer, garbage: bytes
+) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
         connection.sendall(garbage)
-        with contextlib.suppress(ConnectionResetError):  # what it did not read yet makes the kernel say it this way
+        with contextlib.suppress(
+            ConnectionResetError
+        ):  # what it did not read yet makes the kernel say it this way
             assert connection.recv(100) == b""
     assert ask(server, wire.SegmentRequest("j", "m0", 0))[0][0] == wire.OK
 
 
 def test_replies_that_make_no_sense_are_refused() -> None:
-    for data in (b"X" * wire.REPLY_HEAD.size, wire.REPLY_HEAD.pack(wire.MAGIC, 9, 0, 0), wire.REPLY_HEAD.pack(wire.MAGIC, 1, 1 << 40, 0)):
+    for data in (
+        b"X" * wire.REPLY_HEAD.size,
+        wire.REPLY_HEAD.pack(wire.MAGIC, 9, 0, 0),
+        wire.REPLY_HEAD.pack(wire.MAGIC, 1, 1 << 40, 0),
+    ):
         with pytest.raises(CorruptRecord):
             wire.decode_reply(data)
 
@@ -132,7 +165,10 @@ def test_who_ends_for_a_newcomer() -> None:
     now_s = [0.0]
     pairs = [socket.socketpair() for _ in range(6)]
     peers = Peers(4, lambda: now_s[0])
-    made = [Peer(pair[0], host, lambda: now_s[0]) for pair, host in zip(pairs, ["a", "a", "a", "b", "c", "a"], strict=True)]
+    made = [
+        Peer(pair[0], host, lambda: now_s[0])
+        for pair, host in zip(pairs, ["a", "a", "a", "b", "c", "a"], strict=True)
+    ]
 
     def ended(number: int) -> bool:
         pairs[number][1].setblocking(False)
@@ -161,6 +197,8 @@ def test_who_ends_for_a_newcomer() -> None:
             end.close()
 
 
-def test_a_segment_of_many_pieces_is_whole(server: ShuffleServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_segment_of_many_pieces_is_whole(
+    server: ShuffleServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(shuffle_server, "PIECE_BYTES", 2)
     assert ask(server, wire.SegmentRequest("j", "m0", 0)) == [(wire.OK, b"234", 77)]

@@ -42,9 +42,19 @@ def location(server: ShuffleServer, index: int) -> MapLocation:
 
 
 def order(known: list[MapLocation]) -> msg.TaskOrder:
-    places = dict.fromkeys(("filesystem", "code_directory", "work_directory", "output_directory"), "")
+    places = dict.fromkeys(
+        ("filesystem", "code_directory", "work_directory", "output_directory"), ""
+    )
     return msg.TaskOrder(
-        attempt_id="r0", job_id="j", worker_id="w", kind="reduce", index=0, maps=len(SIZES), spec=msgspec.Raw(b"{}"), known=known, **places
+        attempt_id="r0",
+        job_id="j",
+        worker_id="w",
+        kind="reduce",
+        index=0,
+        maps=len(SIZES),
+        spec=msgspec.Raw(b"{}"),
+        known=known,
+        **places,
     )
 
 
@@ -57,7 +67,9 @@ def bytes_of(segment: Segment) -> bytes:
 
 
 @pytest.mark.parametrize("memory_bytes", [1 << 30, 100_000, 0])
-def test_every_segment_arrives_wherever_it_is_put(server: ShuffleServer, tmp_path: Path, memory_bytes: int) -> None:
+def test_every_segment_arrives_wherever_it_is_put(
+    server: ShuffleServer, tmp_path: Path, memory_bytes: int
+) -> None:
     for attempt_id in SIZES:
         server.offer("j", attempt_id)
     ours, theirs = socket.socketpair()
@@ -65,7 +77,9 @@ def test_every_segment_arrives_wherever_it_is_put(server: ShuffleServer, tmp_pat
         known = [location(server, index) for index in range(len(SIZES))]
         work = tmp_path / "work"
         work.mkdir()
-        segments = ShuffleClient(order(known), TaskChannel(ours), work, memory_bytes=memory_bytes).fetch_all()
+        segments = ShuffleClient(
+            order(known), TaskChannel(ours), work, memory_bytes=memory_bytes
+        ).fetch_all()
     wanted = {index: content(f"m{index}") for index in range(len(SIZES)) if SIZES[f"m{index}"]}
     assert {segment.map_index: bytes_of(segment) for segment in segments} == wanted
     in_memory = sum(segment.length for segment in segments if segment.data is not None)
@@ -80,12 +94,16 @@ def test_news_that_comes_over_the_channel_is_fetched(server: ShuffleServer, tmp_
         for index, attempt_id in enumerate(SIZES):
             server.offer("j", attempt_id)
             theirs.sendall(msg.encode(msg.Locations([location(server, index)])))
-        client = ShuffleClient(order([]), TaskChannel(ours), tmp_path, memory_bytes=1 << 30, tell=told.append)
+        client = ShuffleClient(
+            order([]), TaskChannel(ours), tmp_path, memory_bytes=1 << 30, tell=told.append
+        )
         assert len(client.fetch_all()) == len(SIZES) - 1
     assert client.plan.is_done() and told
 
 
-def test_news_that_came_in_one_piece_with_the_order_is_heard(server: ShuffleServer, tmp_path: Path) -> None:
+def test_news_that_came_in_one_piece_with_the_order_is_heard(
+    server: ShuffleServer, tmp_path: Path
+) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         places = []
@@ -96,7 +114,10 @@ def test_news_that_came_in_one_piece_with_the_order_is_heard(server: ShuffleServ
         channel = TaskChannel(ours)
         first = channel.receive()
         assert isinstance(first, msg.TaskOrder)
-        assert len(ShuffleClient(first, channel, tmp_path, memory_bytes=1 << 30).fetch_all()) == len(SIZES) - 1
+        assert (
+            len(ShuffleClient(first, channel, tmp_path, memory_bytes=1 << 30).fetch_all())
+            == len(SIZES) - 1
+        )
 
 
 def test_the_workers_end_is_the_clients_end(server: ShuffleServer, tmp_path: Path) -> None:

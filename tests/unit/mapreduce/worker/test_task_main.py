@@ -19,14 +19,20 @@ FRAMES: dict[str, Any] = {
 
 
 def test_a_users_failure_shows_their_frames_and_their_record() -> None:
-    report = FailureReport(kind="raised", message="ValueError: no", path="/in/f", offset=7, record="x y", **FRAMES)
+    report = FailureReport(
+        kind="raised", message="ValueError: no", path="/in/f", offset=7, record="x y", **FRAMES
+    )
     assert _last_words(report) == "Traceback\n  theirs\nValueError: no\nrecord: /in/f offset 7 x y"
-    report = FailureReport(kind="bad_key", message="a list cannot be a key", engine_traceback="Traceback\n  ours\n")
+    report = FailureReport(
+        kind="bad_key", message="a list cannot be a key", engine_traceback="Traceback\n  ours\n"
+    )
     assert _last_words(report) == "a list cannot be a key"
 
 
 def test_a_failure_of_ours_shows_our_frames() -> None:
-    assert "  ours\n" in _last_words(FailureReport(kind="engine", message="ValueError: no", **FRAMES))
+    assert "  ours\n" in _last_words(
+        FailureReport(kind="engine", message="ValueError: no", **FRAMES)
+    )
 
 
 def test_a_job_that_closed_its_streams_is_still_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,7 +42,9 @@ def test_a_job_that_closed_its_streams_is_still_told(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("sys.stdout", closed)
     monkeypatch.setattr("sys.stderr", closed)
     with ours, theirs:
-        _say_failure(TaskChannel(theirs), FailureReport(kind="raised", message="ValueError: the cause"))
+        _say_failure(
+            TaskChannel(theirs), FailureReport(kind="raised", message="ValueError: the cause")
+        )
         (body,) = msg.Frames().feed(ours.recv(1 << 16))
     said = msg.decode_from_task(body)
     assert isinstance(said, msg.Failing)

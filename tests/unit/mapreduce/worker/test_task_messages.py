@@ -20,7 +20,11 @@ def test_what_is_encoded_comes_back_however_it_is_cut() -> None:
     data = b"".join(msg.encode(message) for message in MESSAGES)
     for size in (1, 2, 3, 7, len(data)):
         frames = msg.Frames()
-        found = [msg.decode_from_task(body) for at in range(0, len(data), size) for body in frames.feed(data[at : at + size])]
+        found = [
+            msg.decode_from_task(body)
+            for at in range(0, len(data), size)
+            for body in frames.feed(data[at : at + size])
+        ]
         assert found == MESSAGES
 
 
@@ -30,7 +34,10 @@ def test_locations_come_back_as_what_the_plan_takes() -> None:
     assert msg.decode_to_task(body) == msg.Locations([location])
 
 
-@pytest.mark.parametrize("body", [b"", b"{}", b"null", b'{"type":"order"}', b'{"type":"progressed"}', b"\xff", b"[" * 5_000])
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{}", b"null", b'{"type":"order"}', b'{"type":"progressed"}', b"\xff", b"[" * 5_000],
+)
 def test_what_makes_no_sense_is_refused(body: bytes) -> None:
     with pytest.raises(CorruptRecord):
         msg.decode_from_task(body)
@@ -38,7 +45,9 @@ def test_what_makes_no_sense_is_refused(body: bytes) -> None:
 
 @pytest.mark.parametrize("size", [-1, 1 << 63, "9"])
 def test_sizes_that_cannot_be_are_refused(size: object) -> None:
-    body = f'{{"type":"map_made","segment_bytes":[{size!r}],"segment_records":[]}}'.replace("'", '"').encode()
+    body = f'{{"type":"map_made","segment_bytes":[{size!r}],"segment_records":[]}}'.replace(
+        "'", '"'
+    ).encode()
     with pytest.raises(CorruptRecord):
         msg.decode_from_task(body)
 

@@ -11,8 +11,12 @@ from mapreduce.worker.core import events as ev
 
 
 def test_counters_are_kept_within_what_can_be_sent() -> None:
-    many = wire.counters_of({"G" * 1_000: {f"{index:05d}" + "n" * 2_000: 1 << 70 for index in range(9_000)}})
-    report = cmd.Report(1, tuple(cmd.ProgressReport(f"a{slot}", 0.5, "map", "", many) for slot in range(32)))
+    many = wire.counters_of(
+        {"G" * 1_000: {f"{index:05d}" + "n" * 2_000: 1 << 70 for index in range(9_000)}}
+    )
+    report = cmd.Report(
+        1, tuple(cmd.ProgressReport(f"a{slot}", 0.5, "map", "", many) for slot in range(32))
+    )
     assert 50 < len(many) < 9_000
     assert len(wire.report_to_pb(report, "w1", "1").SerializeToString()) < MAX_MESSAGE_BYTES
     assert wire.counters_of({"G": {"n": 1 << 70}}) == (("G", "n", (1 << 63) - 1),)
@@ -20,7 +24,10 @@ def test_counters_are_kept_within_what_can_be_sent() -> None:
 
 def test_an_inventory_of_thousands_of_outputs_can_be_sent() -> None:
     output = ev.MapOutput(tuple([70_000] * 1_000), tuple([900] * 1_000))
-    items = tuple(cmd.InventoryItem(f"attempt_20261122_0001_m_{index:06d}_0", "succeeded", output, ()) for index in range(3_500))
+    items = tuple(
+        cmd.InventoryItem(f"attempt_20261122_0001_m_{index:06d}_0", "succeeded", output, ())
+        for index in range(3_500)
+    )
     hello = wire.hello_to_pb(cmd.Attend(1, 1, items), pb.WorkerHello(worker_id="w1"))
     assert len(hello.SerializeToString()) < MAX_MESSAGE_BYTES // 8
     assert sum(hello.inventory[0].output.segment_bytes) == 70_000_000

@@ -1,6 +1,7 @@
 """A namenode in memory and scripted datanodes on real sockets, for the client's own tests.
 
-A `FakeDatanode` speaks both data protocols as `minihdfs.data_transfer` and `minihdfs.local_fd` say, and misbehaves on order.
+A `FakeDatanode` speaks both data protocols as `minihdfs.data_transfer` and `minihdfs.local_fd` say,
+and misbehaves on order.
 """
 
 from __future__ import annotations
@@ -29,14 +30,23 @@ from minihdfs.stream_io import receive_bytes, receive_delimited
 
 
 class FakeDatanode:
-    """`faults` may hold: corrupt (flips a bit of what it reads), silent (accepts, never answers), refuse (answers every operation with
-    an error), hangup (closes in the middle of a read), die_after:N (a write's connection is cut after N packets), nack:N (acknowledges
-    packet N with an error), deaf (a write in progress is heard no longer). Lies: chunk:N (says that checksums are of N bytes each),
-    unsummed (says that there are none), ahead (begins behind what was asked for), huge (announces a packet of gigabytes), crowd (a packet
-    whose checksums are many more than its chunks), endless (sends more and more), babbles (an acknowledgement that does not end), chatters
+    """`faults` may hold: corrupt (flips a bit of what it reads), silent (accepts, never answers),
+    refuse (answers every operation with an error), hangup (closes in the middle of a read),
+    die_after:N (a write's connection is cut after N packets), nack:N (acknowledges packet N with an
+    error), deaf (a write in progress is heard no longer). Lies: chunk:N (says that checksums are of
+    N bytes each), unsummed (says that there are none), ahead (begins behind what was asked for),
+    huge (announces a packet of gigabytes), crowd (a packet whose checksums are many more than its
+    chunks), endless (sends more and more), babbles (an acknowledgement that does not end), chatters
     (acknowledges heartbeats that nobody sent, and nothing else)."""
 
-    def __init__(self, name: str, directory: Path, *, domain_socket: bool = False, packet_bytes: int = 1 << 16) -> None:
+    def __init__(
+        self,
+        name: str,
+        directory: Path,
+        *,
+        domain_socket: bool = False,
+        packet_bytes: int = 1 << 16,
+    ) -> None:
         self.blocks: dict[int, bytes] = {}
         self.stamps: dict[int, int] = {}
         self.faults: set[str] = set()
@@ -50,7 +60,9 @@ class FakeDatanode:
         self._tcp = socket.create_server(("127.0.0.1", 0))
         self._open: list[socket.socket] = []
         path = tempfile.mktemp(prefix=name, dir=directory) if domain_socket else ""
-        self.address = DatanodeAddress(name, "127.0.0.1", f"host-{name}", self._tcp.getsockname()[1], 0, domain_socket=path)
+        self.address = DatanodeAddress(
+            name, "127.0.0.1", f"host-{name}", self._tcp.getsockname()[1], 0, domain_socket=path
+        )
         self._unix: socket.socket | None = None
         self._start(self._tcp, self._serve)
         if path:
@@ -97,7 +109,7 @@ class FakeDatanode:
         with suppress(OSError, dt.WireError), sock:
             serve(sock)  # type: ignore[operator]
 
-    # ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── reading ───────────────────────────────────────────────────────────────────────────────────
 
     def _serve(self, sock: socket.socket) -> None:
         while True:
@@ -118,7 +130,9 @@ class FakeDatanode:
     def _send_block(self, sock: socket.socket, read: dt.ReadBlock) -> None:
         data = self.blocks.get(read.block.id)
         if data is None:
-            sock.sendall(dt.encode_reply(dt.OpReply(dt.Status.ERROR, f"blk_{read.block.id} is not here")))
+            sock.sendall(
+                dt.encode_reply(dt.OpReply(dt.Status.ERROR, f"blk_{read.block.id} is not here"))
+            )
             return
         chunk = 512
         start = read.offset // chunk * chunk
@@ -129,7 +143,9 @@ class FakeDatanode:
         elif self.fault("unsummed") is not None:
             said = dt.Checksum(dt.ChecksumType.NULL, chunk)
         offset = start + chunk if self.fault("ahead") is not None else start
-        sock.sendall(dt.encode_reply(dt.OpReply(dt.Status.SUCCESS, checksum=said, chunk_offset=offset)))
+        sock.sendall(
+            dt.encode_reply(dt.OpReply(dt.Status.SUCCESS, checksum=said, chunk_offset=offset))
+        )
         if self.fault("huge") is not None:
             sock.sendall(dt.PACKET_PREFIX.pack(2_000_000_000, 25) + bytes(100))
         for seqno, at in enumerate(range(start, end, self._packet_bytes)):
@@ -144,7 +160,9 @@ class FakeDatanode:
             sock.sendall(dt.encode_packet_header(at, seqno, len(piece), len(sums)) + sums + piece)
         while self.fault("endless") is not None:
             self.endless += 1
-            sock.sendall(dt.encode_packet_header(end, 99, 1 << 20, 8192) + bytes(8192) + bytes(1 << 20))
+            sock.sendall(
+                dt.encode_packet_header(end, 99, 1 << 20, 8192) + bytes(8192) + bytes(1 << 20)
+            )
         sock.sendall(dt.encode_packet_header(end, 99, 0, 0, last=True))
         assert dt.decode_read_status(receive_delimited(sock)) == dt.Status.CHECKSUM_OK
 
@@ -154,28 +172,44 @@ class FakeDatanode:
             self.fd_requests += 1
             data = self.blocks.get(request.block_id)
             if data is None:
-                sock.sendall(local_fd.encode_fd_reply(local_fd.FdReply(local_fd.NOT_HERE, reason="not here")))
+                sock.sendall(
+                    local_fd.encode_fd_reply(local_fd.FdReply(local_fd.NOT_HERE, reason="not here"))
+                )
                 continue
             sums = checksums_of(data, 512)
             if self.fault("corrupt") is not None:
                 data = data[:-1] + bytes([data[-1] ^ 1])
-            with tempfile.TemporaryFile(dir=self._directory) as block, tempfile.TemporaryFile(dir=self._directory) as meta:
+            with (
+                tempfile.TemporaryFile(dir=self._directory) as block,
+                tempfile.TemporaryFile(dir=self._directory) as meta,
+            ):
                 block.write(data)
                 meta.write(b"head" + sums)
                 block.flush()
                 meta.flush()
-                reply = local_fd.encode_fd_reply(local_fd.FdReply(local_fd.OK, 2, 512, 4, len(data)))
+                reply = local_fd.encode_fd_reply(
+                    local_fd.FdReply(local_fd.OK, 2, 512, 4, len(data))
+                )
                 socket.send_fds(sock, [reply], [block.fileno(), meta.fileno()])
 
-    # ── writing ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── writing ───────────────────────────────────────────────────────────────────────────────────
 
     def _receive_block(self, sock: socket.socket, write: dt.WriteBlock) -> None:
         mirror: socket.socket | None = None
         if write.targets:
             target = write.targets[0]
             try:
-                mirror = socket.create_connection((target.host, target.xfer_port), timeout=0.4 * len(write.targets))
-                onward = dt.WriteBlock(write.block, write.client_name, write.targets[1:], write.stage, write.pipeline_size, write.checksum)
+                mirror = socket.create_connection(
+                    (target.host, target.xfer_port), timeout=0.4 * len(write.targets)
+                )
+                onward = dt.WriteBlock(
+                    write.block,
+                    write.client_name,
+                    write.targets[1:],
+                    write.stage,
+                    write.pipeline_size,
+                    write.checksum,
+                )
                 mirror.sendall(dt.encode_operation(onward))
                 reply = dt.decode_reply(receive_delimited(mirror))
             except OSError as error:
@@ -219,7 +253,10 @@ class FakeDatanode:
                 assert first_bad_chunk(piece, sums, write.checksum.bytes_per_checksum) is None
                 data += piece
             if header.last:
-                self.blocks[write.block.id], self.stamps[write.block.id] = bytes(data), write.block.stamp
+                self.blocks[write.block.id], self.stamps[write.block.id] = (
+                    bytes(data),
+                    write.block.stamp,
+                )
                 if header.sync:
                     self.synced.add(write.block.id)
             sock.sendall(dt.encode_ack(dt.Ack(header.seqno, replies)))
@@ -228,9 +265,16 @@ class FakeDatanode:
 
 
 class FakeNamenode:
-    """Files as lists of blocks; places every block on all datanodes that are not excluded, in order."""
+    """Files as lists of blocks; places every block on all datanodes that are not excluded, in
+    order."""
 
-    def __init__(self, datanodes: Sequence[FakeDatanode], *, block_bytes: int = 1 << 20, packet_bytes: int = 1 << 16) -> None:
+    def __init__(
+        self,
+        datanodes: Sequence[FakeDatanode],
+        *,
+        block_bytes: int = 1 << 20,
+        packet_bytes: int = 1 << 16,
+    ) -> None:
         self.datanodes = list(datanodes)
         self.files: dict[str, list[LocatedBlock]] = {}
         self.open_files: set[str] = set()
@@ -244,13 +288,21 @@ class FakeNamenode:
         self._ids = itertools.count(1)
         self._inodes: dict[str, int] = {}
 
-    def put(self, path: str, data: bytes, block_bytes: int, holders: Sequence[FakeDatanode] | None = None) -> None:
+    def put(
+        self,
+        path: str,
+        data: bytes,
+        block_bytes: int,
+        holders: Sequence[FakeDatanode] | None = None,
+    ) -> None:
         blocks = []
         for at in range(0, len(data), block_bytes):
             block = BlockRef(next(self._ids), 1001, len(data[at : at + block_bytes]))
             for holder in holders or self.datanodes:
                 holder.blocks[block.id] = data[at : at + block_bytes]
-            blocks.append(LocatedBlock(block, at, tuple(d.address for d in holders or self.datanodes)))
+            blocks.append(
+                LocatedBlock(block, at, tuple(d.address for d in holders or self.datanodes))
+            )
         self.files[path] = blocks
 
     def content(self, path: str, datanode: FakeDatanode) -> bytes:
@@ -262,7 +314,9 @@ class FakeNamenode:
             raise FileNotFound(f"{path} does not exist")
         blocks = self.files[path]
         total = sum(b.block.length for b in blocks)
-        wanted = tuple(b for b in blocks if b.offset < offset + length and b.offset + b.block.length > offset)
+        wanted = tuple(
+            b for b in blocks if b.offset < offset + length and b.offset + b.block.length > offset
+        )
         writing = path in self.open_files
         return LocatedBlocks(total, wanted, writing, blocks[-1] if blocks else None, not writing)
 
@@ -270,7 +324,19 @@ class FakeNamenode:
         if path not in self.files:
             return None
         length = sum(b.block.length for b in self.files[path])
-        return FileStatus(self._inodes.get(path, 0), b"", False, length, 3, self.defaults.block_bytes, 0o644, "me", "us", 0, 0)
+        return FileStatus(
+            self._inodes.get(path, 0),
+            b"",
+            False,
+            length,
+            3,
+            self.defaults.block_bytes,
+            0o644,
+            "me",
+            "us",
+            0,
+            0,
+        )
 
     def get_server_defaults(self) -> ServerDefaults:
         return self.defaults
@@ -294,7 +360,17 @@ class FakeNamenode:
         self.files[path], self._inodes[path] = [], next(self._ids)
         self.open_files.add(path)
         return FileStatus(
-            self._inodes[path], b"", False, 0, replication or 3, block_bytes or self.defaults.block_bytes, permission, "me", "us", 0, 0
+            self._inodes[path],
+            b"",
+            False,
+            0,
+            replication or 3,
+            block_bytes or self.defaults.block_bytes,
+            permission,
+            "me",
+            "us",
+            0,
+            0,
         )
 
     def add_block(
@@ -321,7 +397,9 @@ class FakeNamenode:
         self.abandoned.append(block.id)
         self.files[path] = [b for b in self.files[path] if b.block.id != block.id]
 
-    def complete(self, path: str, client_name: str, inode_id: int = 0, last: BlockRef | None = None) -> bool:
+    def complete(
+        self, path: str, client_name: str, inode_id: int = 0, last: BlockRef | None = None
+    ) -> bool:
         self._commit(path, last)
         if self.completes_to_refuse:
             self.completes_to_refuse -= 1
@@ -330,7 +408,14 @@ class FakeNamenode:
         return True
 
     def abandon_file(self, inode_id: int, client_name: str) -> bool:
-        path = next((path for path, known in self._inodes.items() if known == inode_id and path in self.open_files), None)
+        path = next(
+            (
+                path
+                for path, known in self._inodes.items()
+                if known == inode_id and path in self.open_files
+            ),
+            None,
+        )
         return path is not None and self.files.pop(path, None) is not None
 
     def renew_lease(self, client_name: str) -> None:

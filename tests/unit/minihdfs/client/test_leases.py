@@ -1,4 +1,5 @@
-"""Leases are renewed while files are open, by a thread that is there only then; a forked child starts its own."""
+"""Leases are renewed while files are open, by a thread that is there only then; a forked child
+starts its own."""
 
 from __future__ import annotations
 
@@ -31,7 +32,9 @@ class Setting:
     def create(self, path: str) -> FileWriter:
         calls = cast(Any, self.namenode)
         status, defaults = calls.create(path, "me"), calls.get_server_defaults()
-        return FileWriter(calls, Datanodes(), path, status, defaults, client_name="me", lease_holder=self.keeper)
+        return FileWriter(
+            calls, Datanodes(), path, status, defaults, client_name="me", lease_holder=self.keeper
+        )
 
 
 def keepers() -> list[threading.Thread]:

@@ -1,4 +1,5 @@
-"""The namenode's client against a real loop with a fake core: values both ways, errors, retries with one identity, threads and forks."""
+"""The namenode's client against a real loop with a fake core: values both ways, errors, retries
+with one identity, threads and forks."""
 
 from __future__ import annotations
 
@@ -13,7 +14,16 @@ import pytest
 from clusterkit.errors import TimedOut, Unavailable
 from minihdfs.client.namenode import NamenodeClient
 from minihdfs.client.namenode_failover import CallOptions
-from minihdfs.errors import AccessDenied, FencedWriter, FileNotFound, FsError, NoDatanodes, SafeMode, Standby, StartingUp
+from minihdfs.errors import (
+    AccessDenied,
+    FencedWriter,
+    FileNotFound,
+    FsError,
+    NoDatanodes,
+    SafeMode,
+    Standby,
+    StartingUp,
+)
 from minihdfs.model import (
     BlockRef,
     ContentSummary,
@@ -32,7 +42,21 @@ from minihdfs.namenode.core.commands import Refusal
 from tests.unit.minihdfs.namenode.fake_core import FakeCore, FakeNamenode, Release, running
 
 NODE = DatanodeAddress("u-1", "127.0.0.1", "node1", 9866, 9867, "/rack1", "/run/dn.sock")
-STATUS = FileStatus(16390, b"caf\xc3\xa9", False, 5, 3, 1 << 20, 0o1644, "ann", "staff", 1_700_000_000_123_000, 1_000_000, 0, True)
+STATUS = FileStatus(
+    16390,
+    b"caf\xc3\xa9",
+    False,
+    5,
+    3,
+    1 << 20,
+    0o1644,
+    "ann",
+    "staff",
+    1_700_000_000_123_000,
+    1_000_000,
+    0,
+    True,
+)
 BLOCK = LocatedBlock(BlockRef(1 << 40, 1001, 5), 0, (NODE,), False)
 BLOCKS = LocatedBlocks(5, (BLOCK,), True, BLOCK, False)
 
@@ -43,7 +67,9 @@ def client_of(*namenodes: FakeNamenode, **options: float) -> NamenodeClient:
 
 def test_every_value_survives_the_wire() -> None:
     core = FakeCore()
-    row = DatanodeReportRow(NODE, DatanodeUsage(100, 20, 70, 3, 4), "draining", 1_700_000_000_000_000)
+    row = DatanodeReportRow(
+        NODE, DatanodeUsage(100, 20, 70, 3, 4), "draining", 1_700_000_000_000_000
+    )
     stats = FsStats(100, 20, 70, 1, 2, 3, 4, 5, 6, True, 7)
     core.rules |= {
         ev.GetFileInfo: STATUS,
@@ -58,7 +84,18 @@ def test_every_value_survives_the_wire() -> None:
         ev.UpdateBlockForPipeline: BLOCK,
         ev.GetAdditionalDatanode: BLOCK,
         ev.Publish: 77,
-        **dict.fromkeys((ev.Complete, ev.Delete, ev.Rename, ev.SetReplication, ev.SetSafeMode, ev.RecoverLease, ev.IsFileClosed), True),
+        **dict.fromkeys(
+            (
+                ev.Complete,
+                ev.Delete,
+                ev.Rename,
+                ev.SetReplication,
+                ev.SetSafeMode,
+                ev.RecoverLease,
+                ev.IsFileClosed,
+            ),
+            True,
+        ),
     }
     with running(core) as namenode:
         client = client_of(namenode)
@@ -70,7 +107,12 @@ def test_every_value_survives_the_wire() -> None:
         assert client.get_server_defaults() == ServerDefaults(1 << 20, 512, 1 << 16, 2, 4096)
         assert client.get_datanode_report("live") == (row,)
         status = client.get_status()
-        assert (status.stats, status.epoch, status.cluster_id, status.datanodes) == (stats, 7, "test", (row,))
+        assert (status.stats, status.epoch, status.cluster_id, status.datanodes) == (
+            stats,
+            7,
+            "test",
+            (row,),
+        )
         assert client.get_fs_stats().missing_blocks == 3
         assert client.create("/x", "c") == STATUS
         assert client.add_block("/x", "c", 5, BlockRef(1, 2, 3), [NODE], ["h:1"]) == BLOCK
@@ -78,9 +120,15 @@ def test_every_value_survives_the_wire() -> None:
         assert client.get_additional_datanode("/x", "c", 5, BLOCK.block, [NODE]) == BLOCK
         assert client.publish("/s", "/d", 3, 4) == 77
         for said in (
-            client.mkdirs("/x"), client.complete("/x", "c"), client.delete("/x"), client.rename("/a", "/b"),
-            client.set_replication("/x", 2), client.set_safe_mode("get"), client.recover_lease("/x", "c"), client.is_file_closed("/x"),
-        ):  # fmt: skip
+            client.mkdirs("/x"),
+            client.complete("/x", "c"),
+            client.delete("/x"),
+            client.rename("/a", "/b"),
+            client.set_replication("/x", 2),
+            client.set_safe_mode("get"),
+            client.recover_lease("/x", "c"),
+            client.is_file_closed("/x"),
+        ):
             assert said is True
         client.set_owner("/x", owner="bob")
         client.set_times("/x", modified_us=5_000)
@@ -90,12 +138,19 @@ def test_every_value_survives_the_wire() -> None:
         client.update_pipeline("c", BlockRef(1, 2, 3), BlockRef(1, 4, 3), [NODE])
         client.fsync("/x", "c", 5, 10)
         told = {type(event): event for event in core.asked}
-        assert (told[ev.AddBlock].previous, told[ev.AddBlock].exclude, told[ev.AddBlock].favored) == (BlockRef(1, 2, 3), ("u-1",), ("h:1",))
+        assert (
+            told[ev.AddBlock].previous,
+            told[ev.AddBlock].exclude,
+            told[ev.AddBlock].favored,
+        ) == (BlockRef(1, 2, 3), ("u-1",), ("h:1",))
         assert (told[ev.SetOwner].owner, told[ev.SetOwner].group) == ("bob", "")
         assert (told[ev.SetTimes].modified_ms, told[ev.SetTimes].accessed_ms) == (5, None)
         assert told[ev.ReportBadBlocks].replicas == ((BLOCK.block, "u-1"),)
         assert told[ev.RenameMany].pairs == (("/a", "/b"), ("/c", "/d"))
-        assert (told[ev.UpdatePipeline].new, told[ev.UpdatePipeline].datanodes) == (BlockRef(1, 4, 3), ("u-1",))
+        assert (told[ev.UpdatePipeline].new, told[ev.UpdatePipeline].datanodes) == (
+            BlockRef(1, 4, 3),
+            ("u-1",),
+        )
         assert (told[ev.Fsync].inode_id, told[ev.Fsync].last_block_length) == (5, 10)
         assert told[ev.GetBlockLocations].length == 1 << 62
 
@@ -171,7 +226,8 @@ def test_when_nobody_leads_standby_is_raised_after_the_patience() -> None:
 
 
 def test_a_namenode_that_never_answered_is_waited_for_where_a_cluster_is_known_to_exist() -> None:
-    """A task process's first call may find no namenode: it says that it waits, and goes on when one comes."""
+    """A task process's first call may find no namenode: it says that it waits, and goes on when one
+    comes."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     heard: list[str] = []
@@ -181,7 +237,9 @@ def test_a_namenode_that_never_answered_is_waited_for_where_a_cluster_is_known_t
         heard.append(why)
         came.set()
 
-    client = NamenodeClient(f"127.0.0.1:{port}", "ann", options=CallOptions(first_patience_s=30), waiting=waiting)
+    client = NamenodeClient(
+        f"127.0.0.1:{port}", "ann", options=CallOptions(first_patience_s=30), waiting=waiting
+    )
     found: list[FileStatus | None] = []
     asking = threading.Thread(target=lambda: found.append(client.get_file_info("/x")))
     asking.start()
@@ -196,7 +254,9 @@ def test_a_namenode_that_never_answered_is_waited_for_where_a_cluster_is_known_t
 def test_a_namenode_that_starts_up_is_asked_again_in_the_same_words() -> None:
     core = FakeCore()
     refused = [True, True, False]
-    core.rules[ev.Mkdirs] = lambda _event: Refusal(StartingUp, "0 of 3 blocks have been reported") if refused.pop(0) else True
+    core.rules[ev.Mkdirs] = lambda _event: (
+        Refusal(StartingUp, "0 of 3 blocks have been reported") if refused.pop(0) else True
+    )
     heard: list[str] = []
     with running(core) as namenode:
         client = NamenodeClient(namenode.address, "ann", waiting=heard.append)
@@ -224,7 +284,9 @@ def test_no_answer_in_time_is_said_and_the_client_is_still_of_use() -> None:
 
 def test_many_threads_share_one_connection() -> None:
     core = FakeCore()
-    core.rules[ev.GetFileInfo] = lambda event: FileStatus(int(event.path[1:]), b"", True, 0, 0, 0, 0o755, "a", "b", 0, 0)
+    core.rules[ev.GetFileInfo] = lambda event: FileStatus(
+        int(event.path[1:]), b"", True, 0, 0, 0, 0o755, "a", "b", 0, 0
+    )
     with running(core) as namenode:
         client, wrong = client_of(namenode), []
 
@@ -279,5 +341,13 @@ def test_a_forked_child_speaks_on_a_connection_and_with_an_identity_of_its_own()
 
 
 def test_importing_it_starts_nothing_heavy() -> None:
-    script = "import sys, minihdfs.client.namenode; print(*(m for m in ('grpc', 'kazoo', 'asyncio', 'lmdb') if m in sys.modules))"
-    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.strip() == ""
+    script = (
+        "import sys, minihdfs.client.namenode; print(*(m for m in ('grpc', 'kazoo', "
+        "'asyncio', 'lmdb') if m in sys.modules))"
+    )
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        == ""
+    )

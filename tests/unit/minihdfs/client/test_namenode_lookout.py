@@ -1,4 +1,5 @@
-"""An active that is frozen keeps its connections: a call whose answer does not come finds who leads meanwhile, and is done there once."""
+"""An active that is frozen keeps its connections: a call whose answer does not come finds who leads
+meanwhile, and is done there once."""
 
 from __future__ import annotations
 
@@ -46,7 +47,9 @@ def test_everybody_who_waits_for_a_frozen_active_is_served() -> None:
     made: list[bool] = []
     with frozen() as active, running(core) as other:
         client = client_of(active, other.address)
-        threads = [threading.Thread(target=lambda: made.append(client.mkdirs("/d"))) for _ in range(8)]
+        threads = [
+            threading.Thread(target=lambda: made.append(client.mkdirs("/d"))) for _ in range(8)
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -115,7 +118,11 @@ def test_who_leads_is_asked_of_all_and_nobody_is_waited_for() -> None:
         dead = f"127.0.0.1:{free.getsockname()[1]}"
     with frozen() as silent, running() as leader, running() as standby:
         standby.loop.facts.epoch = 0
-        seen = look_around([dead, silent, leader.address, standby.address, "no such host:x", "::"], "ann", limit_s=0.5)
+        seen = look_around(
+            [dead, silent, leader.address, standby.address, "no such host:x", "::"],
+            "ann",
+            limit_s=0.5,
+        )
     assert seen.epochs == {leader.address: 7, standby.address: 0}
 
 

@@ -1,4 +1,5 @@
-"""Reading: every offset and length, replicas that fail in every way, and what is said when none is left."""
+"""Reading: every offset and length, replicas that fail in every way, and what is said when none is
+left."""
 
 from __future__ import annotations
 
@@ -25,8 +26,12 @@ OPTIONS = ClientOptions(connect_timeout_s=0.5, read_timeout_s=0.3, read_rounds=2
 
 
 @pytest.fixture(params=["tcp", "local"])
-def cluster(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[FakeNamenode, Datanodes]]:
-    nodes = [FakeDatanode(f"d{i}", tmp_path, domain_socket=request.param == "local") for i in range(3)]
+def cluster(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[tuple[FakeNamenode, Datanodes]]:
+    nodes = [
+        FakeDatanode(f"d{i}", tmp_path, domain_socket=request.param == "local") for i in range(3)
+    ]
     namenode = FakeNamenode(nodes)
     namenode.put("/f", DATA, BLOCK)
     namenode.put("/empty", b"", BLOCK)
@@ -37,7 +42,9 @@ def cluster(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Fa
         node.kill()
 
 
-def reader(cluster: tuple[FakeNamenode, Datanodes], path: str = "/f", options: ClientOptions = OPTIONS) -> FileReader:
+def reader(
+    cluster: tuple[FakeNamenode, Datanodes], path: str = "/f", options: ClientOptions = OPTIONS
+) -> FileReader:
     return FileReader(cast(Any, cluster[0]), cluster[1], path, options=options)
 
 
@@ -63,7 +70,9 @@ def test_random_seeks_and_reads(cluster: tuple[FakeNamenode, Datanodes]) -> None
     rng = random.Random(7)
     with reader(cluster) as file:
         for _ in range(150):
-            start = rng.choice([rng.randrange(len(DATA) + 5), BLOCK, BLOCK - 1, 511, 512, 513, len(DATA)])
+            start = rng.choice(
+                [rng.randrange(len(DATA) + 5), BLOCK, BLOCK - 1, 511, 512, 513, len(DATA)]
+            )
             length = rng.choice([0, 1, 511, 512, 65_536, rng.randrange(2 * BLOCK)])
             if rng.random() < 0.4:
                 assert file.pread(start, length) == DATA[start : start + length]
@@ -111,9 +120,13 @@ def test_preads_from_many_threads(cluster: tuple[FakeNamenode, Datanodes]) -> No
 
 
 @pytest.mark.parametrize("fault", ["corrupt", "silent", "refuse", "hangup", "dead"])
-def test_two_failing_replicas_are_skipped(cluster: tuple[FakeNamenode, Datanodes], fault: str) -> None:
+def test_two_failing_replicas_are_skipped(
+    cluster: tuple[FakeNamenode, Datanodes], fault: str
+) -> None:
     namenode, datanodes = cluster
-    datanodes.suspect(namenode.datanodes[2].address)  # so the sound one is asked last; among equals the order is random
+    datanodes.suspect(
+        namenode.datanodes[2].address
+    )  # so the sound one is asked last; among equals the order is random
     for node in namenode.datanodes[:2]:
         node.kill() if fault == "dead" else node.faults.add(fault)
     with reader(cluster) as file:
@@ -127,7 +140,9 @@ def test_two_failing_replicas_are_skipped(cluster: tuple[FakeNamenode, Datanodes
         assert namenode.bad == []
 
 
-def test_when_every_replica_fails_each_is_named_with_its_reason(cluster: tuple[FakeNamenode, Datanodes]) -> None:
+def test_when_every_replica_fails_each_is_named_with_its_reason(
+    cluster: tuple[FakeNamenode, Datanodes],
+) -> None:
     namenode, _ = cluster
     namenode.datanodes[0].faults.add("corrupt")
     namenode.datanodes[1].kill()
@@ -163,7 +178,9 @@ def test_a_replica_that_returns_is_used_again(cluster: tuple[FakeNamenode, Datan
         assert file.read() == DATA
 
 
-def test_a_file_replaced_while_it_is_read_is_not_mixed(cluster: tuple[FakeNamenode, Datanodes]) -> None:
+def test_a_file_replaced_while_it_is_read_is_not_mixed(
+    cluster: tuple[FakeNamenode, Datanodes],
+) -> None:
     namenode, _ = cluster
     with reader(cluster) as file:
         assert file.read(100) == DATA[:100]
@@ -182,7 +199,9 @@ def test_a_file_being_written_shows_what_is_known(cluster: tuple[FakeNamenode, D
         assert file.pread(len(DATA) - 3, 10) == DATA[-3:]
 
 
-def test_connections_and_descriptors_are_reused_and_given_back(cluster: tuple[FakeNamenode, Datanodes]) -> None:
+def test_connections_and_descriptors_are_reused_and_given_back(
+    cluster: tuple[FakeNamenode, Datanodes],
+) -> None:
     namenode, datanodes = cluster
     before = open_descriptors()
     for _ in range(20):
@@ -211,7 +230,9 @@ def test_a_kept_connection_that_the_datanode_closed_is_no_failure(tmp_path: Path
     namenode = FakeNamenode([node])
     namenode.put("/f", DATA, BLOCK)
     datanodes = Datanodes()
-    with FileReader(cast(Any, namenode), datanodes, "/f", options=ClientOptions(read_rounds=1)) as file:
+    with FileReader(
+        cast(Any, namenode), datanodes, "/f", options=ClientOptions(read_rounds=1)
+    ) as file:
         assert file.pread(0, 10) == DATA[:10]
         for sock in node._open:
             sock.shutdown(2)
@@ -219,7 +240,17 @@ def test_a_kept_connection_that_the_datanode_closed_is_no_failure(tmp_path: Path
     node.kill()
 
 
-LIES = ["chunk:0", "chunk:3", "chunk:2147483648", "chunk:1073741824", "unsummed", "ahead", "huge", "crowd", "hangup"]
+LIES = [
+    "chunk:0",
+    "chunk:3",
+    "chunk:2147483648",
+    "chunk:1073741824",
+    "unsummed",
+    "ahead",
+    "huge",
+    "crowd",
+    "hangup",
+]
 
 
 @pytest.fixture
@@ -236,7 +267,9 @@ def lying(tmp_path: Path) -> Iterator[tuple[FakeNamenode, Datanodes]]:
 
 
 @pytest.mark.parametrize("lie", LIES)
-def test_a_lying_datanode_costs_its_replica_and_nothing_else(lying: tuple[FakeNamenode, Datanodes], lie: str) -> None:
+def test_a_lying_datanode_costs_its_replica_and_nothing_else(
+    lying: tuple[FakeNamenode, Datanodes], lie: str
+) -> None:
     namenode, datanodes = lying
     liar = namenode.datanodes[0]
     liar.faults.add(lie)
@@ -258,7 +291,9 @@ def test_a_replica_that_breaks_off_twice_is_reported(lying: tuple[FakeNamenode, 
     assert namenode.bad == [(first, "d0")] and not datanodes.suspects()
 
 
-def test_a_datanode_that_never_comes_to_an_end_is_left(lying: tuple[FakeNamenode, Datanodes]) -> None:
+def test_a_datanode_that_never_comes_to_an_end_is_left(
+    lying: tuple[FakeNamenode, Datanodes],
+) -> None:
     namenode, _ = lying
     for node in namenode.datanodes:
         node.faults.add("endless")
@@ -267,7 +302,9 @@ def test_a_datanode_that_never_comes_to_an_end_is_left(lying: tuple[FakeNamenode
     assert sum(node.endless for node in namenode.datanodes) < 100
 
 
-def test_a_stream_that_was_left_standing_is_nobodys_fault(lying: tuple[FakeNamenode, Datanodes]) -> None:
+def test_a_stream_that_was_left_standing_is_nobodys_fault(
+    lying: tuple[FakeNamenode, Datanodes],
+) -> None:
     namenode, datanodes = lying
     with reader(lying) as file:
         for _ in range(4):

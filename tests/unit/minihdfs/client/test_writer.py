@@ -1,4 +1,5 @@
-"""Writing: every size, pipelines that cannot be set up or break in the middle, and what a failed write leaves behind."""
+"""Writing: every size, pipelines that cannot be set up or break in the middle, and what a failed
+write leaves behind."""
 
 from __future__ import annotations
 
@@ -21,7 +22,12 @@ from tests.unit.minihdfs.client.fakes import FakeDatanode, FakeNamenode
 BLOCK, PACKET = 256 << 10, 64 << 10
 DATA = random.Random(11).randbytes(3 * BLOCK + 12_345)
 OPTIONS = ClientOptions(
-    connect_timeout_s=0.5, read_timeout_s=0.4, ack_timeout_s=0.6, probe_timeout_s=0.3, close_timeout_s=0.6, complete_timeout_s=0.4
+    connect_timeout_s=0.5,
+    read_timeout_s=0.4,
+    ack_timeout_s=0.6,
+    probe_timeout_s=0.3,
+    close_timeout_s=0.6,
+    complete_timeout_s=0.4,
 )
 
 
@@ -31,18 +37,33 @@ class Cluster:
         self.namenode = FakeNamenode(self.nodes, block_bytes=BLOCK, packet_bytes=PACKET)
         self.datanodes = Datanodes(0.5)
 
-    def create(self, path: str = "/f", *, options: ClientOptions = OPTIONS, block_bytes: int = 0) -> FileWriter:
+    def create(
+        self, path: str = "/f", *, options: ClientOptions = OPTIONS, block_bytes: int = 0
+    ) -> FileWriter:
         calls = cast(Any, self.namenode)
         status = calls.create(path, "me", overwrite=True, block_bytes=block_bytes)
-        return FileWriter(calls, self.datanodes, path, status, calls.get_server_defaults(), client_name="me", options=options)
+        return FileWriter(
+            calls,
+            self.datanodes,
+            path,
+            status,
+            calls.get_server_defaults(),
+            client_name="me",
+            options=options,
+        )
 
     def contents(self, path: str = "/f") -> set[bytes]:
         return {
-            self.namenode.content(path, node) for node in self.nodes if all(b.block.id in node.blocks for b in self.namenode.files[path])
+            self.namenode.content(path, node)
+            for node in self.nodes
+            if all(b.block.id in node.blocks for b in self.namenode.files[path])
         }
 
     def holders(self, path: str = "/f") -> list[set[str]]:
-        return [{n.address.uuid for n in self.nodes if b.block.id in n.blocks} for b in self.namenode.files[path]]
+        return [
+            {n.address.uuid for n in self.nodes if b.block.id in n.blocks}
+            for b in self.namenode.files[path]
+        ]
 
 
 @pytest.fixture
@@ -53,7 +74,10 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
         node.kill()
 
 
-@pytest.mark.parametrize("size", [0, 1, 511, 512, 513, PACKET - 1, PACKET, PACKET + 1, BLOCK - 1, BLOCK, BLOCK + 1, len(DATA)])
+@pytest.mark.parametrize(
+    "size",
+    [0, 1, 511, 512, 513, PACKET - 1, PACKET, PACKET + 1, BLOCK - 1, BLOCK, BLOCK + 1, len(DATA)],
+)
 @pytest.mark.parametrize("piece", [1 << 30, 10_000, PACKET])
 def test_every_size_arrives_on_all_replicas(cluster: Cluster, size: int, piece: int) -> None:
     with cluster.create() as file:
@@ -62,8 +86,12 @@ def test_every_size_arrives_on_all_replicas(cluster: Cluster, size: int, piece: 
         assert file.tell() == size
     assert cluster.contents() == {DATA[:size]}
     assert cluster.namenode.open_files == set()
-    assert [b.block.length for b in cluster.namenode.files["/f"]] == [min(BLOCK, size - at) for at in range(0, size, BLOCK)]
-    assert all(b.block.id in node.synced for b in cluster.namenode.files["/f"] for node in cluster.nodes)
+    assert [b.block.length for b in cluster.namenode.files["/f"]] == [
+        min(BLOCK, size - at) for at in range(0, size, BLOCK)
+    ]
+    assert all(
+        b.block.id in node.synced for b in cluster.namenode.files["/f"] for node in cluster.nodes
+    )
 
 
 def test_chunks_divide_the_files_blocks_where_that_can_be() -> None:
@@ -105,15 +133,25 @@ def test_a_block_size_of_the_files_own(cluster: Cluster) -> None:
 
 @pytest.mark.parametrize("dead", [[0], [1], [2], [0, 1], [1, 2], [0, 2]])
 @pytest.mark.parametrize("how", ["dead", "silent", "refuse"])
-def test_a_pipeline_is_set_up_around_bad_datanodes(cluster: Cluster, dead: list[int], how: str) -> None:
+def test_a_pipeline_is_set_up_around_bad_datanodes(
+    cluster: Cluster, dead: list[int], how: str
+) -> None:
     for index in dead:
         cluster.nodes[index].kill() if how == "dead" else cluster.nodes[index].faults.add(how)
     with cluster.create() as file:
         file.write(DATA)
     sound = {f"d{i}" for i in range(3) if i not in dead}
     blocks = cluster.namenode.files["/f"]
-    assert b"".join(next(n.blocks[b.block.id] for n in cluster.nodes if n.address.uuid in sound) for b in blocks) == DATA
-    assert sum(1 for block in cluster.holders() if block == sound) >= 3  # at most the first block took some trying
+    assert (
+        b"".join(
+            next(n.blocks[b.block.id] for n in cluster.nodes if n.address.uuid in sound)
+            for b in blocks
+        )
+        == DATA
+    )
+    assert (
+        sum(1 for block in cluster.holders() if block == sound) >= 3
+    )  # at most the first block took some trying
     assert len(cluster.namenode.abandoned) <= len(dead) + (how == "silent")
 
 
@@ -129,7 +167,9 @@ def test_no_sound_datanode_says_why(cluster: Cluster) -> None:
 
 @pytest.mark.parametrize("victim", [0, 1, 2])
 @pytest.mark.parametrize("fault", ["die_after:2", "nack:1", "die_after:4"])
-def test_a_pipeline_that_breaks_is_begun_again_from_the_kept_bytes(cluster: Cluster, victim: int, fault: str) -> None:
+def test_a_pipeline_that_breaks_is_begun_again_from_the_kept_bytes(
+    cluster: Cluster, victim: int, fault: str
+) -> None:
     """die_after:4 is the block's last packet: found out while closing."""
     cluster.nodes[victim].faults.add(fault)
     with cluster.create() as file:
@@ -144,7 +184,9 @@ def test_a_pipeline_that_breaks_is_begun_again_from_the_kept_bytes(cluster: Clus
 def test_a_connection_cut_between_two_writes_is_begun_again_elsewhere(cluster: Cluster) -> None:
     with cluster.create() as file:
         file.write(DATA[:PACKET])
-        cluster.nodes[0].faults.add("silent")  # for what comes next; the pipeline that stands is cut off below
+        cluster.nodes[0].faults.add(
+            "silent"
+        )  # for what comes next; the pipeline that stands is cut off below
         session = file._session
         assert session is not None
         session._connection.socket.shutdown(1)
@@ -153,7 +195,9 @@ def test_a_connection_cut_between_two_writes_is_begun_again_elsewhere(cluster: C
 
 
 @pytest.mark.parametrize("victim", [0, 1, 2])
-def test_silence_in_the_middle_is_blamed_on_the_datanode_that_is_silent(cluster: Cluster, victim: int) -> None:
+def test_silence_in_the_middle_is_blamed_on_the_datanode_that_is_silent(
+    cluster: Cluster, victim: int
+) -> None:
     """Nobody says who is to blame: each is asked."""
     with cluster.create() as file:
         file.write(DATA[:PACKET])
@@ -195,7 +239,8 @@ def test_abort_leaves_a_file_alone_that_took_the_path_since(cluster: Cluster) ->
 
 
 def test_a_writer_whose_file_was_taken_over_takes_nothing_away(cluster: Cluster) -> None:
-    """The lease is gone, the inode is still the same: what recovery closed (and others may have gone on with) is not this writer's."""
+    """The lease is gone, the inode is still the same: what recovery closed (and others may have
+    gone on with) is not this writer's."""
     file = cluster.create()
     file.write(DATA[:BLOCK])
     cluster.namenode.open_files.discard("/f")

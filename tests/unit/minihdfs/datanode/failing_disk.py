@@ -1,4 +1,5 @@
-"""Disks that fail as they are told to: calls on paths (or descriptors of files) below a directory raise an errno, or hang."""
+"""Disks that fail as they are told to: calls on paths (or descriptors of files) below a directory
+raise an errno, or hang."""
 
 from __future__ import annotations
 
@@ -18,7 +19,20 @@ class FailingDisk:
         self.free = threading.Event()
         self.met = threading.Semaphore(0)
         self.names: tuple[str, ...] = ()
-        for name in ("open", "scandir", "stat", "preadv", "pread", "pwrite", "fsync", "fdatasync", "rename", "unlink", "statvfs", "mkdir"):
+        for name in (
+            "open",
+            "scandir",
+            "stat",
+            "preadv",
+            "pread",
+            "pwrite",
+            "fsync",
+            "fdatasync",
+            "rename",
+            "unlink",
+            "statvfs",
+            "mkdir",
+        ):
             monkeypatch.setattr(os, name, self._wrapped(name, getattr(os, name)))
 
     def fail(self, errno_: int, *names: str) -> None:
@@ -27,7 +41,11 @@ class FailingDisk:
 
     def _wrapped(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
         def call(target: Any, *rest: Any, **named: Any) -> Any:
-            if (self.errno or self.hangs.is_set()) and (not self.names or name in self.names) and self._is_ours(target):
+            if (
+                (self.errno or self.hangs.is_set())
+                and (not self.names or name in self.names)
+                and self._is_ours(target)
+            ):
                 self.calls += 1
                 self.met.release()
                 if self.errno:

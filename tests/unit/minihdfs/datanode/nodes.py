@@ -1,4 +1,5 @@
-"""Datanodes without an agent, on real sockets and disks, and a client that follows a script to the letter."""
+"""Datanodes without an agent, on real sockets and disks, and a client that follows a script to the
+letter."""
 
 from __future__ import annotations
 
@@ -54,11 +55,16 @@ class Node:
         return next(self.root.rglob(f"blk_{block_id}"))
 
     def files(self, block_id: int) -> list[str]:
-        return sorted(str(path.relative_to(self.root / "blocks")) for path in self.root.rglob(f"blk_{block_id}*"))
+        return sorted(
+            str(path.relative_to(self.root / "blocks"))
+            for path in self.root.rglob(f"blk_{block_id}*")
+        )
 
 
 @contextmanager
-def nodes(root: Path, count: int, *, host: str = "127.0.0.1", **options: float) -> Iterator[list[Node]]:
+def nodes(
+    root: Path, count: int, *, host: str = "127.0.0.1", **options: float
+) -> Iterator[list[Node]]:
     running = [Node(root, f"d{i + 1}", host, **options) for i in range(count)]
     try:
         yield running
@@ -80,17 +86,37 @@ class Writer:
     """A WRITE_BLOCK, step by step."""
 
     def __init__(
-        self, pipeline: Sequence[Node], block: BlockRef, checksum: dt.Checksum = BIG, *, client: str = "client_1", stage: int = 6
+        self,
+        pipeline: Sequence[Node],
+        block: BlockRef,
+        checksum: dt.Checksum = BIG,
+        *,
+        client: str = "client_1",
+        stage: int = 6,
     ) -> None:
         self.checksum, self.seqno, self.offset = checksum, 0, 0
         targets = tuple(node.address for node in pipeline[1:])
         self.sock = connect(pipeline[0].address)
-        self.reply = ask(self.sock, dt.WriteBlock(block, client, targets, stage, len(pipeline), checksum))
+        self.reply = ask(
+            self.sock, dt.WriteBlock(block, client, targets, stage, len(pipeline), checksum)
+        )
 
-    def send(self, data: bytes, *, last: bool = False, sync: bool = False, offset: int | None = None, sums: bytes | None = None) -> None:
+    def send(
+        self,
+        data: bytes,
+        *,
+        last: bool = False,
+        sync: bool = False,
+        offset: int | None = None,
+        sums: bytes | None = None,
+    ) -> None:
         at = self.offset if offset is None else offset
         sums = checksums_of(data, self.checksum.bytes_per_checksum) if sums is None else sums
-        self.sock.sendall(dt.encode_packet_header(at, self.seqno, len(data), len(sums), last=last, sync=sync) + sums + data)
+        self.sock.sendall(
+            dt.encode_packet_header(at, self.seqno, len(data), len(sums), last=last, sync=sync)
+            + sums
+            + data
+        )
         self.offset = at + len(data)
         self.seqno += 1
 
@@ -110,14 +136,21 @@ class Writer:
         return acks
 
 
-def write(pipeline: Sequence[Node], block_id: int, data: bytes, checksum: dt.Checksum = BIG, packet: int = 1 << 20) -> list[dt.Ack]:
+def write(
+    pipeline: Sequence[Node],
+    block_id: int,
+    data: bytes,
+    checksum: dt.Checksum = BIG,
+    packet: int = 1 << 20,
+) -> list[dt.Ack]:
     writer = Writer(pipeline, BlockRef(block_id, 1, 0), checksum)
     assert writer.reply.status == dt.Status.SUCCESS, writer.reply
     return writer.whole(data, packet)
 
 
 def read(sock: socket.socket, block: BlockRef, offset: int, length: int) -> bytes:
-    """A range, verified, and the connection left for the next. Raises AssertionError at a bad chunk."""
+    """A range, verified, and the connection left for the next. Raises AssertionError at a bad
+    chunk."""
     reply = ask(sock, dt.ReadBlock(block, "client_1", offset, length))
     assert reply.status == dt.Status.SUCCESS and reply.checksum is not None, reply
     got, at = b"", reply.chunk_offset
@@ -126,9 +159,15 @@ def read(sock: socket.socket, block: BlockRef, offset: int, length: int) -> byte
         header = dt.decode_packet_header(receive_bytes(sock, size), payload)
         if header.last:
             break
-        sums, data = receive_bytes(sock, header.checksum_bytes), receive_bytes(sock, header.data_bytes)
+        sums, data = (
+            receive_bytes(sock, header.checksum_bytes),
+            receive_bytes(sock, header.data_bytes),
+        )
         assert header.offset == at + len(got)
-        assert first_bad_chunk(data, sums, reply.checksum.bytes_per_checksum, reply.checksum.type) is None, f"bad chunk at {header.offset}"
+        assert (
+            first_bad_chunk(data, sums, reply.checksum.bytes_per_checksum, reply.checksum.type)
+            is None
+        ), f"bad chunk at {header.offset}"
         got += data
     sock.sendall(dt.encode_read_status(dt.Status.CHECKSUM_OK))
     return got[offset - at : offset - at + length]

@@ -31,11 +31,15 @@ def store_at(root: Path, reserve_bytes: int = 0) -> BlockStore:
 
 
 def put(writer: ReplicaWriter, data: bytes, sender: Checksum = SMALL, offset: int = 0) -> None:
-    writer.write(offset, memoryview(data), memoryview(checksums_of(data, sender.bytes_per_checksum)), sender)
+    writer.write(
+        offset, memoryview(data), memoryview(checksums_of(data, sender.bytes_per_checksum)), sender
+    )
     writer.visible = writer.length
 
 
-def stored(store: BlockStore, block_id: int, data: bytes, stamp: int = 1, checksum: Checksum = SMALL) -> BlockRef:
+def stored(
+    store: BlockStore, block_id: int, data: bytes, stamp: int = 1, checksum: Checksum = SMALL
+) -> BlockRef:
     writer = store.create(block_id, stamp, checksum)
     put(writer, data, checksum)
     return store.finalize(writer)
@@ -45,7 +49,9 @@ def read(store: BlockStore, block_id: int, stamp: int = 1) -> tuple[bytes, bool]
     """(the bytes, do they agree with their checksums)."""
     with store.open_replica(block_id, stamp) as files:
         data = os.pread(files.data_fd, files.ref.length, 0)
-        return data, good_length(files.data_fd, files.meta_fd, files.ref.length, files.checksum) == files.ref.length
+        return data, good_length(
+            files.data_fd, files.meta_fd, files.ref.length, files.checksum
+        ) == files.ref.length
 
 
 def files_of(root: Path, block_id: int) -> list[str]:
@@ -53,11 +59,16 @@ def files_of(root: Path, block_id: int) -> list[str]:
 
 
 @pytest.mark.parametrize("length", [0, 1, 511, 512, 513, 5000])
-def test_a_finalized_replica_is_read_back_and_found_after_a_restart(tmp_path: Path, length: int) -> None:
+def test_a_finalized_replica_is_read_back_and_found_after_a_restart(
+    tmp_path: Path, length: int
+) -> None:
     data = os.urandom(length)
     store = store_at(tmp_path)
     assert stored(store, 0x12345, data) == BlockRef(0x12345, 1, length)
-    assert files_of(tmp_path, 0x12345) == ["finalized/subdir1/subdir3/blk_74565", "finalized/subdir1/subdir3/blk_74565_1.meta"]
+    assert files_of(tmp_path, 0x12345) == [
+        "finalized/subdir1/subdir3/blk_74565",
+        "finalized/subdir1/subdir3/blk_74565_1.meta",
+    ]
     for again in (store, store_at(tmp_path)):
         assert again.finalized() == [BlockRef(0x12345, 1, length)]
         assert read(again, 0x12345) == (data, True)
@@ -95,7 +106,9 @@ def test_chunks_are_stored_with_the_files_own_size(tmp_path: Path, sender: int) 
     assert read(store, 1) == (data, True)
 
 
-def test_a_client_that_dies_leaves_what_was_acknowledged_and_an_empty_replica_goes(tmp_path: Path) -> None:
+def test_a_client_that_dies_leaves_what_was_acknowledged_and_an_empty_replica_goes(
+    tmp_path: Path,
+) -> None:
     store = store_at(tmp_path)
     writer = store.create(1, 1, SMALL)
     put(writer, b"x" * 1000)
@@ -144,7 +157,9 @@ def test_a_restart_completes_a_finalise_between_its_two_renames(tmp_path: Path) 
     assert again.finalized() == [BlockRef(1, 1, 700)] and read(again, 1) == (b"q" * 700, True)
 
 
-def test_a_replica_that_exists_is_refused_and_an_older_one_gives_way_to_a_copy(tmp_path: Path) -> None:
+def test_a_replica_that_exists_is_refused_and_an_older_one_gives_way_to_a_copy(
+    tmp_path: Path,
+) -> None:
     store = store_at(tmp_path)
     stored(store, 1, b"old", stamp=1)
     with pytest.raises(ReplicaExists):
@@ -155,7 +170,10 @@ def test_a_replica_that_exists_is_refused_and_an_older_one_gives_way_to_a_copy(t
     put(copy, b"newer")
     store.finalize(copy)
     assert read(store, 1, 2) == (b"newer", True)
-    assert files_of(tmp_path, 1) == ["finalized/subdir0/subdir0/blk_1", "finalized/subdir0/subdir0/blk_1_2.meta"]
+    assert files_of(tmp_path, 1) == [
+        "finalized/subdir0/subdir0/blk_1",
+        "finalized/subdir0/subdir0/blk_1_2.meta",
+    ]
     with pytest.raises(ReplicaNotFound):
         store.open_replica(1, 3)
 
@@ -239,7 +257,9 @@ def test_volumes_on_one_disk_count_its_room_once(tmp_path: Path) -> None:
     two = BlockStore([alone, Volume.open(tmp_path / "w", "d1", "c1", 0)])
     usage = two.usage(0)
     (disk,) = usage.disks
-    assert disk.id == alone.disk_id and usage.capacity_bytes == alone.room()[0] == disk.capacity_bytes
+    assert (
+        disk.id == alone.disk_id and usage.capacity_bytes == alone.room()[0] == disk.capacity_bytes
+    )
 
 
 def test_a_directory_of_another_cluster_or_node_is_refused(tmp_path: Path) -> None:
@@ -265,7 +285,9 @@ def test_many_replicas_are_found_quickly(tmp_path: Path) -> None:
     Volume.open(tmp_path / "blocks", "d1", "c1", 0)
     count = 5000
     for block_id in range(count):
-        directory = tmp_path / f"blocks/finalized/subdir{block_id >> 16 & 31}/subdir{block_id >> 8 & 31}"
+        directory = (
+            tmp_path / f"blocks/finalized/subdir{block_id >> 16 & 31}/subdir{block_id >> 8 & 31}"
+        )
         if not block_id % 256:
             directory.mkdir(parents=True)
         (directory / f"blk_{block_id}").touch()
@@ -277,7 +299,11 @@ def test_many_replicas_are_found_quickly(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a tmpfs")
 def test_a_disk_that_fills_up_fails_that_write_with_the_reason(tmp_path: Path) -> None:
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", tmp_path], capture_output=True, check=False)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", tmp_path],
+        capture_output=True,
+        check=False,
+    )
     if mounted.returncode:
         pytest.skip(f"no mount here: {mounted.stderr.decode().strip()}")
     try:
@@ -292,7 +318,9 @@ def test_a_disk_that_fills_up_fails_that_write_with_the_reason(tmp_path: Path) -
         subprocess.run(["umount", "-l", tmp_path], check=True)
 
 
-def test_a_process_killed_between_write_and_finalise_loses_only_that_replica(tmp_path: Path) -> None:
+def test_a_process_killed_between_write_and_finalise_loses_only_that_replica(
+    tmp_path: Path,
+) -> None:
     program = (
         "import os, signal, sys; from pathlib import Path\n"
         "from tests.unit.minihdfs.datanode.test_block_store import *\n"
@@ -302,14 +330,19 @@ def test_a_process_killed_between_write_and_finalise_loses_only_that_replica(tmp
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     root = Path(__file__).parents[4]
-    assert subprocess.run([sys.executable, "-c", program, tmp_path], cwd=root, check=False).returncode == -9
+    assert (
+        subprocess.run([sys.executable, "-c", program, tmp_path], cwd=root, check=False).returncode
+        == -9
+    )
     store = store_at(tmp_path)
     assert store.finalized() == [BlockRef(1, 1, 1200)]
     torn = store.get(2)
     assert torn is not None and torn.state is State.RWR and store.get(3) is None
 
 
-def test_synced_bytes_survive_a_power_cut_that_keeps_longer_data_and_the_checksum_of_before(tmp_path: Path) -> None:
+def test_synced_bytes_survive_a_power_cut_that_keeps_longer_data_and_the_checksum_of_before(
+    tmp_path: Path,
+) -> None:
     store = store_at(tmp_path)
     writer = store.create(1, 1, SMALL)
     data = os.urandom(700)

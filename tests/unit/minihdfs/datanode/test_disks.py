@@ -1,4 +1,5 @@
-"""Disks that fail, hang, are missing or were left half written: nothing is deleted for it, everything is told."""
+"""Disks that fail, hang, are missing or were left half written: nothing is deleted for it,
+everything is told."""
 
 from __future__ import annotations
 
@@ -26,7 +27,14 @@ from minihdfs.datanode.volume import HANGS_AFTER_S, SHORT_BYTES, Volume, VolumeG
 from minihdfs.datanode.volumes import open_volumes, tend_volumes
 from minihdfs.model import BlockRef
 from tests.unit.minihdfs.datanode.failing_disk import FailingDisk
-from tests.unit.minihdfs.datanode.test_block_store import SMALL, files_of, put, read, store_at, stored
+from tests.unit.minihdfs.datanode.test_block_store import (
+    SMALL,
+    files_of,
+    put,
+    read,
+    store_at,
+    stored,
+)
 
 
 def all_files(root: Path) -> set[str]:
@@ -52,10 +60,12 @@ def on(store: BlockStore, volume: int, block_id: int, data: bytes) -> BlockRef:
             other.measure()
 
 
-# ── a start deletes nothing ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── a start deletes nothing ───────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("number", [errno.EIO, errno.EMFILE, errno.EACCES, errno.ENOMEM, errno.ESTALE])
+@pytest.mark.parametrize(
+    "number", [errno.EIO, errno.EMFILE, errno.EACCES, errno.ENOMEM, errno.ESTALE]
+)
 @pytest.mark.parametrize("calls", [("open",), ("preadv",), ("pread",)])
 def test_an_open_replica_that_cannot_be_read_at_start_is_kept_and_comes_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, calls: tuple[str, ...]
@@ -77,7 +87,9 @@ def test_an_open_replica_that_cannot_be_read_at_start_is_kept_and_comes_back(
     assert again.examine(7) == BlockRef(7, 1, 1200) and read(again, 7) == (b"synced" * 200, True)
 
 
-@pytest.mark.parametrize("damage", ["header", "first chunk", "no meta", "short meta", "second copy"])
+@pytest.mark.parametrize(
+    "damage", ["header", "first chunk", "no meta", "short meta", "second copy"]
+)
 def test_damage_met_at_start_takes_no_bytes_away(tmp_path: Path, damage: str) -> None:
     store = store_at(tmp_path)
     put(store.create(7, 1, SMALL), b"bytes" * 400)
@@ -96,11 +108,15 @@ def test_damage_met_at_start_takes_no_bytes_away(tmp_path: Path, damage: str) ->
             shutil.copy(rbw / name, tmp_path / "blocks/finalized/subdir0/subdir0" / name)
     size = (rbw / "blk_7").stat().st_size
     store_at(tmp_path)
-    assert sum(path.stat().st_size for path in tmp_path.rglob("blk_7")) == size * (2 if damage == "second copy" else 1)
+    assert sum(path.stat().st_size for path in tmp_path.rglob("blk_7")) == size * (
+        2 if damage == "second copy" else 1
+    )
 
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.EACCES])
-def test_a_directory_that_cannot_be_read_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+def test_a_directory_that_cannot_be_read_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
     store = store_at(tmp_path)
     stored(store, 1, b"here")
     stored(store, 0x10000, b"there")
@@ -121,10 +137,12 @@ def test_a_file_whose_length_cannot_be_asked_for_is_a_bad_replica(tmp_path: Path
     assert store_at(tmp_path).bad() == [BlockRef(1, 1, 0)]
 
 
-# ── bad replicas ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── bad replicas ──────────────────────────────────────────────────────────────────────────────────
 
 
-def test_that_a_replica_is_bad_survives_a_restart_until_it_is_found_sound_or_mended(tmp_path: Path) -> None:
+def test_that_a_replica_is_bad_survives_a_restart_until_it_is_found_sound_or_mended(
+    tmp_path: Path,
+) -> None:
     store = store_at(tmp_path)
     block = stored(store, 1, b"z" * 2000)
     TransferContext(store).found_bad(block, "a reader says so")
@@ -144,7 +162,9 @@ def test_that_a_replica_is_bad_survives_a_restart_until_it_is_found_sound_or_men
 
 
 @pytest.mark.parametrize("calls", [("open",), ("preadv",)])
-def test_a_shortage_of_our_own_makes_no_replica_bad(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, calls: tuple[str, ...]) -> None:
+def test_a_shortage_of_our_own_makes_no_replica_bad(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, calls: tuple[str, ...]
+) -> None:
     store = store_at(tmp_path)
     block = stored(store, 1, b"sound" * 100)
     disk = FailingDisk(monkeypatch, tmp_path / "blocks/finalized/subdir0/subdir0/blk_1")
@@ -159,10 +179,12 @@ def test_a_shortage_of_our_own_makes_no_replica_bad(tmp_path: Path, monkeypatch:
     assert is_sound(store, block) and not store.bad()
 
 
-# ── deleting, and what is kept instead ──────────────────────────────────────────────────────────────────────────────────────────────
+# ── deleting, and what is kept instead ────────────────────────────────────────────────────────────
 
 
-def test_a_deletion_cut_short_leaves_no_block_file_that_nobody_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_deletion_cut_short_leaves_no_block_file_that_nobody_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = store_at(tmp_path)
     replica = store.invalidate(stored(store, 1, b"x" * 900))
     assert replica is not None
@@ -184,7 +206,9 @@ def test_strays_are_kept_for_a_day(tmp_path: Path) -> None:
     assert files_of(tmp_path, 1) == ["trash/stray/blk_1"]
     trash = again.volumes[0].trash
     now_s = max(kept.since_s for kept in trash._kept.values())
-    assert trash.size == 900 and not trash.sweep(now_s + 86_000) and trash.sweep(now_s + 87_000) == 900
+    assert (
+        trash.size == 900 and not trash.sweep(now_s + 86_000) and trash.sweep(now_s + 87_000) == 900
+    )
     assert not files_of(tmp_path, 1) and trash.size == 0
 
 
@@ -195,20 +219,27 @@ def test_what_a_namenode_did_not_know_comes_back_for_an_hour(tmp_path: Path) -> 
         assert replica is not None
         store.unlink(replica, keep=block_id < 3)
     assert store.finalized() == [] and store.usage(0).used_bytes == 0
-    assert files_of(tmp_path, 1) == ["trash/unknown/blk_1", "trash/unknown/blk_1_1.meta"] and not files_of(tmp_path, 3)
+    assert files_of(tmp_path, 1) == [
+        "trash/unknown/blk_1",
+        "trash/unknown/blk_1_1.meta",
+    ] and not files_of(tmp_path, 3)
     stored(store, 2, b"another", stamp=2)
     assert store.bring_back() == [BlockRef(1, 1, 900)] and read(store, 1) == (b"x" * 900, True)
     assert read(store, 2, 2) == (b"another", True)
     store.unlink(store.invalidate(BlockRef(1, 1, 900)), keep=True)  # type: ignore[arg-type]
     again = store_at(tmp_path)
-    assert [block.id for block in again.finalized()] == [1, 2] and read(again, 2, 2)[0] == b"another"
+    assert [block.id for block in again.finalized()] == [1, 2] and read(again, 2, 2)[
+        0
+    ] == b"another"
     again.unlink(again.invalidate(BlockRef(1, 1, 900)), keep=True)  # type: ignore[arg-type]
     trash = again.volumes[0].trash
     trash.sweep(max(kept.since_s for kept in trash._kept.values()) + 3700)
     assert not files_of(tmp_path, 1) and again.bring_back() == []
 
 
-def test_the_trash_goes_before_a_write_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_trash_goes_before_a_write_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = store_at(tmp_path)
     store.unlink(store.invalidate(stored(store, 1, b"x" * 900)), keep=True)  # type: ignore[arg-type]
     volume = store.volumes[0]
@@ -230,10 +261,12 @@ def test_a_full_disk_is_told_with_its_path_and_what_it_holds(tmp_path: Path) -> 
     assert refused.value.next_command == f"df -h {volume.root}"
 
 
-# ── disks that fail ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── disks that fail ───────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_failing_disk_takes_its_replicas_out_of_the_map_and_no_file_with_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_disk_takes_its_replicas_out_of_the_map_and_no_file_with_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = two_disks(tmp_path)
     lost: list[BlockRef] = []
     store.lost = lost.extend
@@ -267,7 +300,9 @@ def test_one_bad_sector_is_no_failed_disk(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("call", ["open", "pwrite", "fdatasync", "rename", "mkdir"])
-def test_a_disk_that_fails_while_it_is_written_leaves_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+def test_a_disk_that_fails_while_it_is_written_leaves_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
     store = two_disks(tmp_path)
     store.volumes[1].reserve_bytes = 1 << 60
     store.volumes[1].measure()
@@ -289,7 +324,9 @@ def test_without_a_disk_that_works_the_reason_is_told(tmp_path: Path) -> None:
     assert store.usage(0).remaining_bytes == 0
 
 
-def test_a_disk_that_hangs_holds_up_no_other_and_no_heartbeat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_hangs_holds_up_no_other_and_no_heartbeat(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = two_disks(tmp_path)
     on(store, 0, 1, b"stuck")
     on(store, 1, 2, b"free")
@@ -305,7 +342,9 @@ def test_a_disk_that_hangs_holds_up_no_other_and_no_heartbeat(tmp_path: Path, mo
     threads = [threading.Thread(target=work, daemon=True) for work in works]
     for thread in threads:
         thread.start()
-    assert all(disk.met.acquire(timeout=10) for _ in range(2))  # the third waits for one of them, on this disk's own lock
+    assert all(
+        disk.met.acquire(timeout=10) for _ in range(2)
+    )  # the third waits for one of them, on this disk's own lock
     try:
         store.volumes[0]._measured_s -= HANGS_AFTER_S + 1
         assert read(store, 2) == (b"free", True)
@@ -319,7 +358,7 @@ def test_a_disk_that_hangs_holds_up_no_other_and_no_heartbeat(tmp_path: Path, mo
             thread.join(10)
 
 
-# ── disks that are not there ────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── disks that are not there ──────────────────────────────────────────────────────────────────────
 
 
 def test_a_known_disk_that_is_empty_is_not_formatted(tmp_path: Path) -> None:
@@ -347,7 +386,9 @@ def test_a_known_disk_that_is_empty_is_not_formatted(tmp_path: Path) -> None:
     directory.close()
 
 
-def test_a_disk_that_cannot_be_opened_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_cannot_be_opened_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     directory = DataDirectory.open(tmp_path / "d1", "datanode", "d1")
     roots = [tmp_path / "d1/blocks", tmp_path / "disk2"]
     open_volumes(directory, roots, 0)
@@ -363,7 +404,9 @@ def test_a_disk_that_cannot_be_opened_is_left_out(tmp_path: Path, monkeypatch: p
     directory.close()
 
 
-def test_an_epoch_that_cannot_be_written_down_names_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_epoch_that_cannot_be_written_down_names_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     directory = DataDirectory.open(tmp_path / "d1", "datanode", "d1")
     journal = IdentityJournal(directory, store_at(tmp_path), "d1")
     FailingDisk(monkeypatch, tmp_path / "d1/.epochs").fail(errno.ENOSPC, "open")

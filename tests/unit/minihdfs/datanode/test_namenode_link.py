@@ -20,9 +20,13 @@ def usage() -> DatanodeUsage:
     return DatanodeUsage(0, 0, 0, 0, 0)
 
 
-@pytest.mark.parametrize("error", [IndexError("no comma"), RuntimeError("of a library"), Unavailable("nobody leads")])
+@pytest.mark.parametrize(
+    "error", [IndexError("no comma"), RuntimeError("of a library"), Unavailable("nobody leads")]
+)
 @pytest.mark.parametrize("lane", [0, 1])
-def test_a_lane_survives_every_error_of_looking_for_the_namenode(error: Exception, lane: int) -> None:
+def test_a_lane_survives_every_error_of_looking_for_the_namenode(
+    error: Exception, lane: int
+) -> None:
     posted: queue.Queue[Any] = queue.Queue()
 
     def find() -> str:
@@ -31,10 +35,18 @@ def test_a_lane_survives_every_error_of_looking_for_the_namenode(error: Exceptio
     link = NamenodeLink(find, usage, posted.put, 1.0)
     link.start()
     for call in (1, 2, 3):
-        request: e.Request = e.Heartbeat(call, "d1", 1) if lane == 0 else e.FoundBad(call, "d1", 1, (BlockRef(1, 1, 1),))
+        request: e.Request = (
+            e.Heartbeat(call, "d1", 1)
+            if lane == 0
+            else e.FoundBad(call, "d1", 1, (BlockRef(1, 1, 1),))
+        )
         link.send(request)
         failed = posted.get(timeout=10)
-        assert isinstance(failed, e.CallFailed) and failed.call == call and str(error) in failed.message
+        assert (
+            isinstance(failed, e.CallFailed)
+            and failed.call == call
+            and str(error) in failed.message
+        )
     link.stop()
 
 
@@ -52,7 +64,10 @@ def test_usage_that_cannot_be_told_ends_no_lane() -> None:
     link.stop()
 
 
-@pytest.mark.parametrize(("error", "answer"), [(WrongCluster("no"), e.RegistrationRefused), (ClusterError("later"), e.CallFailed)])
+@pytest.mark.parametrize(
+    ("error", "answer"),
+    [(WrongCluster("no"), e.RegistrationRefused), (ClusterError("later"), e.CallFailed)],
+)
 def test_only_another_cluster_refuses_for_good(error: ClusterError, answer: type) -> None:
     posted: queue.Queue[Any] = queue.Queue()
 

@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 from minihdfs.datanode.rpc import IpcServer
-from minihdfs.hadoop_rpc import CLIENT_DATANODE_PROTOCOL, ERROR, SUCCESS, ClientConnection, Reply, encode_call, encode_opening
+from minihdfs.hadoop_rpc import (
+    CLIENT_DATANODE_PROTOCOL,
+    ERROR,
+    SUCCESS,
+    ClientConnection,
+    Reply,
+    encode_call,
+    encode_opening,
+)
 from minihdfs.pb import hadoop_datanode_pb2 as pb
 from minihdfs.pb import hadoop_hdfs_pb2 as hdfs_pb
 from tests.unit.minihdfs.datanode.test_block_store import SMALL, put, store_at, stored
@@ -42,11 +50,20 @@ def test_the_visible_length_of_a_replica(tmp_path: Path) -> None:
     try:
         for block_id, length in ((1, 700), (2, 500)):
             reply = call(port, "getReplicaVisibleLength", block_id, 1)
-            assert reply.status == SUCCESS and pb.GetReplicaVisibleLengthResponse.FromString(reply.payload).length == length
+            assert (
+                reply.status == SUCCESS
+                and pb.GetReplicaVisibleLengthResponse.FromString(reply.payload).length == length
+            )
         missing = call(port, "getReplicaVisibleLength", 3, 1)
-        assert (missing.status, missing.java_class.rsplit(".", 1)[1]) == (ERROR, "ReplicaNotFoundException")
+        assert (missing.status, missing.java_class.rsplit(".", 1)[1]) == (
+            ERROR,
+            "ReplicaNotFoundException",
+        )
         assert "not on this datanode" in missing.message
-        assert call(port, "shutdownDatanode", 1, 1).java_class == "org.apache.hadoop.ipc.RpcNoSuchMethodException"
+        assert (
+            call(port, "shutdownDatanode", 1, 1).java_class
+            == "org.apache.hadoop.ipc.RpcNoSuchMethodException"
+        )
         with socket.create_connection(("127.0.0.1", port), timeout=10) as sock:
             sock.sendall(b"GET / HTTP/1.1\r\n\r\n")
             assert b"Hadoop RPC port" in sock.recv(4096)

@@ -1,4 +1,5 @@
-"""The scrub on a real disk: suspects first, everything once per period, and a position that outlives the process."""
+"""The scrub on a real disk: suspects first, everything once per period, and a position that
+outlives the process."""
 
 from __future__ import annotations
 
@@ -17,10 +18,14 @@ from tests.unit.minihdfs.datanode.test_block_store import store_at, stored
 WEEK_US = ScanOptions().period_us
 
 
-def scanner_over(store: BlockStore, root: Path, period_us: int = WEEK_US) -> tuple[Scanner, queue.Queue[BlockRef]]:
+def scanner_over(
+    store: BlockStore, root: Path, period_us: int = WEEK_US
+) -> tuple[Scanner, queue.Queue[BlockRef]]:
     bad: queue.Queue[BlockRef] = queue.Queue()
     context = TransferContext(store, tell_bad=bad.put)
-    return Scanner(context, SystemClock(), root / "scan.json", ScanOptions(period_us=period_us), 1 << 30), bad
+    return Scanner(
+        context, SystemClock(), root / "scan.json", ScanOptions(period_us=period_us), 1 << 30
+    ), bad
 
 
 def spoil(root: Path, block_id: int) -> None:
@@ -71,7 +76,8 @@ def test_the_position_outlives_the_process(tmp_path: Path) -> None:
 
 
 def test_the_replicas_are_listed_once_a_pass(tmp_path: Path) -> None:
-    """At 200,000 replicas a list takes 0.2 s: one for every replica verified would leave the datanode time for nothing else."""
+    """At 200,000 replicas a list takes 0.2 s: one for every replica verified would leave the
+    datanode time for nothing else."""
     store = store_at(tmp_path)
     for block_id in range(1, 41):
         stored(store, block_id, b"data")
@@ -79,7 +85,9 @@ def test_the_replicas_are_listed_once_a_pass(tmp_path: Path) -> None:
     list_ids = store.finalized_ids
     store.finalized_ids = lambda: (lists.append(1), list_ids())[1]  # type: ignore[method-assign]
     scanner, bad = scanner_over(store, tmp_path, period_us=3600 * 1_000_000)
-    scanner._plan.position = Position(1, SystemClock().now().wall_us - 3600 * 1_000_000)  # late: no pauses
+    scanner._plan.position = Position(
+        1, SystemClock().now().wall_us - 3600 * 1_000_000
+    )  # late: no pauses
     spoil(tmp_path, 40)
     scanner.start()
     assert bad.get(timeout=10).id == 40

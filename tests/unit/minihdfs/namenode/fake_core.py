@@ -1,4 +1,5 @@
-"""A stand-in for the namesystem behind a real loop and real sockets: it says what a test tells it to and remembers what it was asked."""
+"""A stand-in for the namesystem behind a real loop and real sockets: it says what a test tells it
+to and remembers what it was asked."""
 
 from __future__ import annotations
 
@@ -23,10 +24,15 @@ Rule = Callable[[Any], Any]
 
 
 class FakeCore:
-    """`rules` maps an event class to a value, a Refusal, or a function of the event. An event in `held` is answered by `release`."""
+    """`rules` maps an event class to a value, a Refusal, or a function of the event. An event in
+    `held` is answered by `release`."""
 
     def __init__(self) -> None:
-        self.rules: dict[type, Any] = {ev.GetFileInfo: None, ev.Mkdirs: True, ev.GetServerDefaults: ServerDefaults()}
+        self.rules: dict[type, Any] = {
+            ev.GetFileInfo: None,
+            ev.Mkdirs: True,
+            ev.GetServerDefaults: ServerDefaults(),
+        }
         self.asked: list[Any] = []
         self.held: set[type] = set()
         self.parked: list[Send] = []
@@ -78,14 +84,18 @@ class Release:
 
 
 class FakeNamenode:
-    def __init__(self, core: FakeCore, limits: Limits | None = None, port: int = 0, start: bool = True) -> None:
+    def __init__(
+        self, core: FakeCore, limits: Limits | None = None, port: int = 0, start: bool = True
+    ) -> None:
         listener = listen("127.0.0.1", port)
         self.core, self.journal = core, MemoryJournal()
         self.port = listener.getsockname()[1]
         self.address = f"127.0.0.1:{self.port}"
         clock = SystemClock()
         facts = Facts("test", 7)
-        self.loop = RpcLoop([listener], facts=facts, groups=lambda user: (f"{user}s",), clock=clock, limits=limits)
+        self.loop = RpcLoop(
+            [listener], facts=facts, groups=lambda user: (f"{user}s",), clock=clock, limits=limits
+        )
         driver = Driver(core, self.journal, Codec([Edit]), self.loop.deliver, clock)
         self.failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, args=(driver,), daemon=True)

@@ -1,4 +1,5 @@
-"""A coordinator in memory that outlives the services of a test: always elects, remembers epochs and settings, can end a leadership."""
+"""A coordinator in memory that outlives the services of a test: always elects, remembers epochs and
+settings, can end a leadership."""
 
 from __future__ import annotations
 

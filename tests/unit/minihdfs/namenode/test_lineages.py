@@ -27,7 +27,9 @@ def test_a_first_transmission_that_arrives_after_its_repetition_is_never_carried
                 pass
             assert slow.ended()
         assert late.ask("delete", DELETE, call_id=8).call_id == 8
-        assert [event.caller.call_id for event in namenode.core.asked if isinstance(event, ev.Delete)] == [7, 8]
+        assert [
+            event.caller.call_id for event in namenode.core.asked if isinstance(event, ev.Delete)
+        ] == [7, 8]
 
 
 def test_connections_of_others_and_later_ones_stay() -> None:
@@ -35,7 +37,11 @@ def test_connections_of_others_and_later_ones_stay() -> None:
         other_client = RawClient(namenode)
         other_user = RawClient(namenode, hadoop_rpc.encode_opening("bob", CLIENT))
         repeating, later = RawClient(namenode), RawClient(namenode)
-        other_client.sock.sendall(hadoop_rpc.encode_call(1, os.urandom(16), 0, hadoop_rpc.CLIENT_PROTOCOL, "getFileInfo", INFO))
+        other_client.sock.sendall(
+            hadoop_rpc.encode_call(
+                1, os.urandom(16), 0, hadoop_rpc.CLIENT_PROTOCOL, "getFileInfo", INFO
+            )
+        )
         other_client.reply()
         for client in (other_user, repeating, later):
             client.ask("getFileInfo", INFO)

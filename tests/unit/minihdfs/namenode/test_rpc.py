@@ -1,4 +1,5 @@
-"""The namenode's loop over real sockets, with a core that answers what it is told: batches, parking, limits, and clients that misbehave."""
+"""The namenode's loop over real sockets, with a core that answers what it is told: batches,
+parking, limits, and clients that misbehave."""
 
 from __future__ import annotations
 
@@ -20,7 +21,9 @@ from minihdfs.pb import hadoop_namenode_pb2 as nn
 from tests.unit.minihdfs.namenode.fake_core import FakeCore, FakeNamenode, Release, running
 
 CLIENT = b"0123456789abcdef"
-STATUS = FileStatus(16390, b"", False, 5, 3, 1 << 20, 0o644, "ann", "staff", 1_700_000_000_123_456, 0)
+STATUS = FileStatus(
+    16390, b"", False, 5, 3, 1 << 20, 0o644, "ann", "staff", 1_700_000_000_123_456, 0
+)
 
 
 class RawClient:
@@ -30,7 +33,14 @@ class RawClient:
         self._wire = ClientConnection()
         self._replies: list[Reply] = []
 
-    def send(self, method: str, request: object, call_id: int = 1, retry: int = 0, protocol: str = hadoop_rpc.CLIENT_PROTOCOL) -> None:
+    def send(
+        self,
+        method: str,
+        request: object,
+        call_id: int = 1,
+        retry: int = 0,
+        protocol: str = hadoop_rpc.CLIENT_PROTOCOL,
+    ) -> None:
         self.sock.sendall(hadoop_rpc.encode_call(call_id, CLIENT, retry, protocol, method, request))  # type: ignore[arg-type]
 
     def reply(self) -> Reply:
@@ -67,14 +77,26 @@ def test_a_missing_path_is_an_empty_answer_and_a_file_comes_with_its_fields() ->
     with running(core) as namenode:
         client = RawClient(namenode)
         assert client.ask("getFileInfo", nn.GetFileInfoRequest(src="/x")).payload == b""
-        fs = nn.GetFileInfoResponse.FromString(client.ask("getFileInfo", nn.GetFileInfoRequest(src="/f")).payload).fs
-        assert (fs.length, fs.owner, fs.modification_time, fs.permission.perm) == (5, "ann", 1_700_000_000_123, 0o644)
+        fs = nn.GetFileInfoResponse.FromString(
+            client.ask("getFileInfo", nn.GetFileInfoRequest(src="/f")).payload
+        ).fs
+        assert (fs.length, fs.owner, fs.modification_time, fs.permission.perm) == (
+            5,
+            "ann",
+            1_700_000_000_123,
+            0o644,
+        )
 
 
-def test_the_caller_is_the_connections_user_with_groups_host_and_call_identity_for_changes_only() -> None:
+def test_the_caller_is_the_connections_user_and_has_a_call_identity_for_changes_only() -> None:
     with running() as namenode:
         client = RawClient(namenode)
-        client.ask("mkdirs", nn.MkdirsRequest(src="/d", masked={"perm": 0o755}, createParent=True), call_id=9, retry=2)
+        client.ask(
+            "mkdirs",
+            nn.MkdirsRequest(src="/d", masked={"perm": 0o755}, createParent=True),
+            call_id=9,
+            retry=2,
+        )
         client.ask("getFileInfo", nn.GetFileInfoRequest(src="/d"), call_id=10)
         made, looked = namenode.core.asked
         caller = made.caller
@@ -113,7 +135,9 @@ def test_a_client_that_left_before_its_answer_harms_nobody() -> None:
         client = RawClient(namenode)
         client.ask("getFileInfo", nn.GetFileInfoRequest(src="/x"))
         namenode.loop.post(Release())
-        assert client.ask("getFileInfo", nn.GetFileInfoRequest(src="/x")).status == hadoop_rpc.SUCCESS
+        assert (
+            client.ask("getFileInfo", nn.GetFileInfoRequest(src="/x")).status == hadoop_rpc.SUCCESS
+        )
 
 
 @pytest.mark.parametrize(
@@ -123,21 +147,39 @@ def test_a_client_that_left_before_its_answer_harms_nobody() -> None:
         (SafeMode, "org.apache.hadoop.hdfs.server.namenode.SafeModeException"),
     ],
 )
-def test_a_refusal_carries_javas_class_our_code_and_the_message(error: type, java_class: str) -> None:
+def test_a_refusal_carries_javas_class_our_code_and_the_message(
+    error: type, java_class: str
+) -> None:
     core = FakeCore()
     core.rules[ev.Mkdirs] = Refusal(error, "not so")
     with running(core) as namenode:
-        reply = RawClient(namenode).ask("mkdirs", nn.MkdirsRequest(src="/d", masked={"perm": 1}, createParent=True))
-        assert (reply.status, reply.java_class, reply.message, reply.code) == (hadoop_rpc.ERROR, java_class, "not so", error.code)  # type: ignore[attr-defined]
+        reply = RawClient(namenode).ask(
+            "mkdirs", nn.MkdirsRequest(src="/d", masked={"perm": 1}, createParent=True)
+        )
+        assert (reply.status, reply.java_class, reply.message, reply.code) == (
+            hadoop_rpc.ERROR,
+            java_class,
+            "not so",
+            error.code,
+        )  # type: ignore[attr-defined]
 
 
 def test_unknown_methods_protocols_and_features_are_refused_each_in_its_way() -> None:
     with running() as namenode:
         client = RawClient(namenode)
         empty = nn.MsyncRequest()
-        assert client.ask("frobnicate", empty).java_class == "org.apache.hadoop.ipc.RpcNoSuchMethodException"
-        assert client.ask("mkdirs", empty, protocol="x.Y").java_class == "org.apache.hadoop.ipc.RpcNoSuchProtocolException"
-        assert client.ask("createSnapshot", empty).java_class == "java.lang.UnsupportedOperationException"
+        assert (
+            client.ask("frobnicate", empty).java_class
+            == "org.apache.hadoop.ipc.RpcNoSuchMethodException"
+        )
+        assert (
+            client.ask("mkdirs", empty, protocol="x.Y").java_class
+            == "org.apache.hadoop.ipc.RpcNoSuchProtocolException"
+        )
+        assert (
+            client.ask("createSnapshot", empty).java_class
+            == "java.lang.UnsupportedOperationException"
+        )
         assert client.ask("msync", empty).status == hadoop_rpc.SUCCESS
 
 
@@ -147,7 +189,9 @@ def test_a_request_that_does_not_decode_costs_its_call_not_the_connection() -> N
         reply = client.ask("getFileInfo", nn.MsyncRequest())
         assert reply.status == hadoop_rpc.ERROR
         assert "lacks src" in reply.message
-        assert client.ask("getFileInfo", nn.GetFileInfoRequest(src="/x")).status == hadoop_rpc.SUCCESS
+        assert (
+            client.ask("getFileInfo", nn.GetFileInfoRequest(src="/x")).status == hadoop_rpc.SUCCESS
+        )
 
 
 def test_an_answer_that_does_not_encode_costs_its_call_not_the_namenode() -> None:
@@ -162,7 +206,9 @@ def test_an_answer_that_does_not_encode_costs_its_call_not_the_namenode() -> Non
 def test_a_malformed_connection_is_told_and_closed_and_others_go_on() -> None:
     with running() as namenode:
         other = RawClient(namenode)
-        broken = RawClient(namenode, hadoop_rpc.encode_opening("ann", CLIENT) + b"\x00\x00\x00\x03abc")
+        broken = RawClient(
+            namenode, hadoop_rpc.encode_opening("ann", CLIENT) + b"\x00\x00\x00\x03abc"
+        )
         assert broken.reply().status == hadoop_rpc.FATAL
         assert broken.ended()
         browser = RawClient(namenode, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -180,7 +226,12 @@ def test_a_client_that_does_not_read_is_dropped_and_others_go_on() -> None:
         for call_id in range(400):
             deaf.send("getFileInfo", nn.GetFileInfoRequest(src="/x"), call_id=call_id)
         client = RawClient(namenode)
-        wait_until(lambda: client.ask("getFileInfo", nn.GetFileInfoRequest(src="/x")) and len(namenode.loop.connected()) == 1)
+        wait_until(
+            lambda: (
+                client.ask("getFileInfo", nn.GetFileInfoRequest(src="/x"))
+                and len(namenode.loop.connected()) == 1
+            )
+        )
         assert deaf.ended()
 
 
@@ -229,7 +280,9 @@ def test_edits_are_durable_before_they_are_answered() -> None:
     with running() as namenode:
         client = RawClient(namenode)
         for index in range(5):
-            client.ask("mkdirs", nn.MkdirsRequest(src=f"/{index}", masked={"perm": 1}, createParent=True))
+            client.ask(
+                "mkdirs", nn.MkdirsRequest(src=f"/{index}", masked={"perm": 1}, createParent=True)
+            )
             assert len(list(namenode.journal.read())) == index + 1
 
 
@@ -237,9 +290,19 @@ def test_the_ha_state_follows_leadership() -> None:
     with running() as namenode:
         client = RawClient(namenode)
         request = nn.HAServiceStateRequest()
-        assert nn.HAServiceStateResponse.FromString(client.ask("getHAServiceState", request).payload).state == 1
+        assert (
+            nn.HAServiceStateResponse.FromString(
+                client.ask("getHAServiceState", request).payload
+            ).state
+            == 1
+        )
         namenode.loop.facts.epoch = 0
-        assert nn.HAServiceStateResponse.FromString(client.ask("getHAServiceState", request).payload).state == 2
+        assert (
+            nn.HAServiceStateResponse.FromString(
+                client.ask("getHAServiceState", request).payload
+            ).state
+            == 2
+        )
 
 
 def test_a_core_that_raises_ends_the_loop_with_its_error() -> None:
@@ -263,9 +326,13 @@ def test_calls_leave_no_cyclic_garbage() -> None:
             client = RawClient(namenode)
             for number in range(50):
                 client.ask("getFileInfo", nn.GetFileInfoRequest(src="/x"), call_id=number)
-                client.ask("delete", nn.DeleteRequest(src="/x", recursive=False), call_id=100 + number)
+                client.ask(
+                    "delete", nn.DeleteRequest(src="/x", recursive=False), call_id=100 + number
+                )
                 client.ask("frobnicate", nn.MsyncRequest(), call_id=200 + number)
-                client.ask("getListing", nn.GetFileInfoRequest(src="/x"), call_id=300 + number)  # does not decode
+                client.ask(
+                    "getListing", nn.GetFileInfoRequest(src="/x"), call_id=300 + number
+                )  # does not decode
             client.sock.close()
 
         ask_all()

@@ -1,4 +1,5 @@
-"""Floods, half-said things and crowds at the namenode's port: others are served, what is kept is bounded. By order and counts."""
+"""Floods, half-said things and crowds at the namenode's port: others are served, what is kept is
+bounded. By order and counts."""
 
 from __future__ import annotations
 
@@ -23,7 +24,9 @@ from tests.unit.minihdfs.namenode.fake_core import FakeCore, Release, running
 from tests.unit.minihdfs.namenode.test_rpc import CLIENT, RawClient, wait_until
 
 
-def frame(method: str, request: Any, call_id: int = 1, protocol: str = hadoop_rpc.CLIENT_PROTOCOL) -> bytes:
+def frame(
+    method: str, request: Any, call_id: int = 1, protocol: str = hadoop_rpc.CLIENT_PROTOCOL
+) -> bytes:
     return hadoop_rpc.encode_call(call_id, CLIENT, 0, protocol, method, request)
 
 
@@ -32,7 +35,8 @@ def info(call_id: int = 1) -> bytes:
 
 
 class HandTurned:
-    """A loop turned by hand, whose clock moves by `step_us` with each event; a stand-in for driver, core and clock."""
+    """A loop turned by hand, whose clock moves by `step_us` with each event; a stand-in for driver,
+    core and clock."""
 
     def __init__(self, step_us: int, limits: Limits | None = None) -> None:
         self.step_us, self.mono_us = step_us, 0
@@ -41,7 +45,13 @@ class HandTurned:
         self.listener = listen("127.0.0.1", 0)
         self.port = self.listener.getsockname()[1]
         self.core = self
-        self.loop = RpcLoop([self.listener], facts=Facts("test", 7), groups=lambda user: (user,), clock=self, limits=limits)
+        self.loop = RpcLoop(
+            [self.listener],
+            facts=Facts("test", 7),
+            groups=lambda user: (user,),
+            clock=self,
+            limits=limits,
+        )
 
     def now(self) -> Instant:
         return Instant(self.mono_us, 0)
@@ -63,7 +73,12 @@ class HandTurned:
     def connect(self, user: str) -> socket.socket:
         sock = socket.create_connection(("127.0.0.1", self.port), timeout=10)
         sock.sendall(hadoop_rpc.encode_opening(user, CLIENT))
-        wait_until(lambda: self.round() is not None and any(c.peer[1] == user for c in self.loop._connections.values()))
+        wait_until(
+            lambda: (
+                self.round() is not None
+                and any(c.peer[1] == user for c in self.loop._connections.values())
+            )
+        )
         return sock
 
 
@@ -122,7 +137,9 @@ def test_a_flood_from_many_connections_is_behind_one_call_of_another_user(hand: 
     for number in range(5):
         polite.sendall(frame("getFileInfo", nn.GetFileInfoRequest(src=f"/polite/{number}")))
         seen: list[Event] = []
-        wait_until(lambda: seen.extend(namenode.round()) or any(e.caller.user == "ann" for e in seen))  # noqa: B023
+        wait_until(
+            lambda: seen.extend(namenode.round()) or any(e.caller.user == "ann" for e in seen)  # noqa: B023
+        )
         turn = namenode.turns[-1]
         assert [event.caller.user for event in turn].index("ann") <= 1
 
@@ -146,7 +163,7 @@ def test_reports_of_datanodes_wait_each_for_itself_and_hold_up_no_client(hand: A
     assert told == list(range(len(told)))
 
 
-# ── what is kept ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── what is kept ──────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_long_frame_before_the_context_ends_the_connection_at_its_announcement() -> None:
@@ -223,30 +240,48 @@ def test_entries_are_counted_before_they_are_decoded() -> None:
 
 def test_every_string_is_bounded_and_the_limit_is_told() -> None:
     with running() as namenode:
-        assert "user name of 300 bytes is over the limit of 255" in RawClient(
-            namenode, hadoop_rpc.encode_opening("u" * 300, CLIENT)
-        ).reply().message  # fmt: skip
+        assert (
+            "user name of 300 bytes is over the limit of 255"
+            in RawClient(namenode, hadoop_rpc.encode_opening("u" * 300, CLIENT)).reply().message
+        )
         client = RawClient(namenode)
         create = nn.CreateRequest(
-            src="/f", masked=hdfs.FsPermission(perm=0o644), clientName="c" * 8000, createFlag=1, createParent=False,
-            replication=1, blockSize=1 << 20,
-        )  # fmt: skip
-        assert "clientName of 8000 bytes is over the limit of 1024" in client.ask("create", create).message
-        assert "username of 2000 bytes" in client.ask("setOwner", nn.SetOwnerRequest(src="/f", username="o" * 2000)).message
-        assert "src of 40001 bytes" in client.ask("getFileInfo", nn.GetFileInfoRequest(src="/" + "x" * 40_000)).message
+            src="/f",
+            masked=hdfs.FsPermission(perm=0o644),
+            clientName="c" * 8000,
+            createFlag=1,
+            createParent=False,
+            replication=1,
+            blockSize=1 << 20,
+        )
+        assert (
+            "clientName of 8000 bytes is over the limit of 1024"
+            in client.ask("create", create).message
+        )
+        assert (
+            "username of 2000 bytes"
+            in client.ask("setOwner", nn.SetOwnerRequest(src="/f", username="o" * 2000)).message
+        )
+        assert (
+            "src of 40001 bytes"
+            in client.ask("getFileInfo", nn.GetFileInfoRequest(src="/" + "x" * 40_000)).message
+        )
         assert client.ask("msync", nn.MsyncRequest()).status == hadoop_rpc.SUCCESS
     assert {type(event) for event in namenode.core.asked} == {ev.GetServerDefaults}  # msync alone
 
 
 def test_calls_that_wait_are_bounded_over_all_connections() -> None:
-    """A client with few of them is served all the same, and those held back go on when answers leave."""
+    """A client with few of them is served all the same, and those held back go on when answers
+    leave."""
     core = FakeCore()
     core.held, core.rules[ev.Complete] = {ev.Complete}, True
     with running(core, Limits(crowded_calls=100)) as namenode:
         crowd = [RawClient(namenode) for _ in range(10)]
         for client in crowd:
             for call_id in range(100):
-                client.send("complete", nn.CompleteRequest(src="/f", clientName="c"), call_id=call_id)
+                client.send(
+                    "complete", nn.CompleteRequest(src="/f", clientName="c"), call_id=call_id
+                )
         wait_until(lambda: len(core.parked) >= 100)
         for _ in range(20):
             assert RawClient(namenode).ask("msync", nn.MsyncRequest()).status == hadoop_rpc.SUCCESS
@@ -267,7 +302,8 @@ def test_calls_that_wait_are_bounded_over_all_connections() -> None:
 
 
 def test_nothing_is_done_for_who_is_gone(hand: Any) -> None:
-    """The calls of a flood that ended lie in the kernel and in the queue: they cost others nothing any more."""
+    """The calls of a flood that ended lie in the kernel and in the queue: they cost others nothing
+    any more."""
     loop = hand(step_us=10_000)
     gone = [loop.connect(f"mallory-{number}") for number in range(3)]
     for sock in gone:
@@ -282,13 +318,15 @@ def test_nothing_is_done_for_who_is_gone(hand: Any) -> None:
     assert not loop.loop._queue
 
 
-# ── how many connections ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── how many connections ──────────────────────────────────────────────────────────────────────────
 
 
 def test_a_crowd_of_silent_connections_makes_room_for_who_comes() -> None:
     with running(limits=Limits(connections=32)) as namenode:
         kept = RawClient(namenode, hadoop_rpc.encode_opening("ann", CLIENT))
-        crowd = [RawClient(namenode, hadoop_rpc.encode_opening("mallory", CLIENT)) for _ in range(60)]
+        crowd = [
+            RawClient(namenode, hadoop_rpc.encode_opening("mallory", CLIENT)) for _ in range(60)
+        ]
         new = RawClient(namenode, hadoop_rpc.encode_opening("bob", CLIENT))
         for client in (kept, new):
             assert client.ask("msync", nn.MsyncRequest()).status == hadoop_rpc.SUCCESS

@@ -1,4 +1,5 @@
-"""A whole namenode in process: formatting and adopting, restarts that keep everything, and the ways in which it must end itself."""
+"""A whole namenode in process: formatting and adopting, restarts that keep everything, and the ways
+in which it must end itself."""
 
 from __future__ import annotations
 
@@ -40,7 +41,9 @@ def client_of(service: NamenodeService) -> NamenodeClient:
 
 
 @contextlib.contextmanager
-def running(directory: Path, coordinator: SoleCoordinator | MemoryCoordinator, **named: object) -> Iterator[NamenodeService]:
+def running(
+    directory: Path, coordinator: SoleCoordinator | MemoryCoordinator, **named: object
+) -> Iterator[NamenodeService]:
     service = NamenodeService(options(directory, **named), coordinator)
     service.start()
     try:
@@ -56,7 +59,9 @@ def coordinator() -> SoleCoordinator:
     return SoleCoordinator()
 
 
-def test_a_fresh_directory_becomes_a_cluster_that_serves(tmp_path: Path, coordinator: SoleCoordinator) -> None:
+def test_a_fresh_directory_becomes_a_cluster_that_serves(
+    tmp_path: Path, coordinator: SoleCoordinator
+) -> None:
     with running(tmp_path, coordinator) as service:
         assert coordinator.settings["cluster_id"].value.decode() == service.cluster_id
         status = client_of(service).get_status()
@@ -67,7 +72,9 @@ def test_a_fresh_directory_becomes_a_cluster_that_serves(tmp_path: Path, coordin
         assert service.fs_uri == f"hdfs://127.0.0.1:{service.ports['rpc']}"
 
 
-def test_a_restart_keeps_everything_under_a_higher_epoch_at_the_same_ports(tmp_path: Path, coordinator: SoleCoordinator) -> None:
+def test_a_restart_keeps_everything_under_a_higher_epoch_at_the_same_ports(
+    tmp_path: Path, coordinator: SoleCoordinator
+) -> None:
     with running(tmp_path, coordinator) as first:
         client_of(first).mkdirs("/kept/deep")
         client_of(first).set_permission("/kept", 0o750)
@@ -78,11 +85,15 @@ def test_a_restart_keeps_everything_under_a_higher_epoch_at_the_same_ports(tmp_p
         assert (status.permission, second.ports, second.epoch) == (0o750, ports, 2)
 
 
-def test_a_call_repeated_after_a_restart_gets_its_first_answer(tmp_path: Path, coordinator: SoleCoordinator) -> None:
+def test_a_call_repeated_after_a_restart_gets_its_first_answer(
+    tmp_path: Path, coordinator: SoleCoordinator
+) -> None:
     def delete(service: NamenodeService, retry: int) -> bool:
         with socket.create_connection(("127.0.0.1", service.ports["rpc"]), timeout=10) as sock:
             request = nn.DeleteRequest(src="/d", recursive=False)
-            wire = hadoop_rpc.encode_call(5, b"c" * 16, retry, hadoop_rpc.CLIENT_PROTOCOL, "delete", request)
+            wire = hadoop_rpc.encode_call(
+                5, b"c" * 16, retry, hadoop_rpc.CLIENT_PROTOCOL, "delete", request
+            )
             sock.sendall(hadoop_rpc.encode_opening(USER, b"c" * 16) + wire)
             connection = hadoop_rpc.ClientConnection()
             while not (replies := connection.feed(sock.recv(4096))):
@@ -97,7 +108,9 @@ def test_a_call_repeated_after_a_restart_gets_its_first_answer(tmp_path: Path, c
         assert client_of(second).delete("/d") is False
 
 
-def test_a_directory_of_another_cluster_is_refused(tmp_path: Path, coordinator: SoleCoordinator) -> None:
+def test_a_directory_of_another_cluster_is_refused(
+    tmp_path: Path, coordinator: SoleCoordinator
+) -> None:
     with running(tmp_path, coordinator) as service:
         cluster_id = service.cluster_id
     other = SoleCoordinator()
@@ -106,20 +119,26 @@ def test_a_directory_of_another_cluster_is_refused(tmp_path: Path, coordinator: 
         NamenodeService(options(tmp_path), other).start()
 
 
-def test_an_empty_directory_of_an_existing_cluster_is_not_formatted(tmp_path: Path, coordinator: SoleCoordinator) -> None:
+def test_an_empty_directory_of_an_existing_cluster_is_not_formatted(
+    tmp_path: Path, coordinator: SoleCoordinator
+) -> None:
     coordinator.set("cluster_id", b"exists")
     with pytest.raises(WrongCluster, match="exists"):
         NamenodeService(options(tmp_path), coordinator).start()
 
 
-def test_a_publish_is_believed_up_to_what_the_coordinator_handed_out(tmp_path: Path, coordinator: SoleCoordinator) -> None:
+def test_a_publish_is_believed_up_to_what_the_coordinator_handed_out(
+    tmp_path: Path, coordinator: SoleCoordinator
+) -> None:
     """A number that was nobody's would fence every tracker for ever."""
     with running(tmp_path, coordinator) as service:
         client = client_of(service)
         for name in ("/a", "/b", "/c"):
             client.mkdirs(name)
         coordinator.epochs["tracker"] = 3
-        with pytest.raises(InvalidArgument, match=f"no tracker of epoch {1 << 61} was ever elected"):
+        with pytest.raises(
+            InvalidArgument, match=f"no tracker of epoch {1 << 61} was ever elected"
+        ):
             client.publish("/a", "/stolen", 0, 1 << 61)
         client.publish("/b", "/out", 0, 3)
         coordinator.epochs["tracker"] = 4
@@ -128,7 +147,9 @@ def test_a_publish_is_believed_up_to_what_the_coordinator_handed_out(tmp_path: P
             client.reset_tracker_epoch()
 
 
-def test_while_the_coordinator_is_away_a_publish_waits(tmp_path: Path, coordinator: SoleCoordinator) -> None:
+def test_while_the_coordinator_is_away_a_publish_waits(
+    tmp_path: Path, coordinator: SoleCoordinator
+) -> None:
     with running(tmp_path, coordinator) as service:
         client = client_of(service)
         client.mkdirs("/a")
@@ -145,7 +166,8 @@ def _raised(found: object) -> int:
 
 
 def test_a_copied_directory_serves_nothing(tmp_path: Path, coordinator: SoleCoordinator) -> None:
-    """A cloned machine or a restored backup lacks what was acknowledged since, and would order the blocks of that deleted."""
+    """A cloned machine or a restored backup lacks what was acknowledged since, and would order the
+    blocks of that deleted."""
     with running(tmp_path, coordinator) as service:
         client_of(service).mkdirs("/acknowledged")
     shutil.copytree(tmp_path / "nn1", tmp_path / "elsewhere" / "nn1")
@@ -189,10 +211,15 @@ def test_a_copy_that_waited_to_lead_looks_again_when_it_does(tmp_path: Path) -> 
     assert "namenode" not in hub.leaders
 
 
-def test_of_fresh_namenodes_that_start_together_one_begins_the_cluster_and_the_others_stay_empty(tmp_path: Path) -> None:
+def test_of_fresh_namenodes_that_start_together_one_begins_the_cluster_and_the_others_stay_empty(
+    tmp_path: Path,
+) -> None:
     hub, together = MemoryHub(), threading.Barrier(3)
     outcomes: dict[str, object] = {}
-    services = {name: NamenodeService(options(tmp_path / name), MemoryCoordinator(hub)) for name in ("a", "b", "c")}
+    services = {
+        name: NamenodeService(options(tmp_path / name), MemoryCoordinator(hub))
+        for name in ("a", "b", "c")
+    }
     known = {name: service._known_cluster for name, service in services.items()}
 
     def begin(name: str) -> None:
@@ -219,7 +246,9 @@ def test_of_fresh_namenodes_that_start_together_one_begins_the_cluster_and_the_o
     winners = [name for name, found in outcomes.items() if isinstance(found, str)]
     assert len(winners) == 1
     for name in set(services) - set(winners):
-        assert isinstance(outcomes[name], WrongCluster) and str(outcomes[winners[0]]) in str(outcomes[name])
+        assert isinstance(outcomes[name], WrongCluster) and str(outcomes[winners[0]]) in str(
+            outcomes[name]
+        )
         directory = DataDirectory.open(tmp_path / name / "nn1", "namenode", "nn1")
         assert (directory.cluster_id, directory.forming) == ("", "")
         directory.close()
@@ -227,7 +256,9 @@ def test_of_fresh_namenodes_that_start_together_one_begins_the_cluster_and_the_o
     services[winners[0]].wait()
 
 
-def test_who_crashed_between_the_offer_and_its_own_word_finds_its_cluster_again(tmp_path: Path, coordinator: SoleCoordinator) -> None:
+def test_who_crashed_between_the_offer_and_its_own_word_finds_its_cluster_again(
+    tmp_path: Path, coordinator: SoleCoordinator
+) -> None:
     directory = DataDirectory.open(tmp_path / "nn1", "namenode", "nn1")
     directory.form("c0ffee")
     directory.close()
@@ -236,7 +267,9 @@ def test_who_crashed_between_the_offer_and_its_own_word_finds_its_cluster_again(
         assert service.cluster_id == "c0ffee"
 
 
-def test_a_coordinator_that_forgot_the_cluster_learns_it_from_the_directory(tmp_path: Path, coordinator: SoleCoordinator) -> None:
+def test_a_coordinator_that_forgot_the_cluster_learns_it_from_the_directory(
+    tmp_path: Path, coordinator: SoleCoordinator
+) -> None:
     with running(tmp_path, coordinator) as service:
         cluster_id = service.cluster_id
     forgetful = SoleCoordinator()
@@ -245,7 +278,9 @@ def test_a_coordinator_that_forgot_the_cluster_learns_it_from_the_directory(tmp_
         assert service.epoch == 2  # never an epoch that was handed out before
 
 
-def test_two_processes_never_share_a_directory(tmp_path: Path, coordinator: SoleCoordinator) -> None:
+def test_two_processes_never_share_a_directory(
+    tmp_path: Path, coordinator: SoleCoordinator
+) -> None:
     with running(tmp_path, coordinator), pytest.raises(ClusterError, match="in use"):
         NamenodeService(options(tmp_path), coordinator).start()
 
@@ -270,7 +305,9 @@ def test_losing_leadership_ends_it(tmp_path: Path, coordinator: SoleCoordinator)
             client_of(service).get_file_info("/")
 
 
-def test_a_lease_that_ran_out_silences_it_before_an_answer_leaves(tmp_path: Path, coordinator: SoleCoordinator) -> None:
+def test_a_lease_that_ran_out_silences_it_before_an_answer_leaves(
+    tmp_path: Path, coordinator: SoleCoordinator
+) -> None:
     with running(tmp_path, coordinator) as service:
         client = client_of(service)
         client.get_file_info("/")
@@ -285,7 +322,8 @@ def test_a_lease_that_ran_out_silences_it_before_an_answer_leaves(tmp_path: Path
 def test_a_disk_that_hangs_stops_the_renewal_of_the_lease(
     tmp_path: Path, coordinator: SoleCoordinator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The thread that keeps the lease is well, the loop is stuck in its fsync: what leads must not go on as if it served."""
+    """The thread that keeps the lease is well, the loop is stuck in its fsync: what leads must not
+    go on as if it served."""
     monkeypatch.setattr("clusterkit.driver.STUCK_US", 50_000)
     hangs, free = threading.Event(), threading.Event()
 
@@ -319,7 +357,9 @@ class FullDisk(LocalJournal):
         super().sync()
 
 
-def test_a_journal_that_fails_ends_it_and_the_edit_was_never_answered(tmp_path: Path, coordinator: SoleCoordinator) -> None:
+def test_a_journal_that_fails_ends_it_and_the_edit_was_never_answered(
+    tmp_path: Path, coordinator: SoleCoordinator
+) -> None:
     journals: list[FullDisk] = []
 
     def open_journal(path: Path) -> FullDisk:

@@ -1,4 +1,5 @@
-"""The flusher and its writer's process: what the core changed reaches the store, and a failure is never silent."""
+"""The flusher and its writer's process: what the core changed reaches the store, and a failure is
+never silent."""
 
 from __future__ import annotations
 
@@ -53,7 +54,9 @@ class Node:
 
     def step(self, event: Event) -> Effects:
         effects = self.core.step(event, Instant(1_000_000, 2_000_000))
-        self.journal.append([JournalRecord(edit.txid, edit.epoch, CODEC.encode(edit)) for edit in effects.journal])
+        self.journal.append(
+            [JournalRecord(edit.txid, edit.epoch, CODEC.encode(edit)) for edit in effects.journal]
+        )
         self.journal.sync()
         self.flusher.durable(effects.journal)
         return effects
@@ -81,9 +84,15 @@ def test_changes_reach_the_store_and_the_journal_forgets_them(tmp_path: Path) ->
     reopened = Namesystem(OPTIONS, LmdbStore(node.path, "c1"), random.Random(1))
     assert reopened.txid == node.core.txid
     assert reopened.rooms.counters() == node.core.rooms.counters()
-    assert [name for name, _ in reopened.rooms.namespace.children(16385, "", 9)] == [".system", "a", "last"]
+    assert [name for name, _ in reopened.rooms.namespace.children(16385, "", 9)] == [
+        ".system",
+        "a",
+        "last",
+    ]
     reopened.check_invariants()
-    assert [record.txid for record in node.journal.read()] == list(range(node.journal._forgotten + 1, node.core.txid + 1))
+    assert [record.txid for record in node.journal.read()] == list(
+        range(node.journal._forgotten + 1, node.core.txid + 1)
+    )
     assert node.journal._forgotten > 0
 
 
@@ -99,7 +108,9 @@ def test_a_dead_writer_stops_the_namenode(tmp_path: Path) -> None:
     node.flusher.stop()
 
 
-def test_whatever_ends_the_flusher_is_heard_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whatever_ends_the_flusher_is_heard_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     node = Node(tmp_path / "store", flush_records=1)
 
     def breaks(_batch: Batch) -> None:
@@ -126,13 +137,18 @@ def test_a_full_disk_is_posted_and_refuses_changes(tmp_path: Path) -> None:
     node.flusher.stop()
 
 
-def test_a_lagging_writer_holds_changes_back_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The loop never waits for it: reads are answered, changes wait with a reason, and go on when it has caught up."""
+def test_a_lagging_writer_holds_changes_back_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loop never waits for it: reads are answered, changes wait with a reason, and go on when
+    it has caught up."""
     node = Node(tmp_path / "store", flush_records=1, dirty_max=30)
     node.step(events.LeadershipGained(1))
     goes_on = threading.Event()
     hand_over = node.flusher._hand_over
-    monkeypatch.setattr(node.flusher, "_hand_over", lambda batch: (goes_on.wait(30), hand_over(batch)))
+    monkeypatch.setattr(
+        node.flusher, "_hand_over", lambda batch: (goes_on.wait(30), hand_over(batch))
+    )
     told: list[Event] = []
     for number in range(100):
         node.mkdirs(f"/a/{number}")
@@ -145,7 +161,10 @@ def test_a_lagging_writer_holds_changes_back_and_nothing_else(tmp_path: Path, mo
     assert "records behind" in lag.reason
     caller = events.Caller("waits", "root")
     assert node.step(events.Mkdirs(caller, "/late", 0o755, True)).sends == []
-    assert node.step(events.GetFileInfo(events.Caller("reads", "root"), "/a/0")).sends[0].message.value is not None
+    assert (
+        node.step(events.GetFileInfo(events.Caller("reads", "root"), "/a/0")).sends[0].message.value
+        is not None
+    )
     goes_on.set()
     answers: list[Send] = []
     while not answers:
@@ -156,14 +175,19 @@ def test_a_lagging_writer_holds_changes_back_and_nothing_else(tmp_path: Path, mo
     node.flusher.stop()
 
 
-def test_what_the_last_edits_changed_reaches_the_store_although_no_edit_follows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_last_edits_changed_reaches_the_store_although_no_edit_follows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     node = Node(tmp_path / "store")
     node.step(events.LeadershipGained(1))
     node.mkdirs("/a")
     assert node.posted.empty() or isinstance(node.posted.get(), StoreFlushed)
     monkeypatch.setattr(store_flusher, "FLUSH_INTERVAL_S", 0.0)
     node.flusher.turned()
-    until(lambda: node.flusher._flushed_txid == node.core.txid or node.flusher.turned(), "the store has everything")
+    until(
+        lambda: node.flusher._flushed_txid == node.core.txid or node.flusher.turned(),
+        "the store has everything",
+    )
     node.flusher.stop()
 
 
@@ -173,18 +197,26 @@ def test_a_killed_namenodes_writer_ends_and_the_next_waits_for_it(tmp_path: Path
     code = (
         "import sys, random, time; from pathlib import Path\n"
         "from tests.unit.minihdfs.namenode.test_store_flusher import Node\n"
-        "node = Node(Path(sys.argv[1])); print(node.flusher._process.pid, flush=True); sys.stdin.read()"
+        "node = Node(Path(sys.argv[1])); print(node.flusher._process.pid, flush=True); "
+        "sys.stdin.read()"
     )
     for _ in range(3):
         namenode = subprocess.Popen(
-            [sys.executable, "-c", code, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, text=True
+            [sys.executable, "-c", code, str(tmp_path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=ROOT,
+            text=True,
         )
         assert namenode.stdout is not None
         writer = int(namenode.stdout.readline())
         namenode.kill()
         namenode.wait(30)
         namenode.communicate()
-        until(lambda: not psutil.pid_exists(writer) or psutil.Process(writer).status() == "zombie", "the writer has ended")  # noqa: B023
+        until(
+            lambda: not psutil.pid_exists(writer) or psutil.Process(writer).status() == "zombie",  # noqa: B023
+            "the writer has ended",
+        )
     store = LmdbStore(tmp_path, "c1")
     assert str(store._env.readers()).count(":") <= 2 and store._env.reader_check() == 0
     store.close()
@@ -194,14 +226,19 @@ def test_readers_that_were_killed_do_not_fill_the_store(tmp_path: Path) -> None:
     LmdbStore(tmp_path, "c1").close()
     alive = LmdbStore(tmp_path, "c1")  # while somebody lives, nobody else resets the table
     code = (
-        "import os, sys; from pathlib import Path; from minihdfs.namenode.store_lmdb import LmdbStore\n"
+        "import os, sys; from pathlib import Path; from minihdfs.namenode.store_lmdb import "
+        "LmdbStore\n"
         "os.fork() or (LmdbStore(Path(sys.argv[1]), 'c1'), os._exit(0))\n"
         "store = LmdbStore(Path(sys.argv[1]), 'c1'); os.kill(os.getpid(), 9)"
     )
     for _ in range(4):
         subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, check=False)
     alive.write(Batch(Counters(txid=1), {"lease": {1: "x"}}))
-    rows = [line for line in alive._env.readers().splitlines() if line.strip() and not line.strip().startswith("pid")]
+    rows = [
+        line
+        for line in alive._env.readers().splitlines()
+        if line.strip() and not line.strip().startswith("pid")
+    ]
     assert all(int(row.split()[0]) == os.getpid() for row in rows), rows
     alive.close()
 
@@ -223,7 +260,9 @@ def test_two_writers_never_work_on_one_store(tmp_path: Path) -> None:
 
 def test_a_batch_cut_short_is_not_written(tmp_path: Path) -> None:
     store = LmdbStore(tmp_path / "store", "c1")
-    data = msgspec.msgpack.encode((Counters(txid=4), encode_rows(Batch(Counters(txid=4), {"inode": {}}))))
+    data = msgspec.msgpack.encode(
+        (Counters(txid=4), encode_rows(Batch(Counters(txid=4), {"inode": {}})))
+    )
     replies = io.BytesIO()
     write_batches(store, io.BytesIO(struct.pack(">Q", len(data)) + data[:-1]), replies)
     store.refresh()

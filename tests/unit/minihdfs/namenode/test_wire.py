@@ -1,12 +1,25 @@
-"""The table of calls as a whole: it covers the core, says "none" truthfully, and refuses what there is not."""
+"""The table of calls as a whole: it covers the core, says "none" truthfully, and refuses what there
+is not."""
 
 from __future__ import annotations
 
 import pytest
 
-from minihdfs.errors import FileNotFound, FsError, InvalidArgument, NoSuchMethod, UnsupportedOperation
+from minihdfs.errors import (
+    FileNotFound,
+    FsError,
+    InvalidArgument,
+    NoSuchMethod,
+    UnsupportedOperation,
+)
 from minihdfs.hadoop_rpc import CLIENT_PROTOCOL, OWN_PROTOCOL
-from minihdfs.model import DatanodeAddress, DatanodeReportRow, DatanodeUsage, FileStatus, ServerDefaults
+from minihdfs.model import (
+    DatanodeAddress,
+    DatanodeReportRow,
+    DatanodeUsage,
+    FileStatus,
+    ServerDefaults,
+)
 from minihdfs.namenode.core import events as ev
 from minihdfs.namenode.core.events import Caller
 from minihdfs.namenode.core.namesystem import REQUESTS
@@ -38,7 +51,11 @@ def sample(request_class: type) -> object:
 
 
 def rows() -> list[tuple[str, str]]:
-    return [(protocol, name) for protocol in (CLIENT_PROTOCOL, OWN_PROTOCOL) for name in TABLE.names(protocol)]
+    return [
+        (protocol, name)
+        for protocol in (CLIENT_PROTOCOL, OWN_PROTOCOL)
+        for name in TABLE.names(protocol)
+    ]
 
 
 def test_every_request_of_the_core_can_be_made_by_some_call() -> None:
@@ -51,14 +68,32 @@ def test_every_request_of_the_core_can_be_made_by_some_call() -> None:
 
 
 @pytest.mark.parametrize(("protocol", "name"), rows())
-def test_a_row_names_its_own_request_and_changes_carry_an_identity(protocol: str, name: str) -> None:
+def test_a_row_names_its_own_request_and_changes_carry_an_identity(
+    protocol: str, name: str
+) -> None:
     method = TABLE.find(protocol, name)
     assert method.request.DESCRIPTOR.name.endswith("Request")
     request = sample(method.request)
     changing = {type(event(CALLER, request)).__name__ for event in method.events} & {
-        "Mkdirs", "Create", "AddBlock", "Complete", "Rename", "Rename2", "RenameMany", "Delete", "SetOwner", "SetPermission", "SetTimes",
-        "SetReplication", "Publish", "AbandonBlock", "UpdatePipeline", "RecoverLease", "SetSafeMode", "AbandonFile",
-    }  # fmt: skip
+        "Mkdirs",
+        "Create",
+        "AddBlock",
+        "Complete",
+        "Rename",
+        "Rename2",
+        "RenameMany",
+        "Delete",
+        "SetOwner",
+        "SetPermission",
+        "SetTimes",
+        "SetReplication",
+        "Publish",
+        "AbandonBlock",
+        "UpdatePipeline",
+        "RecoverLease",
+        "SetSafeMode",
+        "AbandonFile",
+    }
     assert method.changes or not changing
 
 
@@ -83,7 +118,17 @@ def test_a_request_without_a_required_field_names_it() -> None:
         decode_request(TABLE.find(CLIENT_PROTOCOL, "delete"), b"\xff\xff\xff")
 
 
-@pytest.mark.parametrize("name", ["getErasureCodingPolicy", "getEZForPath", "listXAttrs", "getXAttrs", "getAclStatus", "getStoragePolicy"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "getErasureCodingPolicy",
+        "getEZForPath",
+        "listXAttrs",
+        "getXAttrs",
+        "getAclStatus",
+        "getStoragePolicy",
+    ],
+)
 def test_none_is_said_of_what_exists_and_a_missing_path_is_an_error(name: str) -> None:
     method = TABLE.find(CLIENT_PROTOCOL, name)
     request = sample(method.request)
@@ -94,8 +139,15 @@ def test_none_is_said_of_what_exists_and_a_missing_path_is_an_error(name: str) -
 
 
 def test_acl_status_repeats_the_permission_bits() -> None:
-    answer = TABLE.find(CLIENT_PROTOCOL, "getAclStatus").respond(STATUS, sample(nn.GetAclStatusRequest), Facts())
-    assert (answer.result.owner, answer.result.sticky, answer.result.permission.perm, len(answer.result.entries)) == (
+    answer = TABLE.find(CLIENT_PROTOCOL, "getAclStatus").respond(
+        STATUS, sample(nn.GetAclStatusRequest), Facts()
+    )
+    assert (
+        answer.result.owner,
+        answer.result.sticky,
+        answer.result.permission.perm,
+        len(answer.result.entries),
+    ) == (
         "ann",
         True,
         0o1644,
@@ -104,7 +156,9 @@ def test_acl_status_repeats_the_permission_bits() -> None:
 
 
 def test_an_extended_attribute_asked_by_name_is_not_found() -> None:
-    request = nn.GetXAttrsRequest(src="/x", xAttrs=[hdfs.XAttr(namespace=hdfs.XAttr.USER, name="a")])
+    request = nn.GetXAttrsRequest(
+        src="/x", xAttrs=[hdfs.XAttr(namespace=hdfs.XAttr.USER, name="a")]
+    )
     with pytest.raises(FsError, match="not found"):
         TABLE.find(CLIENT_PROTOCOL, "getXAttrs").respond(STATUS, request, Facts())
 
@@ -114,18 +168,27 @@ def test_create_refuses_append_and_erasure_coding() -> None:
     request = sample(nn.CreateRequest)
     for change in ({"createFlag": nn.APPEND}, {"ecPolicyName": "RS-6-3-1024k"}):
         with pytest.raises(UnsupportedOperation):
-            create(CALLER, type(request)(**{"src": "/x", "clientName": "c", "replication": 1, "blockSize": 1, **change}))
+            create(
+                CALLER,
+                type(request)(
+                    **{"src": "/x", "clientName": "c", "replication": 1, "blockSize": 1, **change}
+                ),
+            )
 
 
 def test_times_travel_as_milliseconds_and_unchanged_as_minus_one() -> None:
     request = nn.SetTimesRequest(src="/x", mtime=1_700_000_000_123, atime=(1 << 64) - 1)
-    assert TABLE.find(CLIENT_PROTOCOL, "setTimes").events[0](CALLER, request) == ev.SetTimes(CALLER, "/x", 1_700_000_000_123, None)
+    assert TABLE.find(CLIENT_PROTOCOL, "setTimes").events[0](CALLER, request) == ev.SetTimes(
+        CALLER, "/x", 1_700_000_000_123, None
+    )
 
 
 def test_datanodes_are_reported_by_type() -> None:
     address = DatanodeAddress("u", "h", "h", 1, 2)
     states = ("live", "draining", "dead")
-    nodes = tuple(DatanodeReportRow(address, DatanodeUsage(10, 2, 5), state, 1_000_000) for state in states)
+    nodes = tuple(
+        DatanodeReportRow(address, DatanodeUsage(10, 2, 5), state, 1_000_000) for state in states
+    )
     method = TABLE.find(CLIENT_PROTOCOL, "getDatanodeReport")
     request = nn.GetDatanodeReportRequest(type=nn.DECOMMISSIONING)
     assert method.events[0](CALLER, request) == ev.GetDatanodeReport(CALLER, "all")
@@ -144,5 +207,7 @@ def test_the_trash_interval_is_announced_in_minutes_and_none_is_none() -> None:
 def test_there_are_no_encryption_zones_and_one_root() -> None:
     zones = TABLE.find(CLIENT_PROTOCOL, "listEncryptionZones").respond(None, None, Facts())
     assert zones == nn.ListEncryptionZonesResponse(hasMore=False) and zones.IsInitialized()
-    root = TABLE.find(CLIENT_PROTOCOL, "getEnclosingRoot").respond(None, nn.GetEnclosingRootRequest(filename="/a/b"), Facts())
+    root = TABLE.find(CLIENT_PROTOCOL, "getEnclosingRoot").respond(
+        None, nn.GetEnclosingRootRequest(filename="/a/b"), Facts()
+    )
     assert root.enclosingRootPath == "/"  # type: ignore[attr-defined]

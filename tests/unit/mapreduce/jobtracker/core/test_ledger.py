@@ -16,13 +16,24 @@ DAY_US = 86_400_000_000
 
 def apply(ledger: Ledger, *ops: Any, wall_us: int = NOON_US) -> None:
     for op in ops:
-        ledger.apply(edit_codec().decode(edit_codec().encode(Edit(ledger.txid + 1, 1, wall_us, op))))
+        ledger.apply(
+            edit_codec().decode(edit_codec().encode(Edit(ledger.txid + 1, 1, wall_us, op)))
+        )
 
 
-def accept(ledger: Ledger, maps: int = 1, reduces: int = 0, wall_us: int = NOON_US, epoch: int = 1) -> str:
+def accept(
+    ledger: Ledger, maps: int = 1, reduces: int = 0, wall_us: int = NOON_US, epoch: int = 1
+) -> str:
     job_id = ledger.next_job_id(wall_us, epoch)
     assert job_id is not None
-    plan = JobPlan("j", "ann", f"/{job_id}", tuple(MapInput(b"{}", ("h1",)) for _ in range(maps)), reduces, b"{}")
+    plan = JobPlan(
+        "j",
+        "ann",
+        f"/{job_id}",
+        tuple(MapInput(b"{}", ("h1",)) for _ in range(maps)),
+        reduces,
+        b"{}",
+    )
     apply(ledger, edits.JobAccepted(job_id, f"token-{job_id}", plan), wall_us=wall_us)
     return job_id
 
@@ -68,7 +79,11 @@ def test_counters_count_only_what_counts() -> None:
     job = ledger.jobs[accept(ledger, maps=1, reduces=1)]
     map_0, map_1 = "attempt_20261122_1000001_m_000000_0", "attempt_20261122_1000001_m_000000_1"
     apply(ledger, edits.MapMade(map_0, "w1", (("job", "map_input_records", 5),)))
-    apply(ledger, edits.MapOutputLost(job.job_id, 0, "w1 is gone"), edits.MapMade(map_1, "w2", (("job", "map_input_records", 5),)))
+    apply(
+        ledger,
+        edits.MapOutputLost(job.job_id, 0, "w1 is gone"),
+        edits.MapMade(map_1, "w2", (("job", "map_input_records", 5),)),
+    )
     assert job.counters() == (("job", "lost_map_outputs", 1), ("job", "map_input_records", 5))
 
 
@@ -76,8 +91,17 @@ def test_a_ledger_built_from_a_checkpoint_is_the_same_ledger() -> None:
     ledger = Ledger(10)
     job_id = accept(ledger, maps=2)
     apply(ledger, edits.JobFinished(accept(ledger), "FAILED", "boom", b"{}"))
-    apply(ledger, edits.JobStarted(job_id), edits.AttemptEnded("attempt_20261122_1000001_m_000000_0", "w1", "LOST", "gone"))
-    grant = edits.CommitGranted("attempt_20261122_1000001_m_000001_0", "w2", FileResult("/s/part", 3, 4, 5), (("G", "n", 2),))
+    apply(
+        ledger,
+        edits.JobStarted(job_id),
+        edits.AttemptEnded("attempt_20261122_1000001_m_000000_0", "w1", "LOST", "gone"),
+    )
+    grant = edits.CommitGranted(
+        "attempt_20261122_1000001_m_000001_0",
+        "w2",
+        FileResult("/s/part", 3, 4, 5),
+        (("G", "n", 2),),
+    )
     apply(ledger, grant, ledger.image())
     twin = Ledger(10)
     apply(twin, ledger.image())
@@ -89,5 +113,10 @@ def test_sums_that_no_journal_holds_do_not_keep_a_checkpoint_from_it() -> None:
     ledger = Ledger(10)
     accept(ledger, maps=4, reduces=1)
     for index in range(4):
-        apply(ledger, edits.MapMade(f"attempt_20261122_1000001_m_{index:06d}_0", "w1", (("G", "n", (1 << 63) - 1),)))
+        apply(
+            ledger,
+            edits.MapMade(
+                f"attempt_20261122_1000001_m_{index:06d}_0", "w1", (("G", "n", (1 << 63) - 1),)
+            ),
+        )
     apply(Ledger(10), ledger.image())

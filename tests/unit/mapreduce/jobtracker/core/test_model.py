@@ -8,9 +8,14 @@ from mapreduce.jobtracker.core.model import MAP, REDUCE, AttemptId, TaskId
 
 
 def test_an_attempt_id_comes_back_as_it_was() -> None:
-    for attempt in (AttemptId("job_20261122_3000001", MAP, 3, 0), AttemptId("job_20261122_12345", REDUCE, 1_234_567, 2001)):
+    for attempt in (
+        AttemptId("job_20261122_3000001", MAP, 3, 0),
+        AttemptId("job_20261122_12345", REDUCE, 1_234_567, 2001),
+    ):
         assert AttemptId.parse(str(attempt)) == attempt
-    assert str(AttemptId("job_20261122_3000001", MAP, 3, 0)) == "attempt_20261122_3000001_m_000003_0"
+    assert (
+        str(AttemptId("job_20261122_3000001", MAP, 3, 0)) == "attempt_20261122_3000001_m_000003_0"
+    )
     assert str(TaskId(MAP, 3)) == "map/3"
 
 

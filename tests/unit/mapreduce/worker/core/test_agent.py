@@ -1,4 +1,5 @@
-"""The worker agent's stories: an agent, a moment in milliseconds, an event, and what it then sends."""
+"""The worker agent's stories: an agent, a moment in milliseconds, an event, and what it then
+sends."""
 
 from __future__ import annotations
 
@@ -44,9 +45,13 @@ class Stage:
                 self.reports.append(message)
         return messages
 
-    def order(self, *orders: ev.Order, epoch: int = 1, session: int | None = None, after_ms: int = 0) -> list[Any]:
+    def order(
+        self, *orders: ev.Order, epoch: int = 1, session: int | None = None, after_ms: int = 0
+    ) -> list[Any]:
         self.ms += after_ms
-        return self.tell(*(ev.OrderReceived(session or self.session, epoch, order) for order in orders))
+        return self.tell(
+            *(ev.OrderReceived(session or self.session, epoch, order) for order in orders)
+        )
 
     def attend(self) -> list[Any]:
         return self.tell(ev.Started()) + self.order(ev.Ping()) + self.take()
@@ -67,7 +72,9 @@ class Stage:
         raise AssertionError(f"no {kind.__name__} within {limit_ms} ms")
 
 
-def launch(attempt_id: str, kind: str = "map", job_id: str = "job_1", memory: int = 0, silence_ms: int = 0) -> ev.Launch:
+def launch(
+    attempt_id: str, kind: str = "map", job_id: str = "job_1", memory: int = 0, silence_ms: int = 0
+) -> ev.Launch:
     return ev.Launch(attempt_id, job_id, kind, 0, memory, silence_ms * 1000)
 
 
@@ -152,7 +159,10 @@ def test_hello_again_brings_the_inventory_and_the_news_not_yet_taken(stage: Stag
     stage.take()
     stage.tell(ev.TaskFailed("m1", REFUSED))
     sent = stage.take(hello_again=True, epoch=2)
-    held = (cmd.InventoryItem("m0", "succeeded", OUTPUT, (("g", "n", 1),)), cmd.InventoryItem("m1", "ended"))
+    held = (
+        cmd.InventoryItem("m0", "succeeded", OUTPUT, (("g", "n", 1),)),
+        cmd.InventoryItem("m1", "ended"),
+    )
     assert sent == [cmd.RememberEpoch(2), cmd.Attend(2, 2, held)]
     assert items(stage.order(ev.Ping(), epoch=2)) == [cmd.FailedReport("m1", REFUSED, False)]
 
@@ -200,7 +210,9 @@ def test_workers_do_not_come_back_in_step() -> None:
 
     drawn = [waits(seed) for seed in range(50)]
     assert len({tuple(found) for found in drawn}) == 50
-    assert all(50_000 <= first <= 100_000 and 500_000 <= last <= 1_000_000 for first, *_, last in drawn)
+    assert all(
+        50_000 <= first <= 100_000 and 500_000 <= last <= 1_000_000 for first, *_, last in drawn
+    )
 
 
 def test_a_kill_is_reported_when_the_process_is_gone(stage: Stage) -> None:
@@ -231,14 +243,18 @@ def test_a_kill_takes_back_a_map_output(stage: Stage) -> None:
         (ev.TaskExited("r0", -11, "SIGSEGV"), "signalled", "killed by SIGSEGV"),
     ],
 )
-def test_a_process_that_ends_unasked_has_failed(stage: Stage, event: ev.TaskExited, kind: str, message: str) -> None:
+def test_a_process_that_ends_unasked_has_failed(
+    stage: Stage, event: ev.TaskExited, kind: str, message: str
+) -> None:
     stage.order(launch("r0", "reduce"))
     assert items(stage.tell(event)) == [cmd.FailedReport("r0", ev.Failure(kind, message), False)]
 
 
 def test_what_the_task_says_stands_whatever_its_exit(stage: Stage) -> None:
     stage.order(launch("m0"))
-    assert items(stage.tell(ev.TaskFailed("m0", REFUSED))) == [cmd.FailedReport("m0", REFUSED, False)]
+    assert items(stage.tell(ev.TaskFailed("m0", REFUSED))) == [
+        cmd.FailedReport("m0", REFUSED, False)
+    ]
     stage.take()
     assert items(stage.tell(ev.TaskExited("m0", 1))) == []
 
@@ -255,13 +271,18 @@ def test_memory_beyond_the_limit_ends_the_task_with_both_numbers(stage: Stage) -
     assert stage.tell(ev.TaskSampled("m0", 511 << 20, 1)) == []
     assert stage.tell(ev.TaskSampled("m0", 612 << 20, 1)) == [cmd.KillTask("m0")]
     failure = ev.Failure("memory", "used 612 MiB of memory (resident), limit 512 MiB")
-    assert items(stage.tell(ev.TaskExited("m0", -9, "SIGKILL"))) == [cmd.FailedReport("m0", failure, False)]
+    assert items(stage.tell(ev.TaskExited("m0", -9, "SIGKILL"))) == [
+        cmd.FailedReport("m0", failure, False)
+    ]
 
 
 def test_too_many_processes_end_the_task(stage: Stage) -> None:
     stage.order(launch("m0"))
     assert stage.tell(ev.TaskSampled("m0", 1, 257)) == [cmd.KillTask("m0")]
-    assert "257 processes, limit 256" in items(stage.tell(ev.TaskExited("m0", -9, "SIGKILL")))[0].failure.message
+    assert (
+        "257 processes, limit 256"
+        in items(stage.tell(ev.TaskExited("m0", -9, "SIGKILL")))[0].failure.message
+    )
 
 
 def test_silence_ends_the_task_and_names_where_it_was(stage: Stage) -> None:
@@ -299,10 +320,14 @@ def test_commit_denied_is_told_and_reported_as_nobodys_fault(stage: Stage) -> No
     stage.tell(ev.CommitAsked("r0", FILE, ()))
     sent = stage.tell(ev.CommitAnswered("r0", 1, False, "r0_1"))
     assert cmd.TellCommit("r0", False, "") in sent
-    assert items(sent) == [cmd.FailedReport("r0", ev.Failure("killed", "commit denied: superseded by r0_1"), True)]
+    assert items(sent) == [
+        cmd.FailedReport("r0", ev.Failure("killed", "commit denied: superseded by r0_1"), True)
+    ]
 
 
-def test_commit_is_asked_again_when_its_answer_is_lost_even_after_the_process_died(stage: Stage) -> None:
+def test_commit_is_asked_again_when_its_answer_is_lost_even_after_the_process_died(
+    stage: Stage,
+) -> None:
     stage.order(launch("r0", "reduce"))
     stage.tell(ev.CommitAsked("r0", FILE, ()))
     stage.tell(ev.TaskExited("r0", -9, "SIGKILL"))
@@ -322,7 +347,9 @@ def test_a_deposed_trackers_grant_is_no_grant(stage: Stage) -> None:
 def test_news_of_map_outputs_reaches_running_and_waiting_reduces() -> None:
     stage = Stage(slots=1)
     stage.attend()
-    stage.order(launch("r0", "reduce"), launch("r1", "reduce"), launch("r2", "reduce", job_id="job_2"))
+    stage.order(
+        launch("r0", "reduce"), launch("r1", "reduce"), launch("r2", "reduce", job_id="job_2")
+    )
     news = (ev.MapLocation(0, "m0", "h", 1, 9, "w2"),)
     assert stage.order(ev.MapOutputsNews("job_1", news)) == [cmd.TellLocations("r0", news)]
     stage.tell(ev.TaskFailed("r0", REFUSED))
@@ -344,14 +371,18 @@ def test_forgetting_a_job_kills_its_tasks_and_drops_its_files_after_the_last(sta
     assert sorted(stage.agent.attempts) == ["m2"]
 
 
-def test_the_end_of_a_killed_jobs_tasks_is_told_because_the_tracker_holds_their_slots(stage: Stage) -> None:
+def test_the_end_of_a_killed_jobs_tasks_is_told_because_the_tracker_holds_their_slots(
+    stage: Stage,
+) -> None:
     stage.order(launch("m0"), launch("m1"), launch("m2"))  # m2 waits for a slot
     kill = [ev.KillAttempt(name, "the job has ended") for name in ("m0", "m1", "m2")]
     told = items(stage.order(*kill, ev.ForgetJob("job_1")))
     told += items(stage.take()) + items(stage.tell(ev.TaskExited("m0", -9, "SIGKILL")))
     told += items(stage.take()) + items(stage.tell(ev.TaskExited("m1", -9, "SIGKILL")))
     verdict = ev.Failure("killed", "the job has ended")
-    assert sorted(told, key=lambda item: str(item.attempt_id)) == [cmd.FailedReport(name, verdict, True) for name in ("m0", "m1", "m2")]
+    assert sorted(told, key=lambda item: str(item.attempt_id)) == [
+        cmd.FailedReport(name, verdict, True) for name in ("m0", "m1", "m2")
+    ]
     assert stage.agent.attempts == {}
 
 
@@ -359,7 +390,10 @@ def test_the_warm_servers_death_is_no_jobs_fault(stage: Stage) -> None:
     stage.order(launch("m0"), launch("m1"))
     why = "the warm task server was killed by SIGKILL"
     sent = stage.tell(ev.TaskLost("m0", why), ev.TaskLost("m1", why))
-    assert [(item.attempt_id, item.killed) for item in items(sent) + items(stage.take())] == [("m0", True), ("m1", True)]
+    assert [(item.attempt_id, item.killed) for item in items(sent) + items(stage.take())] == [
+        ("m0", True),
+        ("m1", True),
+    ]
     assert stage.agent.busy() == 0
 
 

@@ -3,14 +3,23 @@ from __future__ import annotations
 import random
 
 from mapreduce.worker.core.events import MapLocation
-from mapreduce.worker.core.fetch_plan import CORRUPT, MISSING, UNREACHABLE, Fetch, FetchOptions, FetchPlan
+from mapreduce.worker.core.fetch_plan import (
+    CORRUPT,
+    MISSING,
+    UNREACHABLE,
+    Fetch,
+    FetchOptions,
+    FetchPlan,
+)
 
 
 def location(index: int, attempt: int = 0, host: str = "h1", lost: bool = False) -> MapLocation:
     return MapLocation(index, f"m{index}_{attempt}", host, 1, 10, f"worker at {host}", lost)
 
 
-def plan(maps: int, *known: MapLocation, partition: int = 0, per_host: int = 2, total: int = 8) -> FetchPlan:
+def plan(
+    maps: int, *known: MapLocation, partition: int = 0, per_host: int = 2, total: int = 8
+) -> FetchPlan:
     made = FetchPlan(partition, maps, FetchOptions(per_host=per_host, total=total))
     for one in known:
         made.locate(one)
@@ -30,7 +39,12 @@ def test_at_most_so_many_from_one_host_and_in_all() -> None:
 
 
 def test_partitions_begin_with_different_hosts() -> None:
-    first = [plan(4, *(location(i, host=f"h{i}") for i in range(4)), partition=p, total=1).next_fetches(0)[0].host for p in range(4)]
+    first = [
+        plan(4, *(location(i, host=f"h{i}") for i in range(4)), partition=p, total=1)
+        .next_fetches(0)[0]
+        .host
+        for p in range(4)
+    ]
     assert first == ["h0", "h1", "h2", "h3"]
 
 
@@ -142,7 +156,9 @@ def test_any_order_of_news_failures_and_arrivals_ends_with_one_whole_attempt_of_
             elif under_way:
                 fetch = under_way.pop(rng.randrange(len(under_way)))
                 if rng.random() < 0.5:
-                    made.failed(fetch.ticket, rng.choice([MISSING, CORRUPT, UNREACHABLE]), "why", now)
+                    made.failed(
+                        fetch.ticket, rng.choice([MISSING, CORRUPT, UNREACHABLE]), "why", now
+                    )
                 elif made.arrived(fetch.ticket):
                     assert made.sources()[fetch.map_index] == fetch.attempt_id
             made.check_invariants()

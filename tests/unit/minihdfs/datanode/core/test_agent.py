@@ -8,7 +8,15 @@ from typing import Any
 from clusterkit.effects import Edit, Instant, Tick
 from minihdfs.datanode.core import events as e
 from minihdfs.datanode.core.agent import Agent, AgentOptions
-from minihdfs.model import BlockRef, CopyEnded, DatanodeAddress, Invalidate, Order, Repair, Replicate
+from minihdfs.model import (
+    BlockRef,
+    CopyEnded,
+    DatanodeAddress,
+    Invalidate,
+    Order,
+    Repair,
+    Replicate,
+)
 
 ADDRESS = DatanodeAddress("d1", "127.0.0.1", "localhost", 9866, 9867)
 PEER = DatanodeAddress("d2", "127.0.0.2", "localhost", 9866, 9867)
@@ -17,8 +25,17 @@ PEER = DatanodeAddress("d2", "127.0.0.2", "localhost", 9866, 9867)
 class Scene:
     """An agent, a clock that the test moves, and everything that left."""
 
-    def __init__(self, replicas: tuple[BlockRef, ...] = (), *, cluster_id: str = "", epoch: int = 0, **options: Any) -> None:
-        self.agent = Agent(AgentOptions(ADDRESS, **options), Random(7), cluster_id=cluster_id, epoch=epoch)
+    def __init__(
+        self,
+        replicas: tuple[BlockRef, ...] = (),
+        *,
+        cluster_id: str = "",
+        epoch: int = 0,
+        **options: Any,
+    ) -> None:
+        self.agent = Agent(
+            AgentOptions(ADDRESS, **options), Random(7), cluster_id=cluster_id, epoch=epoch
+        )
         self.now_us = 1_000_000
         self.sent: list[Any] = []
         self.edits: list[Edit] = []
@@ -59,7 +76,11 @@ class Scene:
         """Answers reports until none is under way; returns them."""
         taken = []
         while self.agent._report_call is not None:
-            report = next(m for m in reversed(self.sent) if isinstance(m, e.FullReportChunk | e.Changes | e.FoundBad))
+            report = next(
+                m
+                for m in reversed(self.sent)
+                if isinstance(m, e.FullReportChunk | e.Changes | e.FoundBad)
+            )
             taken.append(report)
             self.tell(e.ReportTaken(report.call, self.agent.epoch))
         return taken
@@ -130,7 +151,11 @@ def test_a_replica_deleted_while_a_full_report_runs_is_not_in_a_later_chunk() ->
     scene.tell(e.ReplicasDeleted((block(4),)))
     scene.tell(e.ReplicaFinalized(block(9)))
     first, changes, second = scene.take_reports()
-    assert isinstance(changes, e.Changes) and changes.deleted == (block(4),) and changes.received == (block(9),)
+    assert (
+        isinstance(changes, e.Changes)
+        and changes.deleted == (block(4),)
+        and changes.received == (block(9),)
+    )
     assert changes.sequence > first.begun_sequence == second.begun_sequence
     assert second.replicas == (block(3),) and second.last
 
@@ -156,7 +181,10 @@ def test_a_change_is_told_at_once_and_repeated_until_answered() -> None:
     scene.tell(e.ReplicaFinalized(block(6)))
     scene.advance(0.2)
     again = scene.last(e.Changes)
-    assert again.call != first.call and (again.sequence, again.received) == (first.sequence, (block(5),))
+    assert again.call != first.call and (again.sequence, again.received) == (
+        first.sequence,
+        (block(5),),
+    )
     taken = scene.take_reports()
     assert taken[-1].sequence == first.sequence + 1 and taken[-1].received == (block(6),)
 
@@ -166,7 +194,10 @@ def test_only_the_last_word_on_a_block_is_told() -> None:
     scene.tell(e.ReplicaFinalized(block(5)))
     scene.tell(e.ReplicasDeleted((block(5),)))
     scene.register()
-    assert next(message for message in scene.take_reports() if isinstance(message, e.Changes)).received == ()
+    assert (
+        next(message for message in scene.take_reports() if isinstance(message, e.Changes)).received
+        == ()
+    )
 
 
 def test_a_periodic_full_report_follows_although_changes_never_cease() -> None:
@@ -238,10 +269,14 @@ def test_what_became_of_copies_is_told_and_the_next_ride_on_the_reply() -> None:
     scene.beat(Replicate(block(1), (PEER,)))
     (told,) = scene.tell(e.CopyFinished(block(1), (PEER,), ((PEER.uuid, "no route"),)))
     assert told.copied == (CopyEnded(1, PEER.uuid, "no route"),)
-    begun = scene.tell(e.ReportTaken(told.call, 1, (Replicate(block(2), (PEER,)), Replicate(block(9), (PEER,)))))
+    begun = scene.tell(
+        e.ReportTaken(told.call, 1, (Replicate(block(2), (PEER,)), Replicate(block(9), (PEER,))))
+    )
     assert e.CopyReplica(block(2), (PEER,)) in begun
     changes = scene.last(e.Changes)
-    assert (changes.deleted, [ended.block_id for ended in changes.copied]) == ((block(9),), [9]), "what is not here cannot be copied"
+    assert (changes.deleted, [ended.block_id for ended in changes.copied]) == ((block(9),), [9]), (
+        "what is not here cannot be copied"
+    )
 
 
 def test_the_same_copy_is_not_begun_twice() -> None:
@@ -270,13 +305,17 @@ def test_a_bad_replica_is_told_repaired_and_told_received() -> None:
 
 def test_bad_replicas_are_flagged_in_every_full_report_and_listed_as_sound_in_none() -> None:
     scene = Scene()
-    scene.tell(e.ReplicasListed((block(1), block(2), block(3)), bad=(block(2),)))  # the mark on the disk outlived the process
+    scene.tell(
+        e.ReplicasListed((block(1), block(2), block(3)), bad=(block(2),))
+    )  # the mark on the disk outlived the process
     scene.register()
     (report,) = scene.take_reports()
     assert (report.replicas, report.bad) == ((block(1), block(3)), (block(2),))
     scene.tell(e.ReplicaFoundBad(block(3)))
     scene.beat()
-    scene.tell(e.ReregisterAsked(scene.agent._report_call or 0, 1))  # the namenode restarted and knows nothing
+    scene.tell(
+        e.ReregisterAsked(scene.agent._report_call or 0, 1)
+    )  # the namenode restarted and knows nothing
     scene.advance(1)
     scene.register()
     (report,) = scene.take_reports()

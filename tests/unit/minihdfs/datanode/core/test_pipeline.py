@@ -6,12 +6,25 @@ import itertools
 
 import pytest
 
-from minihdfs.datanode.core.pipeline import ERROR, ERROR_CHECKSUM, SUCCESS, Ack, Pipeline, Place, admit
+from minihdfs.datanode.core.pipeline import (
+    ERROR,
+    ERROR_CHECKSUM,
+    SUCCESS,
+    Ack,
+    Pipeline,
+    Place,
+    admit,
+)
 
 
 @pytest.mark.parametrize(
     ("stage", "client", "place"),
-    [(6, "client_1", Place.CLIENT), (6, "", Place.COPY), (7, "client_1", Place.OPEN_COPY), (8, "client_1", Place.COPY)],
+    [
+        (6, "client_1", Place.CLIENT),
+        (6, "", Place.COPY),
+        (7, "client_1", Place.OPEN_COPY),
+        (8, "client_1", Place.COPY),
+    ],
 )
 def test_where_a_write_goes(stage: int, client: str, place: Place) -> None:
     assert admit(stage, client) is place
@@ -24,12 +37,15 @@ def test_other_stages_are_refused_in_words(stage: int) -> None:
 
 def test_the_last_node_acknowledges_what_it_stored() -> None:
     pipeline = Pipeline(mirrored=False)
-    assert pipeline.stored(0, SUCCESS, 512, False) == [Ack(0, (SUCCESS,))] and pipeline.visible == 512
+    assert (
+        pipeline.stored(0, SUCCESS, 512, False) == [Ack(0, (SUCCESS,))] and pipeline.visible == 512
+    )
     assert pipeline.stored(1, SUCCESS, 512, True) == [Ack(1, (SUCCESS,))] and pipeline.complete
 
 
 def test_a_packet_waits_for_both_whichever_comes_first() -> None:
-    """Every interleaving of three packets stored here and acknowledged behind gives the same acks in the same order."""
+    """Every interleaving of three packets stored here and acknowledged behind gives the same acks
+    in the same order."""
     for order in set(itertools.permutations("sssmmm")):
         pipeline, acks = Pipeline(mirrored=True), list[Ack]()
         stored = behind = 0
@@ -63,7 +79,10 @@ def test_acks_that_arrived_before_the_mirror_was_lost_still_count() -> None:
 def test_an_error_here_is_told_with_what_the_others_say() -> None:
     pipeline = Pipeline(mirrored=True)
     assert pipeline.stored(0, ERROR, 10, False) == []
-    assert pipeline.mirror_acknowledged(0, (SUCCESS,)) == [Ack(0, (ERROR, SUCCESS))] and pipeline.broken
+    assert (
+        pipeline.mirror_acknowledged(0, (SUCCESS,)) == [Ack(0, (ERROR, SUCCESS))]
+        and pipeline.broken
+    )
 
 
 def test_a_bad_checksum_behind_breaks_the_connection_without_a_word() -> None:

@@ -1,4 +1,5 @@
-"""What strangers may take of a datanode: connections, threads, time, memory. Nothing here measures time; options make waits short."""
+"""What strangers may take of a datanode: connections, threads, time, memory. Nothing here measures
+time; options make waits short."""
 
 from __future__ import annotations
 
@@ -31,11 +32,21 @@ def ended(sock: socket.socket) -> bool:
     return True
 
 
-# ── connections ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── connections ───────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("said", [b"", b"\0", dt.OP_PREFIX.pack(dt.VERSION, dt.Opcode.READ_BLOCK), b"\0\x1c\x51\xff\xff\x03half a request"])
-def test_silent_connections_make_room_for_those_that_want_something(tmp_path: Path, said: bytes) -> None:
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"",
+        b"\0",
+        dt.OP_PREFIX.pack(dt.VERSION, dt.Opcode.READ_BLOCK),
+        b"\0\x1c\x51\xff\xff\x03half a request",
+    ],
+)
+def test_silent_connections_make_room_for_those_that_want_something(
+    tmp_path: Path, said: bytes
+) -> None:
     with nodes(tmp_path, 1, connections_max=8) as (node,), ExitStack() as stack:
         write([node], 7, DATA)
         silent = []
@@ -71,13 +82,28 @@ def admitted(guests: Guests, *ones: Guest) -> list[bool]:
 
 def test_who_ends_for_a_newcomer() -> None:
     guests = Guests(4)
-    busy, stalled, idle, older = guest(works=True), guest(works=True, age_s=60), guest("i"), guest("j", age_s=5)
+    busy, stalled, idle, older = (
+        guest(works=True),
+        guest(works=True, age_s=60),
+        guest("i"),
+        guest("j", age_s=5),
+    )
     assert admitted(guests, busy, stalled, idle) == [True] * 3 and guests.most_per_host == 3
     assert admitted(guests, older) == [True]
     newer = [guest("k", works=True), guest("l", works=True), guest("m", works=True)]
-    assert admitted(guests, newer[0]) == [True] and older not in guests._here and idle in guests._here
-    assert admitted(guests, newer[1]) == [True] and idle not in guests._here and stalled in guests._here
-    assert admitted(guests, newer[2]) == [True] and stalled not in guests._here and busy in guests._here
+    assert (
+        admitted(guests, newer[0]) == [True] and older not in guests._here and idle in guests._here
+    )
+    assert (
+        admitted(guests, newer[1]) == [True]
+        and idle not in guests._here
+        and stalled in guests._here
+    )
+    assert (
+        admitted(guests, newer[2]) == [True]
+        and stalled not in guests._here
+        and busy in guests._here
+    )
     assert admitted(guests, guest("n")) == [False]  # all get on
 
 
@@ -98,7 +124,7 @@ def test_the_limit_follows_from_the_descriptors_there_are(monkeypatch: pytest.Mo
     assert affordable() == 8
 
 
-# ── time ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── time ──────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_request_that_trickles_in_ends(tmp_path: Path) -> None:
@@ -133,7 +159,7 @@ def test_a_reader_that_takes_its_time_meets_a_deadline() -> None:
             send_buffers(here, [b"x" * (8 << 20)], deadline_s=1e-9)
 
 
-# ── memory ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── memory ────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_announced_packets_are_counted_before_memory_is_taken() -> None:
@@ -164,7 +190,9 @@ def test_readers_get_smaller_packets_when_memory_is_short(tmp_path: Path) -> Non
         node.context.buffers.take(250_000)
         with connect(node.address) as sock:
             for _ in range(2):
-                assert read(sock, BlockRef(7, 1, len(data)), 1000, 2_500_000) == data[1000:2_501_000]
+                assert (
+                    read(sock, BlockRef(7, 1, len(data)), 1000, 2_500_000) == data[1000:2_501_000]
+                )
         assert FREE_BYTES <= 300_000
     assert node.context.buffers.taken <= 300_000
 
@@ -173,7 +201,10 @@ def test_readers_get_smaller_packets_when_memory_is_short(tmp_path: Path) -> Non
 def test_a_chunk_too_small_or_too_large_is_refused_in_words(tmp_path: Path, size: int) -> None:
     with nodes(tmp_path, 1) as (node,):
         writer = Writer([node], BlockRef(9, 1, 0), dt.Checksum(dt.ChecksumType.CRC32C, size))
-        assert writer.reply.status == dt.Status.ERROR and f"one checksum per {size} bytes is not taken" in writer.reply.message
+        assert (
+            writer.reply.status == dt.Status.ERROR
+            and f"one checksum per {size} bytes is not taken" in writer.reply.message
+        )
         writer.sock.close()
         assert node.store.get(9) is None
 
@@ -190,12 +221,15 @@ def test_the_smallest_chunk_is_taken(tmp_path: Path) -> None:
 def test_a_pipeline_of_thousands_is_refused(tmp_path: Path) -> None:
     with nodes(tmp_path, 1) as (node,):
         targets = (node.address,) * (dt.MAX_PIPELINE + 1)
-        for operation in (dt.WriteBlock(BLOCK, "c", targets, 6, 1, BIG), dt.TransferBlock(BLOCK, "c", targets)):
+        for operation in (
+            dt.WriteBlock(BLOCK, "c", targets, 6, 1, BIG),
+            dt.TransferBlock(BLOCK, "c", targets),
+        ):
             with connect(node.address) as sock:
                 assert "the limit is 64" in ask(sock, operation).message
 
 
-# ── either family of addresses ──────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── either family of addresses ────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6")
@@ -212,7 +246,10 @@ def test_blocks_are_served_on_ipv6(tmp_path: Path) -> None:
 
 def test_listening_everywhere_serves_both_families() -> None:
     for host in ("", "::", "0.0.0.0", "localhost"):
-        with listen(host, 0) as listener, socket.create_connection(("127.0.0.1", listener.getsockname()[1]), timeout=5):
+        with (
+            listen(host, 0) as listener,
+            socket.create_connection(("127.0.0.1", listener.getsockname()[1]), timeout=5),
+        ):
             pass
     assert format_address("::1", 5) == "[::1]:5" and format_address("h", 5) == "h:5"
     assert own_address(False)

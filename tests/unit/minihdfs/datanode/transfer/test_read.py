@@ -17,7 +17,17 @@ from minihdfs.datanode.replicator import is_sound
 from minihdfs.datanode.transfer.packets import PacketReceiver
 from minihdfs.model import BlockRef
 from minihdfs.stream_io import receive_bytes, receive_delimited
-from tests.unit.minihdfs.datanode.nodes import BIG, SMALL, Node, Writer, ask, connect, nodes, read, write
+from tests.unit.minihdfs.datanode.nodes import (
+    BIG,
+    SMALL,
+    Node,
+    Writer,
+    ask,
+    connect,
+    nodes,
+    read,
+    write,
+)
 
 DATA = os.urandom(2_500_001)
 BLOCK = BlockRef(7, 1, len(DATA))
@@ -36,7 +46,15 @@ def test_any_range_is_read_on_one_connection(tmp_path: Path, checksum: dt.Checks
     with nodes(tmp_path, 1) as (node,):
         write([node], 7, DATA, checksum)
         with connect(node.address) as sock:
-            for offset, length in [(0, len(DATA)), (1, 1), (65535, 2), (511, 514), (len(DATA) - 1, 1), (2_000_000, 500_001), (0, 0)]:
+            for offset, length in [
+                (0, len(DATA)),
+                (1, 1),
+                (65535, 2),
+                (511, 514),
+                (len(DATA) - 1, 1),
+                (2_000_000, 500_001),
+                (0, 0),
+            ]:
                 assert read(sock, BLOCK, offset, length) == DATA[offset : offset + length]
 
 
@@ -44,7 +62,9 @@ def test_checksums_are_left_out_on_request(tmp_path: Path) -> None:
     with nodes(tmp_path, 1) as (node,):
         write([node], 7, DATA[:1000])
         with connect(node.address) as sock:
-            reply = ask(sock, dt.ReadBlock(BlockRef(7, 1, 1000), "c", 0, 1000, send_checksums=False))
+            reply = ask(
+                sock, dt.ReadBlock(BlockRef(7, 1, 1000), "c", 0, 1000, send_checksums=False)
+            )
             assert reply.checksum is not None and reply.checksum.type == dt.ChecksumType.NULL
             header = dt.encode_packet_header(0, 0, 1000, 0)
             assert receive_bytes(sock, len(header)) == header
@@ -108,7 +128,9 @@ def test_what_is_not_served_is_answered_and_strangers_are_not(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("checksum", [BIG, SMALL])
-def test_the_block_checksum_is_the_md5_of_the_stored_crcs(tmp_path: Path, checksum: dt.Checksum) -> None:
+def test_the_block_checksum_is_the_md5_of_the_stored_crcs(
+    tmp_path: Path, checksum: dt.Checksum
+) -> None:
     per_chunk = checksum.bytes_per_checksum
     with nodes(tmp_path, 1) as (node,):
         write([node], 7, DATA, checksum)
@@ -128,7 +150,11 @@ def test_a_composite_checksum_is_the_crc_of_all_bytes_whatever_the_chunks(tmp_pa
             for length in (len(DATA), 1_000_001, 2 * per_chunk):
                 with connect(node.address) as sock:
                     reply = ask(sock, dt.BlockChecksum(BlockRef(block, 1, length), composite=True))
-                assert reply.block_checksum is not None and reply.composite and reply.block_checksum_type == kind
+                assert (
+                    reply.block_checksum is not None
+                    and reply.composite
+                    and reply.block_checksum_type == kind
+                )
                 assert reply.block_checksum[2] == whole(DATA[:length]).to_bytes(4, "big")
 
 
@@ -162,13 +188,21 @@ def test_a_writer_has_a_block_brought_to_another_datanode(tmp_path: Path) -> Non
     with nodes(tmp_path, 3) as (source, target, other):
         write([source], 7, DATA)
         with connect(source.address) as sock:
-            assert ask(sock, dt.TransferBlock(BLOCK, "client_1", (target.address,))).status == dt.Status.SUCCESS
+            assert (
+                ask(sock, dt.TransferBlock(BLOCK, "client_1", (target.address,))).status
+                == dt.Status.SUCCESS
+            )
         assert target.block_file(7).read_bytes() == DATA
         writer = Writer([source], BlockRef(8, 1, 0), SMALL)
         writer.send(b"open" * 300)
         writer.ack()
         with connect(source.address) as sock:
-            assert ask(sock, dt.TransferBlock(BlockRef(8, 1, 1200), "client_1", (other.address,))).status == dt.Status.SUCCESS
+            assert (
+                ask(
+                    sock, dt.TransferBlock(BlockRef(8, 1, 1200), "client_1", (other.address,))
+                ).status
+                == dt.Status.SUCCESS
+            )
         assert other.store.visible_length(8, 1) == 1200 and other.store.finalized() == []
         assert other.heard == []
 
@@ -194,7 +228,9 @@ def test_a_replica_that_lost_its_tail_or_its_checksums_is_mended(tmp_path: Path)
         assert is_sound(victim.store, BLOCK) and victim.block_file(7).read_bytes() == DATA
 
 
-def test_a_sound_replica_is_left_alone_and_a_bad_one_kept_when_nobody_has_better(tmp_path: Path) -> None:
+def test_a_sound_replica_is_left_alone_and_a_bad_one_kept_when_nobody_has_better(
+    tmp_path: Path,
+) -> None:
     with nodes(tmp_path, 2) as (victim, other):
         write([victim, other], 7, DATA)
         inode = victim.block_file(7).stat().st_ino
@@ -204,7 +240,9 @@ def test_a_sound_replica_is_left_alone_and_a_bad_one_kept_when_nobody_has_better
         flip(other, 5)
         assert "bad as well" in victim.replicator.repair(BLOCK, (other.address,))
         assert victim.replicator.repair(BLOCK, ()) == "the namenode knows no other replica"
-        assert len(victim.files(7)) == 3 and victim.block_file(7).stat().st_ino == inode  # with the mark that it is bad
+        assert (
+            len(victim.files(7)) == 3 and victim.block_file(7).stat().st_ino == inode
+        )  # with the mark that it is bad
 
 
 def ask_descriptors(node: Node, block_id: int, stamp: int) -> tuple[local_fd.FdReply, list[int]]:
@@ -219,9 +257,15 @@ def test_a_client_of_this_machine_gets_the_descriptors(tmp_path: Path) -> None:
     with nodes(tmp_path, 1) as (node,):
         write([node], 7, DATA, SMALL)
         reply, (data_fd, meta_fd) = ask_descriptors(node, 7, 1)
-        assert (reply.status, reply.length, reply.bytes_per_checksum) == (local_fd.OK, len(DATA), 512)
+        assert (reply.status, reply.length, reply.bytes_per_checksum) == (
+            local_fd.OK,
+            len(DATA),
+            512,
+        )
         with os.fdopen(data_fd, "rb") as data, os.fdopen(meta_fd, "rb") as meta:
-            assert data.read() == DATA and meta.read()[reply.checksum_offset :] == checksums_of(DATA, 512)
+            assert data.read() == DATA and meta.read()[reply.checksum_offset :] == checksums_of(
+                DATA, 512
+            )
         assert ask_descriptors(node, 8, 1)[0].status == local_fd.NOT_HERE
         assert ask_descriptors(node, 7, 2)[0].status == local_fd.NOT_HERE
         writer = Writer([node], BlockRef(9, 1, 0))

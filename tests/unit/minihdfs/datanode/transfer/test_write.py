@@ -1,4 +1,5 @@
-"""WRITE_BLOCK against real datanodes in this process: pipelines, and each way in which they break."""
+"""WRITE_BLOCK against real datanodes in this process: pipelines, and each way in which they
+break."""
 
 from __future__ import annotations
 
@@ -44,7 +45,9 @@ def test_every_datanode_of_the_pipeline_has_the_bytes(
         assert all(ack.replies == (0,) * replicas for ack in acks)
         for node in pipeline:
             assert node.heard == [("finalized", BlockRef(7, 1, length))]
-            assert node.block_file(7).read_bytes() == data and is_sound(node.store, BlockRef(7, 1, length))
+            assert node.block_file(7).read_bytes() == data and is_sound(
+                node.store, BlockRef(7, 1, length)
+            )
             with connect(node.address) as sock:
                 assert read(sock, BlockRef(7, 1, length), 0, length) == data
 
@@ -57,11 +60,16 @@ def test_writers_with_other_checksums_or_none_are_served(tmp_path: Path, kind: i
         writer = Writer(pipeline, BlockRef(7, 1, 0), checksum)
         for at in range(0, len(data), 51200):
             piece = data[at : at + 51200]
-            writer.send(piece, sums=b"" if kind == dt.ChecksumType.NULL else checksums_of(piece, 512, kind))
+            writer.send(
+                piece, sums=b"" if kind == dt.ChecksumType.NULL else checksums_of(piece, 512, kind)
+            )
         writer.send(b"", last=True)
         assert [writer.ack().replies for _ in range(5)] == [(0, 0)] * 5
         for node in pipeline:
-            assert is_sound(node.store, BlockRef(7, 1, len(data))) and node.block_file(7).read_bytes() == data
+            assert (
+                is_sound(node.store, BlockRef(7, 1, len(data)))
+                and node.block_file(7).read_bytes() == data
+            )
 
 
 def test_a_dead_datanode_is_named_while_the_pipeline_is_set_up(tmp_path: Path) -> None:
@@ -78,7 +86,10 @@ def test_a_datanode_that_cannot_take_the_block_is_named_by_the_one_before(tmp_pa
     with nodes(tmp_path, 3) as pipeline:
         write(pipeline[2:], 7, b"already here")
         writer = Writer(pipeline, BlockRef(7, 1, 0))
-        assert writer.reply.status == dt.Status.ERROR and writer.reply.first_bad_link == pipeline[2].link
+        assert (
+            writer.reply.status == dt.Status.ERROR
+            and writer.reply.first_bad_link == pipeline[2].link
+        )
         assert "is here already" in writer.reply.message
 
 
@@ -104,7 +115,10 @@ def test_a_datanode_that_dies_in_the_middle_is_told_by_its_place(tmp_path: Path)
 
 
 def test_a_silent_datanode_is_given_up_by_the_one_next_to_it(tmp_path: Path) -> None:
-    with nodes(tmp_path, 2, close_s=0.5) as pipeline, socket.create_server(("127.0.0.1", 0)) as listener:
+    with (
+        nodes(tmp_path, 2, close_s=0.5) as pipeline,
+        socket.create_server(("127.0.0.1", 0)) as listener,
+    ):
         silent = DatanodeAddress("silent", "127.0.0.1", "", listener.getsockname()[1], 0)
 
         def accept() -> None:
@@ -120,19 +134,28 @@ def test_a_silent_datanode_is_given_up_by_the_one_next_to_it(tmp_path: Path) -> 
         thread.start()
         with connect(pipeline[0].address) as sock:
             targets = (pipeline[1].address, silent)
-            sock.sendall(dt.encode_operation(dt.WriteBlock(BlockRef(7, 1, 0), "c", targets, 6, 3, BIG)))
+            sock.sendall(
+                dt.encode_operation(dt.WriteBlock(BlockRef(7, 1, 0), "c", targets, 6, 3, BIG))
+            )
             assert dt.decode_reply(receive_delimited(sock)).status == dt.Status.SUCCESS
             sock.sendall(dt.encode_packet_header(0, 0, 0, 0, last=True))
             assert dt.decode_ack(receive_delimited(sock)).replies == (0, 0, dt.Status.ERROR)
         thread.join(10)
 
 
-def test_a_datanode_that_never_answers_a_set_up_is_named_by_the_one_next_to_it(tmp_path: Path) -> None:
-    with nodes(tmp_path, 2, setup_s=0.3, connect_s=0.3) as pipeline, socket.create_server(("127.0.0.1", 0)) as listener:
+def test_a_datanode_that_never_answers_a_set_up_is_named_by_the_one_next_to_it(
+    tmp_path: Path,
+) -> None:
+    with (
+        nodes(tmp_path, 2, setup_s=0.3, connect_s=0.3) as pipeline,
+        socket.create_server(("127.0.0.1", 0)) as listener,
+    ):
         port = listener.getsockname()[1]
         with connect(pipeline[0].address) as sock:
             targets = (pipeline[1].address, DatanodeAddress("silent", "127.0.0.1", "", port, 0))
-            sock.sendall(dt.encode_operation(dt.WriteBlock(BlockRef(7, 1, 0), "c", targets, 6, 3, BIG)))
+            sock.sendall(
+                dt.encode_operation(dt.WriteBlock(BlockRef(7, 1, 0), "c", targets, 6, 3, BIG))
+            )
             reply = dt.decode_reply(receive_delimited(sock))
         assert (reply.status, reply.first_bad_link) == (dt.Status.ERROR, f"127.0.0.1:{port}")
 
@@ -140,7 +163,11 @@ def test_a_datanode_that_never_answers_a_set_up_is_named_by_the_one_next_to_it(t
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a tmpfs")
 def test_a_disk_that_fills_up_is_told_by_its_place(tmp_path: Path) -> None:
     (tmp_path / "d2").mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", tmp_path / "d2"], capture_output=True, check=False)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", tmp_path / "d2"],
+        capture_output=True,
+        check=False,
+    )
     if mounted.returncode:
         pytest.skip(f"no mount here: {mounted.stderr.decode().strip()}")
     try:
@@ -216,7 +243,9 @@ def test_acknowledged_bytes_of_an_open_block_can_be_read(tmp_path: Path) -> None
         writer.send(b"", last=True)
         assert [writer.ack().replies, writer.ack().replies] == [(0, 0), (0, 0)]
         for node in pipeline:
-            assert node.block_file(7).read_bytes() == data and is_sound(node.store, BlockRef(7, 1, 1300))
+            assert node.block_file(7).read_bytes() == data and is_sound(
+                node.store, BlockRef(7, 1, 1300)
+            )
 
 
 def test_heartbeats_are_acknowledged_in_their_turn(tmp_path: Path) -> None:
@@ -225,7 +254,11 @@ def test_heartbeats_are_acknowledged_in_their_turn(tmp_path: Path) -> None:
         writer.heartbeat()
         writer.send(b"data")
         writer.heartbeat()
-        assert [writer.ack() for _ in range(3)] == [dt.Ack(-1, (0, 0)), dt.Ack(0, (0, 0)), dt.Ack(-1, (0, 0))]
+        assert [writer.ack() for _ in range(3)] == [
+            dt.Ack(-1, (0, 0)),
+            dt.Ack(0, (0, 0)),
+            dt.Ack(-1, (0, 0)),
+        ]
 
 
 def test_an_end_that_is_not_where_the_bytes_end_is_an_error(tmp_path: Path) -> None:
@@ -237,11 +270,16 @@ def test_an_end_that_is_not_where_the_bytes_end_is_an_error(tmp_path: Path) -> N
         assert pipeline[0].heard == []
 
 
-@pytest.mark.parametrize("stage", [dt.Stage.APPEND, dt.Stage.STREAMING_RECOVERY, dt.Stage.CLOSE_RECOVERY])
+@pytest.mark.parametrize(
+    "stage", [dt.Stage.APPEND, dt.Stage.STREAMING_RECOVERY, dt.Stage.CLOSE_RECOVERY]
+)
 def test_stages_that_are_not_there_yet_are_refused_in_words(tmp_path: Path, stage: int) -> None:
     with nodes(tmp_path, 1) as pipeline:
         writer = Writer(pipeline, BlockRef(7, 1, 0), stage=stage)
-        assert writer.reply.status == dt.Status.ERROR_UNSUPPORTED and "not served" in writer.reply.message
+        assert (
+            writer.reply.status == dt.Status.ERROR_UNSUPPORTED
+            and "not served" in writer.reply.message
+        )
 
 
 def test_a_packet_larger_than_any_allowed_ends_the_connection(tmp_path: Path) -> None:
@@ -260,6 +298,8 @@ def test_a_local_failure_in_the_middle_is_told_with_the_other_nodes_success(tmp_
         replica = pipeline[1].store.get(7)
         assert replica is not None and replica.writer is not None
         os.close(replica.writer.data_fd)
-        replica.writer.data_fd = os.open("/dev/null", os.O_RDONLY)  # a disk that takes nothing any more
+        replica.writer.data_fd = os.open(
+            "/dev/null", os.O_RDONLY
+        )  # a disk that takes nothing any more
         writer.send(b"more" * 100)
         assert writer.ack().replies == (0, dt.Status.ERROR, 0)

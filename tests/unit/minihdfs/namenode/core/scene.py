@@ -60,7 +60,19 @@ class Scene:
         assert self.ask(ev.Mkdirs(self.caller(user), path, mode, True)) is True
 
     def create(self, path: str, user: str = "root", **fields: Any) -> Any:
-        return self.ask(ev.Create(self.caller(user), path, "w", 0o644, fields.pop("overwrite", False), True, 1, 0, **fields))
+        return self.ask(
+            ev.Create(
+                self.caller(user),
+                path,
+                "w",
+                0o644,
+                fields.pop("overwrite", False),
+                True,
+                1,
+                0,
+                **fields,
+            )
+        )
 
     def delete(self, path: str, user: str = "root", *, recursive: bool = True) -> Any:
         return self.ask(ev.Delete(self.caller(user), path, recursive))

@@ -42,7 +42,9 @@ def test_replicas_of_a_building_block_are_judged_when_its_length_is_known(blocks
 
 def test_counts_follow(blocks: Blocks) -> None:
     blocks.commit(1, 1000, 5)
-    assert (blocks.missing, blocks.under_total, blocks.reported) == (0, 0, 0), "not complete yet: nobody misses it"
+    assert (blocks.missing, blocks.under_total, blocks.reported) == (0, 0, 0), (
+        "not complete yet: nobody misses it"
+    )
     blocks.complete(1)
     assert (blocks.missing, blocks.under_total, blocks.reported) == (1, 0, 0)
     assert blocks.received("d1", ref(5)) == SOUND
@@ -85,7 +87,12 @@ def test_removing_names_every_replica_once(blocks: Blocks) -> None:
     for uuid, length in (("d1", 5), ("d2", 4), ("d3", 5)):
         blocks.received(uuid, ref(length))
     assert sorted(uuid for uuid, _ref in blocks.remove(1)) == ["d1", "d2", "d3"]
-    assert (blocks.total, blocks.complete_total, blocks.reported, blocks.under_total) == (0, 0, 0, 0)
+    assert (blocks.total, blocks.complete_total, blocks.reported, blocks.under_total) == (
+        0,
+        0,
+        0,
+        0,
+    )
     assert all(not held for held in blocks.held.values())
 
 
@@ -99,7 +106,10 @@ def test_random_reports_never_miscount() -> None:
         block = blocks.get(number)
         action = rng.randrange(8)
         if action < 4:
-            blocks.received(uuid, BlockRef(number, rng.choice((999, 1000, 1000, 1000)), rng.choice((5, 5, 5, 4))))
+            blocks.received(
+                uuid,
+                BlockRef(number, rng.choice((999, 1000, 1000, 1000)), rng.choice((5, 5, 5, 4))),
+            )
         elif action == 4:
             if block is not None:
                 blocks.lost(uuid, number)
@@ -110,8 +120,16 @@ def test_random_reports_never_miscount() -> None:
         elif block is not None and block.state == BUILDING:
             blocks.commit(number, 1000, 5)
             blocks.complete(number)
-        complete = [one for number in range(1, 6) if (one := blocks.get(number)) is not None and one.state == COMPLETE]
+        complete = [
+            one
+            for number in range(1, 6)
+            if (one := blocks.get(number)) is not None and one.state == COMPLETE
+        ]
         sound = {one.id: len(blocks.holders(one.id)) for one in complete}
         assert blocks.reported == sum(1 for count in sound.values() if count)
-        assert blocks.under_total == sum(1 for one in complete if 0 < sound[one.id] < one.replication)
-        assert sorted(blocks.over) == [one.id for one in complete if sound[one.id] > one.replication]
+        assert blocks.under_total == sum(
+            1 for one in complete if 0 < sound[one.id] < one.replication
+        )
+        assert sorted(blocks.over) == [
+            one.id for one in complete if sound[one.id] > one.replication
+        ]

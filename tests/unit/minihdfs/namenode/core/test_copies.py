@@ -31,10 +31,18 @@ def ordered(copies: Copies) -> list[Copy]:
 
 def test_small_ones_are_bounded_by_their_number_and_large_ones_by_their_bytes() -> None:
     small = Copies(Options("c1", "root", copies_max=10))
-    assert len(planned(small, 30, 1)) == 10 and len(ordered(small)) == 10 and len(planned(small, 30, 1)) == 10
+    assert (
+        len(planned(small, 30, 1)) == 10
+        and len(ordered(small)) == 10
+        and len(planned(small, 30, 1)) == 10
+    )
     assert ordered(small) == []
     large = Copies(Options("c1", "root", copies_bytes_max=64 << 20))
-    assert len(planned(large, 30, 128 << 20)) == 1 and len(ordered(large)) == 1 and len(planned(large, 30, 128 << 20)) == 1
+    assert (
+        len(planned(large, 30, 128 << 20)) == 1
+        and len(ordered(large)) == 1
+        and len(planned(large, 30, 128 << 20)) == 1
+    )
     assert ordered(large) == []
 
 
@@ -66,7 +74,9 @@ def test_a_failure_counts_only_from_its_source_and_for_a_while() -> None:
     assert not copies.failed("s", copy.block_id, copy.target, NOW), "it has not left"
     ordered(copies)
     assert not copies.failed("x", copy.block_id, copy.target, NOW)
-    assert copies.failed("s", copy.block_id, copy.target, NOW) and copies.has_failed(copy.block_id, copy.target)
+    assert copies.failed("s", copy.block_id, copy.target, NOW) and copies.has_failed(
+        copy.block_id, copy.target
+    )
     copies.expire(Instant(NOW.mono_us + 60_000_000, 0))
     assert not copies.has_failed(copy.block_id, copy.target)
 

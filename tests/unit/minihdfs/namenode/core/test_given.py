@@ -23,7 +23,11 @@ def test_what_was_skipped_over_was_never_given_either() -> None:
     assert ids.to_skip() == (200, 60)
     ids.skip(200, 60)
     ids.gave(201, 61)
-    assert ids.never(BlockRef(101, 1, 0)) and ids.never(BlockRef(200, 61, 0)) and ids.never(BlockRef(201, 60, 0))
+    assert (
+        ids.never(BlockRef(101, 1, 0))
+        and ids.never(BlockRef(200, 61, 0))
+        and ids.never(BlockRef(201, 60, 0))
+    )
     assert not ids.never(BlockRef(201, 61, 0)) and not ids.never(BlockRef(100, 50, 0))
     assert ids.to_skip() is None
 

@@ -1,4 +1,5 @@
-"""No step frees more than its budget of records, whatever shape what was deleted has; and no file grows without end."""
+"""No step frees more than its budget of records, whatever shape what was deleted has; and no file
+grows without end."""
 
 from __future__ import annotations
 
@@ -37,15 +38,22 @@ class Scene:
         return ev.Caller(1, "root")
 
     def file(self, path: str, blocks: int, *, closed: bool = True) -> int:
-        """Its blocks are put into the records directly: ten thousand of them written one by one take a while."""
-        inode_id: int = self.step(ev.Create(self.caller(), path, f"w{path}", 0o644, False, True, 1, 1024)).value.inode_id
+        """Its blocks are put into the records directly: ten thousand of them written one by one
+        take a while."""
+        inode_id: int = self.step(
+            ev.Create(self.caller(), path, f"w{path}", 0o644, False, True, 1, 1024)
+        ).value.inode_id
         rooms = self.core.rooms
         first = rooms.last_block_id + 1
         rooms.given.gave(first + blocks, rooms.last_stamp + 1)
         for number in range(blocks):
             rooms.blocks.add(Block(first + number, inode_id, rooms.last_stamp, 1, COMPLETE, 1))
             rooms.blocks.complete_total += 1
-        rooms.namespace.put(rooms.namespace.require(inode_id)._replace(blocks=tuple(range(first, first + blocks)), length=blocks))
+        rooms.namespace.put(
+            rooms.namespace.require(inode_id)._replace(
+                blocks=tuple(range(first, first + blocks)), length=blocks
+            )
+        )
         if closed:
             self.step(ev.Complete(self.caller(), path, f"w{path}", inode_id, None))
             rooms.commit(edits.FileClosed(inode_id))
@@ -94,10 +102,14 @@ def test_files_of_a_deleted_tree_count_with_their_blocks() -> None:
     scene.file("/t/x", BLOCKS_AT_ONCE + 500)
     scene.step(ev.Delete(scene.caller(), "/t", True))
     done = scene.reclaim()
-    assert max(len(op.children) * 301 for op in done) <= 1000 and max(op.blocks for op in done) <= 1000
-    assert (scene.core.rooms.blocks.total, scene.core.rooms.namespace.files, scene.core.rooms.namespace.directories) == (0, 0, 2), (
-        "the root and /.system stay"
+    assert (
+        max(len(op.children) * 301 for op in done) <= 1000 and max(op.blocks for op in done) <= 1000
     )
+    assert (
+        scene.core.rooms.blocks.total,
+        scene.core.rooms.namespace.files,
+        scene.core.rooms.namespace.directories,
+    ) == (0, 0, 2), "the root and /.system stay"
 
 
 def test_a_file_has_so_many_blocks_and_no_more() -> None:
@@ -106,8 +118,14 @@ def test_a_file_has_so_many_blocks_and_no_more() -> None:
     rooms = scene.core.rooms
     last = rooms.namespace.require(inode_id).blocks[-1]
     rooms.blocks.received("d1", BlockRef(last, rooms.last_stamp, 1))
-    refused = scene.step(ev.AddBlock(scene.caller(), "/f", "w/f", inode_id, BlockRef(last, rooms.last_stamp, 1)))
-    assert isinstance(refused, Refusal) and "/f has 3 blocks" in refused.message and "larger block size" in refused.message
+    refused = scene.step(
+        ev.AddBlock(scene.caller(), "/f", "w/f", inode_id, BlockRef(last, rooms.last_stamp, 1))
+    )
+    assert (
+        isinstance(refused, Refusal)
+        and "/f has 3 blocks" in refused.message
+        and "larger block size" in refused.message
+    )
 
 
 def test_a_page_of_locations_is_bounded_by_its_blocks() -> None:

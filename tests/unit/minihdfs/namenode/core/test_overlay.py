@@ -51,12 +51,16 @@ def test_what_is_met_is_kept_up_to_a_bound_by_readers_as_well_as_by_writers() ->
     flush(overlay, 1)
     assert overlay.inode.cached() <= 12
     for number in range(1000):
-        assert overlay.inode.get(number) == (number if number < 100 else None), "what is not there is remembered no longer than what is"
+        assert overlay.inode.get(number) == (number if number < 100 else None), (
+            "what is not there is remembered no longer than what is"
+        )
         assert overlay.inode.cached() <= 12
     overlay.inode.put(200, 5)
     for number in range(1000, 1100):
         overlay.inode.get(number)
-    assert overlay.inode.get(200) == 5, "a change that the store lacks is known, however much was read since"
+    assert overlay.inode.get(200) == 5, (
+        "a change that the store lacks is known, however much was read since"
+    )
 
 
 class CountingStore(MemoryStore):
@@ -81,12 +85,16 @@ def test_a_scan_pushes_nothing_out() -> None:
 
 
 NAMES = st.text(st.sampled_from("aé日"), min_size=1, max_size=3)
-CHANGES = st.lists(st.tuples(st.sampled_from(["put", "remove", "freeze", "flush"]), NAMES), max_size=40)
+CHANGES = st.lists(
+    st.tuples(st.sampled_from(["put", "remove", "freeze", "flush"]), NAMES), max_size=40
+)
 
 
 @given(changes=CHANGES, after=st.one_of(st.just(""), NAMES), limit=st.integers(1, 5))
 @settings(max_examples=300, deadline=None)
-def test_children_are_those_of_a_dict_in_byte_order(changes: list[tuple[str, str]], after: str, limit: int) -> None:
+def test_children_are_those_of_a_dict_in_byte_order(
+    changes: list[tuple[str, str]], after: str, limit: int
+) -> None:
     overlay, model, frozen = Overlay(MemoryStore(), 0), {}, None
     for txid, (kind, name) in enumerate(changes, 1):
         if kind == "put":
@@ -101,7 +109,11 @@ def test_children_are_those_of_a_dict_in_byte_order(changes: list[tuple[str, str
             overlay.store.write(frozen)
             overlay.flushed(frozen.counters.txid)
             frozen = None
-    expected = [(name, model[name]) for name in sorted(model, key=str.encode) if name.encode() > after.encode()]
+    expected = [
+        (name, model[name])
+        for name in sorted(model, key=str.encode)
+        if name.encode() > after.encode()
+    ]
     assert overlay.dentry.children(7, after, limit) == expected[:limit]
     assert overlay.dentry.children(8, "", 9) == []
     assert dict(overlay.dentry.items()) == {(7, name): value for name, value in model.items()}

@@ -52,7 +52,9 @@ def test_who_is_unsuitable_is_never_chosen_and_named() -> None:
     datanodes.by_uuid["d3"].contact_us -= OPTIONS.stale_us + 1
     for _ in range(20):
         assert [node.uuid for node in placement.choose(3, 10, NOW, exclude=("d4",))] == ["d0"]
-    assert [node.uuid for node in placement.choose(2, 10, NOW, exclude=("d0", "d4"))] == ["d3"], "a stale one when there is no other"
+    assert [node.uuid for node in placement.choose(2, 10, NOW, exclude=("d0", "d4"))] == ["d3"], (
+        "a stale one when there is no other"
+    )
     assert placement.choose(1, 10, NOW, exclude=("d0", "d3", "d4")) == []
     reasons = placement.explain(10, ("d0", "d3", "d4"))
     assert reasons.startswith("4 of 5 datanodes are live")

@@ -13,7 +13,10 @@ from minihdfs.namenode.store_memory import MemoryStore
 
 
 def test_a_namenode_that_is_only_read_does_not_grow() -> None:
-    core, now = Namesystem(Options("c1", "root", cached_records_max=20), MemoryStore(), random.Random(1)), Instant(1, 1)
+    core, now = (
+        Namesystem(Options("c1", "root", cached_records_max=20), MemoryStore(), random.Random(1)),
+        Instant(1, 1),
+    )
     core.step(ev.LeadershipGained(1), now)
     caller = ev.Caller(None, "root")
     for number in range(300):
@@ -25,8 +28,12 @@ def test_a_namenode_that_is_only_read_does_not_grow() -> None:
     overlay = core.rooms.overlay
     for _ in range(3):
         for number in range(300):
-            assert core.step(ev.GetFileInfo(caller, f"/d/f{number:03}"), now).sends[0].message != Answer(None)
-            assert core.step(ev.GetFileInfo(caller, f"/d/none{number:03}"), now).sends[0].message == Answer(None)
+            assert core.step(ev.GetFileInfo(caller, f"/d/f{number:03}"), now).sends[
+                0
+            ].message != Answer(None)
+            assert core.step(ev.GetFileInfo(caller, f"/d/none{number:03}"), now).sends[
+                0
+            ].message == Answer(None)
     assert overlay.inode.cached() <= 22 and overlay.dentry.cached() <= 22
     met = dict(overlay.inode.young)
     listing = core.step(ev.GetListing(caller, "/d"), now).sends[0].message
@@ -35,4 +42,6 @@ def test_a_namenode_that_is_only_read_does_not_grow() -> None:
         effects = core.step(Tick(), now)
     assert isinstance(listing, Answer) and len(listing.value.entries) == 300
     assert effects.sends[0].message.value.files == 300
-    assert len(overlay.inode.young.keys() - met.keys()) <= 2, "what a listing and a summary passed by is not kept"
+    assert len(overlay.inode.young.keys() - met.keys()) <= 2, (
+        "what a listing and a summary passed by is not kept"
+    )

@@ -1,4 +1,5 @@
-"""The retry table: bounded by the log's time and by number, the same after every replay, whether it lies in memory or in the store."""
+"""The retry table: bounded by the log's time and by number, the same after every replay, whether it
+lies in memory or in the store."""
 
 from __future__ import annotations
 
@@ -98,16 +99,24 @@ def test_softly_remembered_are_the_latest() -> None:
     retries = table()
     for call in range(100):
         retries.remember_soft(Caller(None, "u", (), b"c", call), Answer(False))
-    assert [call for call in range(100) if retries.find_soft(Caller(None, "u", (), b"c", call))] == [96, 97, 98, 99]
+    assert [
+        call for call in range(100) if retries.find_soft(Caller(None, "u", (), b"c", call))
+    ] == [96, 97, 98, 99]
 
 
-# ── in the core ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── in the core ───────────────────────────────────────────────────────────────────────────────────
 
 
 class Term:
     """One leader with a clock of its own."""
 
-    def __init__(self, epoch: int, wall_us: int, store: MemoryStore | None = None, replay: tuple[Edit, ...] = ()) -> None:
+    def __init__(
+        self,
+        epoch: int,
+        wall_us: int,
+        store: MemoryStore | None = None,
+        replay: tuple[Edit, ...] = (),
+    ) -> None:
         self.core = Namesystem(Options("c1", "root"), store or MemoryStore(), random.Random(1))
         for one in replay:
             self.core.apply(one)
@@ -159,12 +168,17 @@ def test_a_clock_that_is_set_while_leading_forgets_nothing() -> None:
 
 def test_many_calls_do_not_push_out_the_last_ten_minutes() -> None:
     options = Options("c1", "root")
-    assert options.retry_entries_max * MINUTE_US >= 2_000 * 600 * MINUTE_US, "2,000 at-most-once calls a second"
+    assert options.retry_entries_max * MINUTE_US >= 2_000 * 600 * MINUTE_US, (
+        "2,000 at-most-once calls a second"
+    )
 
 
 def test_one_of_several_threads_of_a_client_wins_a_create() -> None:
     term = Term(1, 1_000 * MINUTE_US)
-    create = [ev.Create(call(number), "/f", "one-program", 0o644, False, True, 1, 0) for number in (1, 2, 3)]
+    create = [
+        ev.Create(call(number), "/f", "one-program", 0o644, False, True, 1, 0)
+        for number in (1, 2, 3)
+    ]
     told = [term.step(event) for event in create]
     assert isinstance(told[0], Answer)
     assert [one.error.code for one in told[1:] if isinstance(one, Refusal)] == ["BEING_CREATED"] * 2
@@ -203,4 +217,6 @@ def test_come_back_later_is_no_answer_to_be_repeated() -> None:
     term.step(ev.SetSafeMode(call(3), "leave"))
     assert term.step(mkdir) == Answer(True)
     assert isinstance(term.step(ev.SetSafeMode(call(1), "enter")), Answer)
-    assert term.step(ev.Mkdirs(call(4), "/e", 0o755, True)) == Answer(True), "the late enter entered nothing"
+    assert term.step(ev.Mkdirs(call(4), "/e", 0o755, True)) == Answer(True), (
+        "the late enter entered nothing"
+    )

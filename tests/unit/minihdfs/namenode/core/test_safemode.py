@@ -19,7 +19,11 @@ def at(seconds: int) -> Instant:
 
 def test_a_pause_before_the_first_datanode_comes_does_not_end_safe_mode_at_its_report() -> None:
     nodes = SimpleNamespace(have_reported=False, awaited={"d0": None, "d1": None})
-    safemode = Safemode(Options("c1", "root"), cast(Any, SimpleNamespace(reported=0, complete_total=10)), cast(Any, nodes))
+    safemode = Safemode(
+        Options("c1", "root"),
+        cast(Any, SimpleNamespace(reported=0, complete_total=10)),
+        cast(Any, nodes),
+    )
     safemode.start(at(0))
     safemode.credit(5 * SECOND)
     safemode.news(at(6))
@@ -33,7 +37,11 @@ def test_a_pause_before_the_first_datanode_comes_does_not_end_safe_mode_at_its_r
 
 def test_a_pause_does_not_shorten_the_time_in_which_nothing_is_deleted() -> None:
     nodes = SimpleNamespace(have_reported=True, awaited={})
-    safemode = Safemode(Options("c1", "root"), cast(Any, SimpleNamespace(reported=0, complete_total=10)), cast(Any, nodes))
+    safemode = Safemode(
+        Options("c1", "root"),
+        cast(Any, SimpleNamespace(reported=0, complete_total=10)),
+        cast(Any, nodes),
+    )
     safemode.start(at(0))
     assert not safemode.on
     safemode.credit(7200 * SECOND)
