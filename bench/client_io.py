@@ -26,8 +26,8 @@ from pathlib import Path
 
 from minihdfs.client.api import ClientOptions
 from minihdfs.client.filesystem import FileSystem, connect
-from mrc.home import Home
-from mrc.leaders import HomeLeaders
+from mrc.cluster.home import Home
+from mrc.cluster.leaders import HomeLeaders
 
 MIB = 1 << 20
 BUFFER_BYTES = 4 * MIB

@@ -14,12 +14,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from minihdfs import data_transfer as dt
 from minihdfs.checksum import checksums_of
 from minihdfs.client.datanodes import Datanodes
 from minihdfs.client.remote_block import open_remote
 from minihdfs.model import BlockRef, DatanodeAddress
-from minihdfs.stream_io import receive_delimited, send_buffers
+from minihdfs.wire import data_transfer as dt
+from minihdfs.wire.streams import receive_delimited, send_buffers
 
 BLOCK_BYTES, BLOCKS, ROUNDS, PIECE = 128 << 20, 4, 5, 1 << 20
 TOTAL = BLOCK_BYTES * BLOCKS
@@ -28,11 +28,11 @@ CHUNKS = dt.Checksum(dt.ChecksumType.CRC32C, 64 << 10)
 
 def serve_datanode(directory: str) -> None:
     """A datanode without an agent, in a process of its own, until its standard input ends."""
-    from minihdfs.datanode.block_store import BlockStore
+    from minihdfs.datanode.files.block_store import BlockStore
+    from minihdfs.datanode.files.volume import Volume
     from minihdfs.datanode.replicator import Replicator
     from minihdfs.datanode.transfer.context import TransferContext
     from minihdfs.datanode.transfer.server import TransferServer
-    from minihdfs.datanode.volume import Volume
 
     context = TransferContext(BlockStore([Volume.open(Path(directory) / "blocks", "d", "c", 0)]))
     port = TransferServer(context, Replicator(context).transfer).start("127.0.0.1", 0)

@@ -21,9 +21,9 @@ import time
 from collections.abc import Callable, Iterator
 
 from clusterkit.descriptors import raise_descriptor_limit
-from minihdfs import hadoop_rpc
-from minihdfs.client.namenode import NamenodeClient
+from minihdfs.client.namenode_calls import NamenodeClient
 from minihdfs.pb import hadoop_namenode_pb2 as nn
+from minihdfs.wire import hadoop_rpc
 
 CALLS, SHORT_CALLS, PAUSE_S = 300, 30, 0.004
 CLIENT_ID = os.urandom(16)

@@ -23,9 +23,9 @@ from minihdfs.namenode.core.commands import Answer, Registered
 from minihdfs.namenode.core.namesystem import Namesystem
 from minihdfs.namenode.core.options import Options
 from minihdfs.namenode.edit_codec import CODEC
-from minihdfs.namenode.store import Store
-from minihdfs.namenode.store_lmdb import LmdbStore
-from minihdfs.namenode.store_memory import MemoryStore
+from minihdfs.namenode.store.api import Store
+from minihdfs.namenode.store.lmdb import LmdbStore
+from minihdfs.namenode.store.memory import MemoryStore
 
 
 class Bench:

@@ -18,10 +18,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from minihdfs import hadoop_rpc
-from minihdfs.client.namenode import NamenodeClient
+from minihdfs.client.namenode_calls import NamenodeClient
 from minihdfs.pb import hadoop_hdfs_pb2 as hdfs
 from minihdfs.pb import hadoop_namenode_pb2 as nn
+from minihdfs.wire import hadoop_rpc
 
 CALLERS = 32
 CLIENT_ID = os.urandom(16)

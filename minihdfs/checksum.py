@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Callable, Sequence
 
 from clusterkit.checksum import crc32c as crc32c
-from minihdfs.data_transfer import ChecksumType
+from minihdfs.wire.data_transfer import ChecksumType
 
 _FUNCTIONS: dict[int, Callable[..., int]] = {
     ChecksumType.CRC32C: crc32c,

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from mrc.home import Home
+from mrc.cluster.home import Home
 from mrc.printing import err
 
 if TYPE_CHECKING:
     from minihdfs.client.filesystem import FileSystem
-    from mrc.leaders import Leaders
+    from mrc.cluster.leaders import Leaders
 
 SESSION_TIMEOUT_S = 6.0
 LOOKS_ONLY = "private-network"
@@ -83,13 +83,13 @@ class Context:
     def leaders(self) -> Leaders:
         """For long use: asked again, it finds a leader that moved. A cluster of several machines is
         connected once in a process."""
-        from mrc.leaders import HomeLeaders
+        from mrc.cluster.leaders import HomeLeaders
 
         return _leaders_of(self.cluster) if self.cluster else HomeLeaders(self.home)
 
 
 @cache
 def _leaders_of(cluster: str) -> Leaders:
-    from mrc.leaders import CoordinatorLeaders
+    from mrc.cluster.leaders import CoordinatorLeaders
 
     return CoordinatorLeaders(cluster, f"mrc-{os.getpid()}", SESSION_TIMEOUT_S, LOOKS_ONLY)

@@ -22,36 +22,36 @@ from mrc.printing import err
 from mrc.verb import VerbGroup
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "up": ("mrc.up_command:up", "Start what is missing of this machine's cluster."),
+    "up": ("mrc.cluster.up:up", "Start what is missing of this machine's cluster."),
     "down": (
-        "mrc.down_command:down",
+        "mrc.cluster.down:down",
         "End every process of this machine's cluster; nothing is lost.",
     ),
-    "status": ("mrc.status_command:status", "Show services, file system and jobs."),
+    "status": ("mrc.cluster.status:status", "Show services, file system and jobs."),
     "demo": (
-        "mrc.demo_command:demo",
+        "mrc.demo.story:demo",
         "Count words on a cluster of its own while parts of it are killed.",
     ),
-    "fs": ("mrc.fs_commands:fs", "Work with files in the cluster (Hadoop's spellings too)."),
-    "submit": ("mrc.submit_command:submit", "Run a job on the cluster."),
-    "run": ("mrc.run_command:run", "Run a job here, without a cluster."),
-    "jobs": ("mrc.job_commands:jobs", "List jobs."),
-    "job": ("mrc.job_commands:job", "Look at one job: status, logs, counters, kill, wait."),
+    "fs": ("mrc.fs.verbs:fs", "Work with files in the cluster (Hadoop's spellings too)."),
+    "submit": ("mrc.jobs.submit:submit", "Run a job on the cluster."),
+    "run": ("mrc.jobs.run:run", "Run a job here, without a cluster."),
+    "jobs": ("mrc.jobs.verbs:jobs", "List jobs."),
+    "job": ("mrc.jobs.verbs:job", "Look at one job: status, logs, counters, kill, wait."),
     "daemon": (
-        "mrc.daemon_command:daemon",
+        "mrc.cluster.daemon_verb:daemon",
         "Run one daemon in the foreground (systemd, containers).",
     ),
-    "ha": ("mrc.ha_command:ha", "Mend by hand what elections left behind."),
+    "ha": ("mrc.admin.ha:ha", "Mend by hand what elections left behind."),
     "namenode": (
-        "mrc.adopt_command:namenode",
+        "mrc.admin.adopt:namenode",
         "Take a restored or copied namenode directory for the file system's.",
     ),
     "tracker": (
-        "mrc.adopt_command:tracker",
+        "mrc.admin.adopt:tracker",
         "Take another directory for the one that keeps the jobs.",
     ),
     "config": (
-        "mrc.config_command:config",
+        "mrc.admin.config:config",
         "Show the configuration and where each value comes from.",
     ),
 }
@@ -141,12 +141,12 @@ def main(arguments: list[str] | None = None) -> None:
     take_standard_streams()
     is_inline = sys.argv[1:2] == ["run"] and "--inline" in sys.argv
     if is_inline:
-        from mrc.run_command import exec_with_the_seed_of_tasks
+        from mrc.jobs.run import exec_with_the_seed_of_tasks
 
         exec_with_the_seed_of_tasks()
     code = flush_output(run(sys.argv[1:]))
     if is_inline:
-        from mrc.endings import leave_threads_behind
+        from mrc.jobs.endings import leave_threads_behind
 
         code = leave_threads_behind(code)
     sys.exit(code)

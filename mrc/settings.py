@@ -16,7 +16,7 @@ from msgspec import Meta
 
 from clusterkit.config import check_listen_host, check_reachable, load
 from clusterkit.errors import UsageError
-from mrc.home import Home
+from mrc.cluster.home import Home
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Seconds = Annotated[float, Meta(gt=0, le=30 * 86400)]

@@ -227,5 +227,5 @@ def _stamp(status: FileStatus) -> str:
 
 def preload() -> None:
     """What the first calls would load."""
-    importlib.import_module("minihdfs.client.namenode")
+    importlib.import_module("minihdfs.client.namenode_calls")
     importlib.import_module("minihdfs.client.leases")

@@ -1,5 +1,5 @@
 """What the reader, the writer and the file system need of a namenode: one typed method per call.
-`minihdfs.client.namenode` implements it.
+`minihdfs.client.namenode_calls` implements it.
 
 Every method raises the errors of `minihdfs.errors` (a refusal) or `clusterkit.errors.Unavailable`
 (nobody answers).

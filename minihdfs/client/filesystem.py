@@ -73,7 +73,7 @@ def connect(
     `user` is who the namenode is told is asking; by default the name of this process's user.
     `waiting` hears why a call waits for a namenode that is away or starting up, at least every
     second, and "" when it goes on."""
-    from minihdfs.client.namenode import NamenodeClient
+    from minihdfs.client.namenode_calls import NamenodeClient
 
     addresses = [
         with_port(address)

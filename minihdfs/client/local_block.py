@@ -12,14 +12,14 @@ import os
 import socket
 import threading
 
-from minihdfs import local_fd
 from minihdfs.checksum import first_bad_chunk_of
 from minihdfs.client.datanodes import Connection, Datanodes
 from minihdfs.client.remote_block import ReplicaBroken
-from minihdfs.data_transfer import MAX_PACKET_BYTES, ChecksumType, WireError
 from minihdfs.errors import ChecksumMismatch
 from minihdfs.model import BlockRef, DatanodeAddress, LocatedBlock
-from minihdfs.stream_io import receive_bytes
+from minihdfs.wire import local_fd
+from minihdfs.wire.data_transfer import MAX_PACKET_BYTES, ChecksumType, WireError
+from minihdfs.wire.streams import receive_bytes
 
 PIECE_BYTES = 1 << 20
 MAX_OPEN = 4

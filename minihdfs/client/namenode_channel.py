@@ -17,8 +17,8 @@ import time
 from collections.abc import Callable
 
 from clusterkit.errors import TimedOut
-from minihdfs import hadoop_rpc
-from minihdfs.hadoop_rpc import ClientConnection, MalformedRpc, Reply
+from minihdfs.wire import hadoop_rpc
+from minihdfs.wire.hadoop_rpc import ClientConnection, MalformedRpc, Reply
 
 _RECEIVE_BYTES = 256 << 10
 LOOK_S = 1.0

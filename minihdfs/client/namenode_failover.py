@@ -22,11 +22,11 @@ from typing import TypeVar
 from google.protobuf.message import DecodeError, Message
 
 from clusterkit.errors import ClusterError, TimedOut, Unavailable
-from minihdfs import hadoop_rpc
 from minihdfs.client.namenode_channel import Channel, ConnectionLost
 from minihdfs.client.namenode_lookout import look_around
 from minihdfs.errors import BY_CODE, BY_JAVA_CLASS, FsError, Standby, StartingUp
-from minihdfs.hadoop_rpc import Reply
+from minihdfs.wire import hadoop_rpc
+from minihdfs.wire.hadoop_rpc import Reply
 
 R = TypeVar("R", bound=Message)
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 1.0

@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 from google.protobuf.message import DecodeError
 
-from minihdfs import hadoop_rpc
-from minihdfs.hadoop_rpc import OWN_PROTOCOL, ClientConnection, MalformedRpc
 from minihdfs.pb import mrcluster_namenode_pb2 as own
+from minihdfs.wire import hadoop_rpc
+from minihdfs.wire.hadoop_rpc import OWN_PROTOCOL, ClientConnection, MalformedRpc
 
 LIMIT_S = 1.0
 

@@ -29,9 +29,9 @@ from minihdfs.client.block_map import BlockMap
 from minihdfs.client.datanodes import Datanodes
 from minihdfs.client.local_block import LocalBlocks
 from minihdfs.client.remote_block import RemoteBlock, ReplicaBroken, ReplicaRefused, open_remote
-from minihdfs.data_transfer import WireError
 from minihdfs.errors import BlockMissing, ChecksumMismatch
 from minihdfs.model import DatanodeAddress, LocatedBlock
+from minihdfs.wire.data_transfer import WireError
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

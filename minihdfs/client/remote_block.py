@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import time
 
-from minihdfs import data_transfer as dt
 from minihdfs.checksum import chunk_count, first_bad_chunk
 from minihdfs.client.datanodes import Connection, Datanodes
 from minihdfs.errors import ChecksumMismatch, FsError
 from minihdfs.model import BlockRef, DatanodeAddress
-from minihdfs.stream_io import (
+from minihdfs.wire import data_transfer as dt
+from minihdfs.wire.streams import (
     receive_delimited,
     receive_into,
     receive_scattered,

@@ -15,12 +15,12 @@ import time
 from collections import deque
 from collections.abc import Sequence
 
-from minihdfs import data_transfer as dt
 from minihdfs.checksum import checksums_of
 from minihdfs.client.api import ClientOptions
 from minihdfs.client.datanodes import Connection, Datanodes
 from minihdfs.model import BlockRef, DatanodeAddress, LocatedBlock
-from minihdfs.stream_io import receive_delimited
+from minihdfs.wire import data_transfer as dt
+from minihdfs.wire.streams import receive_delimited
 
 HEARTBEAT_S = 10.0
 """An idle pipeline is kept alive by an empty packet this often."""

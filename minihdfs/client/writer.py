@@ -26,9 +26,9 @@ from minihdfs.client.api import ClientOptions, NamenodeCalls
 from minihdfs.client.datanodes import Datanodes
 from minihdfs.client.patience import patiently
 from minihdfs.client.write_session import PipelineBroken, WriteSession, begin_block, blamed
-from minihdfs.data_transfer import Checksum, ChecksumType
 from minihdfs.errors import BrokenPipeline, NoDatanodes
 from minihdfs.model import BlockRef, DatanodeAddress, FileStatus, LocatedBlock, ServerDefaults
+from minihdfs.wire.data_transfer import Checksum, ChecksumType
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer

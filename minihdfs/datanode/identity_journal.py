@@ -14,8 +14,8 @@ from clusterkit.disks import disk_failure
 from clusterkit.effects import Edit
 from clusterkit.journal import JournalRecord
 from clusterkit.service import DataDirectory
-from minihdfs.datanode.block_store import BlockStore
 from minihdfs.datanode.core.events import ClusterAdopted, EpochSeen
+from minihdfs.datanode.files.block_store import BlockStore
 
 NAMENODE_SERVICE = "namenode"
 CODEC = Codec([Edit, EpochSeen, ClusterAdopted])

@@ -15,20 +15,20 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from clusterkit.errors import CorruptRecord
-from minihdfs import data_transfer as dt
 from minihdfs.checksum import chunk_count, first_bad_chunk
-from minihdfs.datanode.block_store import BlockStore
-from minihdfs.datanode.disk_errors import ReplicaUnreadable
-from minihdfs.datanode.meta_file import CRC_BYTES, crc_offset
-from minihdfs.datanode.replica import OpenReplica, ReplicaNotFound, State
-from minihdfs.datanode.replica_writer import ReplicaWriter
+from minihdfs.datanode.files.block_store import BlockStore
+from minihdfs.datanode.files.disk_errors import ReplicaUnreadable
+from minihdfs.datanode.files.meta_file import CRC_BYTES, crc_offset
+from minihdfs.datanode.files.replica import OpenReplica, ReplicaNotFound, State
+from minihdfs.datanode.files.replica_writer import ReplicaWriter
+from minihdfs.datanode.files.verify import good_length, read_fully
 from minihdfs.datanode.transfer.context import TransferContext
 from minihdfs.datanode.transfer.mirror import MirrorRefused, connect, link_of, open_mirror
 from minihdfs.datanode.transfer.packets import PacketReceiver
-from minihdfs.datanode.verify import good_length, read_fully
 from minihdfs.errors import ChecksumMismatch, FsError
 from minihdfs.model import BlockRef, DatanodeAddress
-from minihdfs.stream_io import receive_delimited, send_buffers, set_timeouts
+from minihdfs.wire import data_transfer as dt
+from minihdfs.wire.streams import receive_delimited, send_buffers, set_timeouts
 
 log = logging.getLogger(__name__)
 

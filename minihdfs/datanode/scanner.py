@@ -16,10 +16,10 @@ import msgspec
 
 from clusterkit.clock import Clock
 from clusterkit.durable_file import write_durably
-from minihdfs.datanode.block_store import BlockStore
 from minihdfs.datanode.core.scan_plan import Position, ScanOptions, ScanPlan
-from minihdfs.datanode.disk_errors import ReplicaUnreadable
-from minihdfs.datanode.replica import State
+from minihdfs.datanode.files.block_store import BlockStore
+from minihdfs.datanode.files.disk_errors import ReplicaUnreadable
+from minihdfs.datanode.files.replica import State
 from minihdfs.datanode.replicator import fault_of
 from minihdfs.datanode.transfer.context import TransferContext
 from minihdfs.model import BlockRef

@@ -25,20 +25,20 @@ from clusterkit.effects import Send
 from clusterkit.listening import bind_refusal
 from clusterkit.rpc import format_address
 from clusterkit.service import DataDirectory
-from minihdfs.datanode.block_store import BlockStore
 from minihdfs.datanode.core import events as e
 from minihdfs.datanode.core.agent import Agent, AgentOptions
 from minihdfs.datanode.core.scan_plan import ScanOptions
+from minihdfs.datanode.files.block_store import BlockStore
+from minihdfs.datanode.files.volumes import open_volumes, tend_volumes
 from minihdfs.datanode.identity_journal import CODEC, NAMENODE_SERVICE, IdentityJournal
+from minihdfs.datanode.ipc_server import IpcServer
 from minihdfs.datanode.namenode_link import NamenodeLink
 from minihdfs.datanode.replicator import Replicator
-from minihdfs.datanode.rpc import IpcServer
 from minihdfs.datanode.scanner import Scanner
 from minihdfs.datanode.transfer.context import TransferContext, TransferOptions
 from minihdfs.datanode.transfer.fd_server import DescriptorServer
 from minihdfs.datanode.transfer.server import TransferServer
-from minihdfs.datanode.volumes import open_volumes, tend_volumes
-from minihdfs.datanode.work import Work
+from minihdfs.datanode.worker_pool import Work
 from minihdfs.errors import WrongCluster
 from minihdfs.model import BlockRef, DatanodeAddress, DatanodeUsage
 

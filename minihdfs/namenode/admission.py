@@ -12,7 +12,7 @@ import resource
 from collections import Counter
 from collections.abc import Collection
 
-from minihdfs.namenode.client_rpc import ClientConnection, Limits
+from minihdfs.namenode.hadoop_connection import ClientConnection, Limits
 
 LOG = logging.getLogger(__name__)
 RESERVED_DESCRIPTORS = 128

@@ -33,19 +33,19 @@ from clusterkit.rpc import Server, format_address
 from clusterkit.service import DataDirectory
 from coordinator.api import Candidate, Conflict, Coordinator, Leadership
 from minihdfs.errors import Standby, WrongCluster
-from minihdfs.namenode.client_rpc import Limits
 from minihdfs.namenode.core.elected import COORDINATOR
 from minihdfs.namenode.core.events import LeadershipGained
 from minihdfs.namenode.core.namesystem import Namesystem
 from minihdfs.namenode.core.options import Options
-from minihdfs.namenode.datanode_rpc import datanode_server
+from minihdfs.namenode.datanode_server import datanode_server
 from minihdfs.namenode.edit_codec import CODEC
 from minihdfs.namenode.epoch_reader import EpochReader
+from minihdfs.namenode.hadoop_connection import Limits
+from minihdfs.namenode.hadoop_server import RpcLoop, listen
+from minihdfs.namenode.methods.table import Facts
 from minihdfs.namenode.os_groups import OsGroups
-from minihdfs.namenode.rpc import RpcLoop, listen
-from minihdfs.namenode.store_flusher import StoreFlusher
-from minihdfs.namenode.store_lmdb import LmdbStore
-from minihdfs.namenode.wire import Facts
+from minihdfs.namenode.store.flusher import StoreFlusher
+from minihdfs.namenode.store.lmdb import LmdbStore
 
 LOG = logging.getLogger(__name__)
 SERVICE = "namenode"

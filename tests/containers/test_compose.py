@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from mrc.demo_corpus import count_plainly, gather
+from mrc.demo.corpus import count_plainly, gather
 from tests.containers.engine import ComposeCluster, docker, host_environment
 from tests.equipment.until import until
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from minihdfs.namenode.core.records import COMPLETE, Answered, Block, Inode, Retry
-from minihdfs.namenode.store import (
+from minihdfs.namenode.store.api import (
     ANSWERED,
     BLOCK,
     DATANODE,
@@ -22,8 +22,8 @@ from minihdfs.namenode.store import (
     Counters,
     Store,
 )
-from minihdfs.namenode.store_lmdb import LmdbStore
-from minihdfs.namenode.store_memory import MemoryStore
+from minihdfs.namenode.store.lmdb import LmdbStore
+from minihdfs.namenode.store.memory import MemoryStore
 
 
 @pytest.fixture(params=["memory", "lmdb"])

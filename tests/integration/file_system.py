@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from clusterkit.errors import ClusterError
 from coordinator.backends.memory import MemoryCoordinator, MemoryHub
-from minihdfs.client.namenode import NamenodeClient
+from minihdfs.client.namenode_calls import NamenodeClient
 from minihdfs.datanode.service import DatanodeService, DatanodeServiceOptions
 from minihdfs.model import ServerDefaults
 from minihdfs.namenode.core.options import Options

@@ -291,7 +291,7 @@ def test_tail_f_shows_what_replaced_the_file_from_its_beginning(
             raise KeyboardInterrupt
         then()
 
-    monkeypatch.setattr("mrc.fs_show.time.sleep", look_again)
+    monkeypatch.setattr("mrc.fs.show.time.sleep", look_again)
     done = mrc("tail", "-f", "/log")
     assert (done.code, done.out) == (130, b"old old old\nnew, and longer than before\n")
 
@@ -436,9 +436,9 @@ def test_a_second_signal_leaves_nothing_either(
     big, target = f"{system.uri}/big", f"{system.uri}/d/f"
     words = {"put": ["-", target], "get": [big, str(here / "f")], "cp": [big, target]}
     slow = (
-        "import time, mrc.main, mrc.fs_progress\n"
+        "import time, mrc.main, mrc.fs.progress\n"
         "def add(*_):\n    print(flush=True)\n    for _ in range(1000): time.sleep(0.02)\n"
-        "mrc.fs_progress.Progress.add = add; mrc.main.main()"
+        "mrc.fs.progress.Progress.add = add; mrc.main.main()"
     )
     command = [sys.executable, "-c", slow, "fs", verb, *words[verb]]
     with subprocess.Popen(

@@ -15,15 +15,15 @@ from pathlib import Path
 
 import pytest
 
-from minihdfs import hadoop_rpc
 from minihdfs.client.filesystem import connect
 from minihdfs.client.namenode_channel import Channel
-from minihdfs.data_transfer import delimited
-from minihdfs.hadoop_model import block_to_pb
 from minihdfs.pb.hadoop_datanode_pb2 import (
     GetReplicaVisibleLengthRequest,
     GetReplicaVisibleLengthResponse,
 )
+from minihdfs.wire import hadoop_rpc
+from minihdfs.wire.data_transfer import delimited
+from minihdfs.wire.messages import block_to_pb
 from tests.equipment.hadoop_shell import HadoopShell
 from tests.integration.file_system import USER, SmallFileSystem, small_file_system, wait_until
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from clusterkit.errors import ClusterError
-from minihdfs.client.namenode import NamenodeClient
+from minihdfs.client.namenode_calls import NamenodeClient
 from minihdfs.client.namenode_failover import CallOptions
 from tests.integration.namenode_process import NamenodeProcess
 

@@ -16,8 +16,8 @@ from typing import Any
 from clusterkit.service import Announcement
 from mapreduce.runners.tracker_client import TrackerClient
 from minihdfs.client.filesystem import FileSystem
+from mrc.cluster.home import Home
 from mrc.context import Context
-from mrc.home import Home
 from tests.equipment.until import until
 
 MRC = Path(sys.executable).with_name("mrc")

@@ -35,7 +35,7 @@ from minihdfs.namenode.core.commands import Answer, Refusal
 from minihdfs.namenode.core.namesystem import Namesystem
 from minihdfs.namenode.core.options import Options
 from minihdfs.namenode.edit_codec import CODEC
-from minihdfs.namenode.store_memory import MemoryStore
+from minihdfs.namenode.store.memory import MemoryStore
 
 OPTIONS = Options(
     "c1", "root", listing_page=2, reclaim_records=2, step_records=3, cached_records_max=4

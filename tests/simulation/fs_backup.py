@@ -10,7 +10,7 @@ numbers.) Happens at the end of a seed, when everything else has been compared.
 
 from __future__ import annotations
 
-from minihdfs.namenode.store_memory import MemoryStore
+from minihdfs.namenode.store.memory import MemoryStore
 from tests.simulation.fs_clients import Client
 from tests.simulation.fs_processes import DatanodeProcess, NamenodeProcess
 from tests.simulation.fs_writers import Shared

@@ -24,7 +24,7 @@ from minihdfs.namenode.core import commands, events
 from minihdfs.namenode.core.namesystem import Namesystem
 from minihdfs.namenode.core.options import Options
 from minihdfs.namenode.edit_codec import CODEC
-from minihdfs.namenode.store_memory import MemoryStore
+from minihdfs.namenode.store.memory import MemoryStore
 from tests.simulation.fs_plants import infect_core, infect_report
 from tests.simulation.kernel import MS, SECOND, CoreProcess, DiskJournal, Kernel
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import collections
 import re
 from collections.abc import Iterable
 
@@ -179,6 +180,19 @@ def test_one_room_one_noun() -> None:
         if not ast.get_docstring(module.tree) and module.text.strip():
             wrong.append(f"{key}: a file opens with its rules")
     assert not wrong, "\n".join(wrong)
+
+
+def test_a_folder_can_be_read_at_a_glance() -> None:
+    sizes = collections.Counter(
+        str(module.path.parent.relative_to(ROOT))
+        for module in modules().values()
+        if module.path.name != "__init__.py"
+    )
+    full = {name: count for name, count in sizes.items() if count > rules.MAX_FOLDER_MODULES}
+    assert full == rules.FULL_FOLDERS, (
+        f"{rules.MAX_FOLDER_MODULES} modules are enough for one folder: make rooms, or take what "
+        "has shrunk out of FULL_FOLDERS"
+    )
 
 
 @pytest.mark.parametrize("table", [rules.LONG_FILES, rules.LONG_FUNCTIONS])

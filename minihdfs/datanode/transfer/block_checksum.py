@@ -12,14 +12,14 @@ import hashlib
 import os
 import socket
 
-from minihdfs import data_transfer as dt
 from minihdfs.checksum import checksums_of, chunk_count, crc_function
-from minihdfs.datanode.disk_errors import ReplicaUnreadable
-from minihdfs.datanode.meta_file import CRC_BYTES, crc_offset
-from minihdfs.datanode.replica import OpenReplica
+from minihdfs.datanode.files.disk_errors import ReplicaUnreadable
+from minihdfs.datanode.files.meta_file import CRC_BYTES, crc_offset
+from minihdfs.datanode.files.replica import OpenReplica
+from minihdfs.datanode.files.verify import PIECE_BYTES, good_length
 from minihdfs.datanode.transfer.context import TransferContext
 from minihdfs.datanode.transfer.reader_side import open_for_peer
-from minihdfs.datanode.verify import PIECE_BYTES, good_length
+from minihdfs.wire import data_transfer as dt
 
 
 def serve_block_checksum(

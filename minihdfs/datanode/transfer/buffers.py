@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 
-from minihdfs.data_transfer import WireError
+from minihdfs.wire.data_transfer import WireError
 
 FREE_BYTES = 128 << 10
 """Of each buffer: enough for the smallest packets. As many as there are connections."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from minihdfs.datanode.block_store import BlockStore
+from minihdfs.datanode.files.block_store import BlockStore
 from minihdfs.datanode.transfer.buffers import Buffers
 from minihdfs.model import BlockRef
 

@@ -1,5 +1,5 @@
 """The unix socket on which clients of this machine get the descriptors of a finalized replica's two
-files (framing: minihdfs.local_fd).
+files (framing: minihdfs.wire.local_fd).
 
 The socket lies in the datanode's own directory, which only its user may enter: who can connect may
 read block files anyway.
@@ -13,16 +13,16 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from minihdfs import data_transfer as dt
-from minihdfs import local_fd
-from minihdfs.datanode.meta_file import HEADER_BYTES
-from minihdfs.datanode.replica import State
+from minihdfs.datanode.files.meta_file import HEADER_BYTES
+from minihdfs.datanode.files.replica import State
 from minihdfs.datanode.transfer.context import TransferContext
 from minihdfs.datanode.transfer.guests import Guest
 from minihdfs.datanode.transfer.reader_side import open_for_peer
 from minihdfs.datanode.transfer.server import ConnectionServer
 from minihdfs.model import BlockRef
-from minihdfs.stream_io import receive_into, set_timeouts
+from minihdfs.wire import data_transfer as dt
+from minihdfs.wire import local_fd
+from minihdfs.wire.streams import receive_into, set_timeouts
 
 PATH_BYTES_MAX = 100
 """A unix socket's path is at most 107 bytes; some room is left for what appends to it."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import socket
 from dataclasses import replace
 
-from minihdfs import data_transfer as dt
 from minihdfs.datanode.transfer.context import TransferOptions
 from minihdfs.errors import FsError
 from minihdfs.model import DatanodeAddress
-from minihdfs.stream_io import receive_delimited, set_timeouts
+from minihdfs.wire import data_transfer as dt
+from minihdfs.wire.streams import receive_delimited, set_timeouts
 
 
 class MirrorRefused(FsError):

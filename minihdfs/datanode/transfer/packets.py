@@ -10,9 +10,9 @@ import socket
 import time
 from types import TracebackType
 
-from minihdfs import data_transfer as dt
 from minihdfs.datanode.transfer.buffers import FREE_BYTES, Buffers
-from minihdfs.stream_io import receive_into
+from minihdfs.wire import data_transfer as dt
+from minihdfs.wire.streams import receive_into
 
 _PREFIX = dt.PACKET_PREFIX.size
 _PACKET_S = 600.0

@@ -16,17 +16,17 @@ import time
 from types import TracebackType
 
 from clusterkit.errors import CorruptRecord
-from minihdfs import data_transfer as dt
 from minihdfs.checksum import checksums_of, chunk_count
-from minihdfs.datanode.disk_errors import ReplicaUnreadable
-from minihdfs.datanode.meta_file import CRC_BYTES, crc_offset
-from minihdfs.datanode.replica import OpenReplica, ReplicaNotFound, State
+from minihdfs.datanode.files.disk_errors import ReplicaUnreadable
+from minihdfs.datanode.files.meta_file import CRC_BYTES, crc_offset
+from minihdfs.datanode.files.replica import OpenReplica, ReplicaNotFound, State
+from minihdfs.datanode.files.verify import read_fully
 from minihdfs.datanode.transfer.buffers import FREE_BYTES, Buffers
 from minihdfs.datanode.transfer.context import TransferContext
 from minihdfs.datanode.transfer.guests import Guest
-from minihdfs.datanode.verify import read_fully
 from minihdfs.model import BlockRef
-from minihdfs.stream_io import receive_delimited, send_buffers
+from minihdfs.wire import data_transfer as dt
+from minihdfs.wire.streams import receive_delimited, send_buffers
 
 log = logging.getLogger(__name__)
 

@@ -15,13 +15,13 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from clusterkit.listening import listen
-from minihdfs import data_transfer as dt
 from minihdfs.datanode.transfer.block_checksum import serve_block_checksum
 from minihdfs.datanode.transfer.context import TransferContext
 from minihdfs.datanode.transfer.guests import Guest, Guests
 from minihdfs.datanode.transfer.reader_side import ReadBuffer, serve_read
 from minihdfs.datanode.transfer.writer_side import serve_write
-from minihdfs.stream_io import receive_delimited, receive_into, set_timeouts
+from minihdfs.wire import data_transfer as dt
+from minihdfs.wire.streams import receive_delimited, receive_into, set_timeouts
 
 log = logging.getLogger(__name__)
 

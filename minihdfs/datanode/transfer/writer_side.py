@@ -18,17 +18,17 @@ import threading
 import time
 from contextlib import suppress
 
-from minihdfs import data_transfer as dt
 from minihdfs.checksum import first_bad_chunk
 from minihdfs.datanode.core.pipeline import Ack, Pipeline, Place, admit
-from minihdfs.datanode.replica import ReplicaExists
-from minihdfs.datanode.replica_writer import ReplicaGap, ReplicaWriter
+from minihdfs.datanode.files.replica import ReplicaExists
+from minihdfs.datanode.files.replica_writer import ReplicaGap, ReplicaWriter
 from minihdfs.datanode.transfer.context import TransferContext
 from minihdfs.datanode.transfer.guests import Guest
 from minihdfs.datanode.transfer.mirror import MirrorRefused, link_of, open_mirror
 from minihdfs.datanode.transfer.packets import PacketReceiver
 from minihdfs.errors import FsError
-from minihdfs.stream_io import receive_delimited, set_timeouts
+from minihdfs.wire import data_transfer as dt
+from minihdfs.wire.streams import receive_delimited, set_timeouts
 
 log = logging.getLogger(__name__)
 

@@ -50,8 +50,8 @@ class Batch:
 
 
 class Store(Protocol):
-    """An ordered key–value store of the tables in `records`. Backends: `store_lmdb`,
-    `store_memory`; one contract suite."""
+    """An ordered key–value store of the tables in `records`. Backends: `store/lmdb`,
+    `store/memory`; one contract suite."""
 
     def counters(self) -> Counters | None:
         """As of the last written batch; None for a fresh store."""

@@ -39,7 +39,7 @@ from minihdfs.namenode.core.commands import (
 from minihdfs.namenode.core.namesystem import Namesystem
 from minihdfs.namenode.core.options import Options
 from minihdfs.namenode.edit_codec import CODEC
-from minihdfs.namenode.store_memory import MemoryStore
+from minihdfs.namenode.store.memory import MemoryStore
 
 SECOND = 1_000_000
 BLOCK_1 = 1 << 30

@@ -8,7 +8,7 @@ import pytest
 from crc32c import crc32c as plain
 
 from clusterkit import checksum
-from mrc.daemon import MOVES_BYTES
+from mrc.cluster.daemon import MOVES_BYTES
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from __future__ import annotations
 import random
 
 from minihdfs.checksum import checksums_of, chunk_count, crc32c, first_bad_chunk
-from minihdfs.data_transfer import ChecksumType
+from minihdfs.wire.data_transfer import ChecksumType
 
 
 def test_crc32c_is_castagnoli() -> None:

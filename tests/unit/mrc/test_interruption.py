@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mrc import demo_command
+from mrc.demo import story
 from mrc.interruption import held, interruptible
 
 
@@ -65,13 +65,13 @@ def test_a_demo_that_is_ended_takes_its_cluster_along(monkeypatch: pytest.Monkey
     ended: list[str] = []
     scratch: list[str] = []
 
-    def play(self: demo_command.Demo) -> None:
+    def play(self: story.Demo) -> None:
         scratch.append(str(self._scratch))
         os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr(demo_command.Demo, "play", play)
-    monkeypatch.setattr("mrc.down_command.bring_down", lambda home: ended.append(str(home.path)))
+    monkeypatch.setattr(story.Demo, "play", play)
+    monkeypatch.setattr("mrc.cluster.down.bring_down", lambda home: ended.append(str(home.path)))
     with pytest.raises(SystemExit):
-        demo_command.demo.main([], standalone_mode=False)
+        story.demo.main([], standalone_mode=False)
     assert ended == [f"{scratch[0]}/home"]
     assert not os.path.exists(scratch[0])  # noqa: PTH110

@@ -8,8 +8,8 @@ import pytest
 
 from clusterkit.errors import UsageError
 from clusterkit.service import Announcement
-from mrc.home import Home
-from mrc.in_force import began_with, not_in_force
+from mrc.cluster.home import Home
+from mrc.cluster.in_force import began_with, not_in_force
 from mrc.settings import Settings, read_settings
 
 

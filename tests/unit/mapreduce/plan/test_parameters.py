@@ -23,7 +23,7 @@ from mapreduce.plan.loading import choose_job, load_module
 from mapreduce.plan.parameters import all_decoded, all_encoded, decoded, encoded, shown
 from mapreduce.plan.planning import checked_parameters
 from mapreduce.plan.spec import CodeRef, JobSpec
-from mrc.job_options import parse_job_arguments
+from mrc.jobs.options import parse_job_arguments
 
 texts = st.text(st.characters(exclude_categories=()))
 

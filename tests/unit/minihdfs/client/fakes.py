@@ -1,7 +1,7 @@
 """A namenode in memory and scripted datanodes on real sockets, for the client's own tests.
 
-A `FakeDatanode` speaks both data protocols as `minihdfs.data_transfer` and `minihdfs.local_fd` say,
-and misbehaves on order.
+A `FakeDatanode` speaks both data protocols as `minihdfs.wire.data_transfer` and
+`minihdfs.wire.local_fd` say, and misbehaves on order.
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from minihdfs import data_transfer as dt
-from minihdfs import local_fd
 from minihdfs.checksum import checksums_of, first_bad_chunk
 from minihdfs.errors import FileAlreadyExists, FileNotFound, NoDatanodes
 from minihdfs.model import (
@@ -26,7 +24,9 @@ from minihdfs.model import (
     LocatedBlocks,
     ServerDefaults,
 )
-from minihdfs.stream_io import receive_bytes, receive_delimited
+from minihdfs.wire import data_transfer as dt
+from minihdfs.wire import local_fd
+from minihdfs.wire.streams import receive_bytes, receive_delimited
 
 
 class FakeDatanode:

@@ -12,7 +12,7 @@ import threading
 import pytest
 
 from clusterkit.errors import TimedOut, Unavailable
-from minihdfs.client.namenode import NamenodeClient
+from minihdfs.client.namenode_calls import NamenodeClient
 from minihdfs.client.namenode_failover import CallOptions
 from minihdfs.errors import (
     AccessDenied,
@@ -342,7 +342,7 @@ def test_a_forked_child_speaks_on_a_connection_and_with_an_identity_of_its_own()
 
 def test_importing_it_starts_nothing_heavy() -> None:
     script = (
-        "import sys, minihdfs.client.namenode; print(*(m for m in ('grpc', 'kazoo', "
+        "import sys, minihdfs.client.namenode_calls; print(*(m for m in ('grpc', 'kazoo', "
         "'asyncio', 'lmdb') if m in sys.modules))"
     )
     assert (

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from clusterkit.errors import TimedOut
-from minihdfs.client.namenode import NamenodeClient
+from minihdfs.client.namenode_calls import NamenodeClient
 from minihdfs.client.namenode_failover import CallOptions
 from minihdfs.client.namenode_lookout import Seen, look_around
 from minihdfs.namenode.core import events as ev

@@ -14,9 +14,9 @@ import pytest
 from minihdfs.client.api import ClientOptions
 from minihdfs.client.datanodes import Datanodes
 from minihdfs.client.writer import FileWriter, chunk_of
-from minihdfs.data_transfer import WriteBlock
 from minihdfs.errors import BrokenPipeline, NoDatanodes
 from minihdfs.model import ServerDefaults
+from minihdfs.wire.data_transfer import WriteBlock
 from tests.unit.minihdfs.client.fakes import FakeDatanode, FakeNamenode
 
 BLOCK, PACKET = 256 << 10, 64 << 10

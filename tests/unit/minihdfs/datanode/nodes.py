@@ -8,16 +8,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from minihdfs import data_transfer as dt
 from minihdfs.checksum import checksums_of, first_bad_chunk
-from minihdfs.datanode.block_store import BlockStore
+from minihdfs.datanode.files.block_store import BlockStore
+from minihdfs.datanode.files.volume import Volume
 from minihdfs.datanode.replicator import Replicator
 from minihdfs.datanode.transfer.context import TransferContext, TransferOptions
 from minihdfs.datanode.transfer.fd_server import DescriptorServer
 from minihdfs.datanode.transfer.server import TransferServer
-from minihdfs.datanode.volume import Volume
 from minihdfs.model import BlockRef, DatanodeAddress
-from minihdfs.stream_io import receive_bytes, receive_delimited
+from minihdfs.wire import data_transfer as dt
+from minihdfs.wire.streams import receive_bytes, receive_delimited
 
 BIG = dt.Checksum(dt.ChecksumType.CRC32C, 65536)
 SMALL = dt.Checksum(dt.ChecksumType.CRC32C, 512)

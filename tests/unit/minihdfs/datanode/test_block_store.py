@@ -12,16 +12,16 @@ import pytest
 
 from clusterkit.errors import ClusterError, CorruptRecord
 from minihdfs.checksum import checksums_of
-from minihdfs.data_transfer import Checksum, ChecksumType
-from minihdfs.datanode.block_store import BlockStore
-from minihdfs.datanode.disk_errors import DiskFull
-from minihdfs.datanode.meta_file import MetaHeader, encode_header, read_header
-from minihdfs.datanode.replica import ReplicaExists, ReplicaNotFound, State
-from minihdfs.datanode.replica_writer import ReplicaGap, ReplicaWriter
-from minihdfs.datanode.verify import good_length
-from minihdfs.datanode.volume import Volume
+from minihdfs.datanode.files.block_store import BlockStore
+from minihdfs.datanode.files.disk_errors import DiskFull
+from minihdfs.datanode.files.meta_file import MetaHeader, encode_header, read_header
+from minihdfs.datanode.files.replica import ReplicaExists, ReplicaNotFound, State
+from minihdfs.datanode.files.replica_writer import ReplicaGap, ReplicaWriter
+from minihdfs.datanode.files.verify import good_length
+from minihdfs.datanode.files.volume import Volume
 from minihdfs.errors import WrongCluster
 from minihdfs.model import BlockRef
+from minihdfs.wire.data_transfer import Checksum, ChecksumType
 
 SMALL = Checksum(ChecksumType.CRC32C, 512)
 

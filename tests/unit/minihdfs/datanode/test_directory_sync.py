@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from minihdfs.datanode.directory_sync import DirectorySync
+from minihdfs.datanode.files.directory_sync import DirectorySync
 
 
 class SlowDisk:

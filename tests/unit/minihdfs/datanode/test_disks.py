@@ -16,15 +16,15 @@ from clusterkit.effects import Edit
 from clusterkit.errors import ClusterError, DiskFailed
 from clusterkit.journal import JournalRecord
 from clusterkit.service import DataDirectory
-from minihdfs.datanode.block_store import BlockStore
 from minihdfs.datanode.core.events import EpochSeen
-from minihdfs.datanode.disk_errors import DiskFull, ReplicaUnreadable
+from minihdfs.datanode.files.block_store import BlockStore
+from minihdfs.datanode.files.disk_errors import DiskFull, ReplicaUnreadable
+from minihdfs.datanode.files.replica import ReplicaNotFound
+from minihdfs.datanode.files.volume import HANGS_AFTER_S, SHORT_BYTES, Volume, VolumeGone
+from minihdfs.datanode.files.volumes import open_volumes, tend_volumes
 from minihdfs.datanode.identity_journal import CODEC, IdentityJournal
-from minihdfs.datanode.replica import ReplicaNotFound
 from minihdfs.datanode.replicator import Replicator, fault_of, is_sound
 from minihdfs.datanode.transfer.context import TransferContext
-from minihdfs.datanode.volume import HANGS_AFTER_S, SHORT_BYTES, Volume, VolumeGone
-from minihdfs.datanode.volumes import open_volumes, tend_volumes
 from minihdfs.model import BlockRef
 from tests.unit.minihdfs.datanode.failing_disk import FailingDisk
 from tests.unit.minihdfs.datanode.test_block_store import (

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from minihdfs.datanode.rpc import IpcServer
-from minihdfs.hadoop_rpc import (
+from minihdfs.datanode.ipc_server import IpcServer
+from minihdfs.pb import hadoop_datanode_pb2 as pb
+from minihdfs.pb import hadoop_hdfs_pb2 as hdfs_pb
+from minihdfs.wire.hadoop_rpc import (
     CLIENT_DATANODE_PROTOCOL,
     ERROR,
     SUCCESS,
@@ -18,8 +20,6 @@ from minihdfs.hadoop_rpc import (
     encode_call,
     encode_opening,
 )
-from minihdfs.pb import hadoop_datanode_pb2 as pb
-from minihdfs.pb import hadoop_hdfs_pb2 as hdfs_pb
 from tests.unit.minihdfs.datanode.test_block_store import SMALL, put, store_at, stored
 
 

@@ -8,8 +8,8 @@ import threading
 from pathlib import Path
 
 from clusterkit.clock import SystemClock
-from minihdfs.datanode.block_store import BlockStore
 from minihdfs.datanode.core.scan_plan import Position, ScanOptions
+from minihdfs.datanode.files.block_store import BlockStore
 from minihdfs.datanode.scanner import Scanner
 from minihdfs.datanode.transfer.context import TransferContext
 from minihdfs.model import BlockRef

@@ -14,11 +14,11 @@ from clusterkit.driver import Driver
 from clusterkit.effects import Edit, Effects, Instant, Send, Tick
 from clusterkit.journal_memory import MemoryJournal
 from minihdfs.model import ServerDefaults
-from minihdfs.namenode.client_rpc import Limits
 from minihdfs.namenode.core import events as ev
 from minihdfs.namenode.core.commands import Answer, Refusal
-from minihdfs.namenode.rpc import RpcLoop, listen
-from minihdfs.namenode.wire import Facts
+from minihdfs.namenode.hadoop_connection import Limits
+from minihdfs.namenode.hadoop_server import RpcLoop, listen
+from minihdfs.namenode.methods.table import Facts
 
 Rule = Callable[[Any], Any]
 

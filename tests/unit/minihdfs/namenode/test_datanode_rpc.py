@@ -22,7 +22,7 @@ from minihdfs.namenode.core.commands import (
     Reregister,
 )
 from minihdfs.namenode.core.room import total
-from minihdfs.namenode.datanode_rpc import datanode_server
+from minihdfs.namenode.datanode_server import datanode_server
 from minihdfs.pb import datanode_pb2 as pb
 from minihdfs.pb.datanode_pb2_grpc import NamenodeForDatanodesStub
 from tests.unit.minihdfs.namenode.fake_core import FakeNamenode, ReplyCore

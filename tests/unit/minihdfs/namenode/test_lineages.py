@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 
-from minihdfs import hadoop_rpc
 from minihdfs.namenode.core import events as ev
 from minihdfs.namenode.lineages import Lineage, Lineages
 from minihdfs.pb import hadoop_namenode_pb2 as nn
+from minihdfs.wire import hadoop_rpc
 from tests.unit.minihdfs.namenode.fake_core import running
 from tests.unit.minihdfs.namenode.test_rpc import CLIENT, RawClient
 

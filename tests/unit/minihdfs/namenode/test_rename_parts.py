@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from minihdfs.client.filesystem import FileSystem
-from minihdfs.namenode import wire_limits
+from minihdfs.namenode.methods import limits
 from minihdfs.pb import mrcluster_namenode_pb2 as own
 
 
@@ -23,5 +23,5 @@ def test_many_renames_are_sent_in_parts_that_the_namenode_takes() -> None:
         for source, destination in part:
             request.pairs.add(source=source, destination=destination)
         data = request.SerializeToString()
-        wire_limits.check("renameMany", own.RenameManyRequest.DESCRIPTOR, data)
-        assert len(data) < wire_limits.frame_bytes("", "renameMany")
+        limits.check("renameMany", own.RenameManyRequest.DESCRIPTOR, data)
+        assert len(data) < limits.frame_bytes("", "renameMany")

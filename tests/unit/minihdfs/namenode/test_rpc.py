@@ -10,14 +10,14 @@ import time
 
 import pytest
 
-from minihdfs import hadoop_rpc
 from minihdfs.errors import AccessDenied, SafeMode
-from minihdfs.hadoop_rpc import ClientConnection, Reply
 from minihdfs.model import FileStatus
-from minihdfs.namenode.client_rpc import Limits
 from minihdfs.namenode.core import events as ev
 from minihdfs.namenode.core.commands import Refusal
+from minihdfs.namenode.hadoop_connection import Limits
 from minihdfs.pb import hadoop_namenode_pb2 as nn
+from minihdfs.wire import hadoop_rpc
+from minihdfs.wire.hadoop_rpc import ClientConnection, Reply
 from tests.unit.minihdfs.namenode.fake_core import FakeCore, FakeNamenode, Release, running
 
 CLIENT = b"0123456789abcdef"

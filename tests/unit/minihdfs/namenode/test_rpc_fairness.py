@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 
 from clusterkit.effects import Event, Instant
-from minihdfs import hadoop_rpc
 from minihdfs.namenode.admission import Admission
-from minihdfs.namenode.client_rpc import FEW_CALLS, Limits
 from minihdfs.namenode.core import events as ev
-from minihdfs.namenode.rpc import RpcLoop, listen
-from minihdfs.namenode.wire import Facts
+from minihdfs.namenode.hadoop_connection import FEW_CALLS, Limits
+from minihdfs.namenode.hadoop_server import RpcLoop, listen
+from minihdfs.namenode.methods.table import Facts
 from minihdfs.pb import hadoop_hdfs_pb2 as hdfs
 from minihdfs.pb import hadoop_namenode_pb2 as nn
+from minihdfs.wire import hadoop_rpc
 from tests.unit.minihdfs.namenode.fake_core import FakeCore, Release, running
 from tests.unit.minihdfs.namenode.test_rpc import CLIENT, RawClient, wait_until
 

@@ -18,13 +18,13 @@ from clusterkit.homes import NotTheHome
 from clusterkit.journal_local import LocalJournal
 from clusterkit.service import DataDirectory
 from coordinator.backends.memory import MemoryCoordinator, MemoryHub
-from minihdfs import hadoop_rpc
-from minihdfs.client.namenode import NamenodeClient
+from minihdfs.client.namenode_calls import NamenodeClient
 from minihdfs.client.namenode_failover import CallOptions
 from minihdfs.errors import FileNotFound, InvalidArgument, WrongCluster
 from minihdfs.namenode.core.options import Options
 from minihdfs.namenode.service import NamenodeService, NamenodeServiceOptions
 from minihdfs.pb import hadoop_namenode_pb2 as nn
+from minihdfs.wire import hadoop_rpc
 from tests.equipment.until import until
 from tests.unit.minihdfs.namenode.sole_coordinator import SoleCoordinator
 

@@ -23,7 +23,6 @@ from clusterkit.errors import ClusterError, CorruptRecord
 from clusterkit.journal import JournalRecord
 from clusterkit.journal_memory import MemoryJournal
 from minihdfs.errors import WrongCluster
-from minihdfs.namenode import store_flusher
 from minihdfs.namenode.core import events
 from minihdfs.namenode.core.events import StoreFlushed, StoreLags, StoreSpaceChanged
 from minihdfs.namenode.core.namesystem import Namesystem
@@ -31,8 +30,9 @@ from minihdfs.namenode.core.options import Options
 from minihdfs.namenode.core.overlay import Batch
 from minihdfs.namenode.core.records import Counters
 from minihdfs.namenode.edit_codec import CODEC
-from minihdfs.namenode.store_flusher import StoreFlusher, write_batches
-from minihdfs.namenode.store_lmdb import LmdbStore, encode_rows
+from minihdfs.namenode.store import flusher as store_flusher
+from minihdfs.namenode.store.flusher import StoreFlusher, write_batches
+from minihdfs.namenode.store.lmdb import LmdbStore, encode_rows
 from tests.equipment.until import until
 
 ROOT = Path(__file__).parents[4]
@@ -226,7 +226,7 @@ def test_readers_that_were_killed_do_not_fill_the_store(tmp_path: Path) -> None:
     LmdbStore(tmp_path, "c1").close()
     alive = LmdbStore(tmp_path, "c1")  # while somebody lives, nobody else resets the table
     code = (
-        "import os, sys; from pathlib import Path; from minihdfs.namenode.store_lmdb import "
+        "import os, sys; from pathlib import Path; from minihdfs.namenode.store.lmdb import "
         "LmdbStore\n"
         "os.fork() or (LmdbStore(Path(sys.argv[1]), 'c1'), os._exit(0))\n"
         "store = LmdbStore(Path(sys.argv[1]), 'c1'); os.kill(os.getpid(), 9)"

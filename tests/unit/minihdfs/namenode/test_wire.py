@@ -12,7 +12,6 @@ from minihdfs.errors import (
     NoSuchMethod,
     UnsupportedOperation,
 )
-from minihdfs.hadoop_rpc import CLIENT_PROTOCOL, OWN_PROTOCOL
 from minihdfs.model import (
     DatanodeAddress,
     DatanodeReportRow,
@@ -23,10 +22,11 @@ from minihdfs.model import (
 from minihdfs.namenode.core import events as ev
 from minihdfs.namenode.core.events import Caller
 from minihdfs.namenode.core.namesystem import REQUESTS
-from minihdfs.namenode.wire import NOT_SUPPORTED, Facts, MethodTable, decode_request
-from minihdfs.namenode.wire_own import method_table
+from minihdfs.namenode.methods.own import method_table
+from minihdfs.namenode.methods.table import NOT_SUPPORTED, Facts, MethodTable, decode_request
 from minihdfs.pb import hadoop_hdfs_pb2 as hdfs
 from minihdfs.pb import hadoop_namenode_pb2 as nn
+from minihdfs.wire.hadoop_rpc import CLIENT_PROTOCOL, OWN_PROTOCOL
 
 TABLE = method_table()
 CALLER = Caller(None, "ann")

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from clusterkit.listening import format_address, listen, own_address
-from minihdfs import data_transfer as dt
 from minihdfs.checksum import checksums_of
 from minihdfs.datanode.transfer import guests as guests_module
 from minihdfs.datanode.transfer.buffers import FREE_BYTES, Buffers
 from minihdfs.datanode.transfer.guests import Guest, Guests, affordable
 from minihdfs.datanode.transfer.packets import PacketReceiver
 from minihdfs.model import BlockRef
-from minihdfs.stream_io import receive_delimited, receive_into, send_buffers, set_timeouts
+from minihdfs.wire import data_transfer as dt
+from minihdfs.wire.streams import receive_delimited, receive_into, send_buffers, set_timeouts
 from tests.unit.minihdfs.datanode.nodes import BIG, Writer, ask, connect, nodes, read, write
 
 DATA = os.urandom(300_000)

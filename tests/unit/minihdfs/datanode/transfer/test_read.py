@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from minihdfs import data_transfer as dt
-from minihdfs import local_fd
 from minihdfs.checksum import checksums_of, crc_function
 from minihdfs.datanode.replicator import is_sound
 from minihdfs.datanode.transfer.packets import PacketReceiver
 from minihdfs.model import BlockRef
-from minihdfs.stream_io import receive_bytes, receive_delimited
+from minihdfs.wire import data_transfer as dt
+from minihdfs.wire import local_fd
+from minihdfs.wire.streams import receive_bytes, receive_delimited
 from tests.unit.minihdfs.datanode.nodes import (
     BIG,
     SMALL,

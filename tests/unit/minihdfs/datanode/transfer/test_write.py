@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from minihdfs import data_transfer as dt
 from minihdfs.checksum import checksums_of
-from minihdfs.datanode.replica import State
+from minihdfs.datanode.files.replica import State
 from minihdfs.datanode.replicator import is_sound
 from minihdfs.model import BlockRef, DatanodeAddress
-from minihdfs.stream_io import receive_bytes, receive_delimited
+from minihdfs.wire import data_transfer as dt
+from minihdfs.wire.streams import receive_bytes, receive_delimited
 from tests.unit.minihdfs.datanode.nodes import BIG, SMALL, Writer, connect, nodes, read, write
 
 

@@ -11,7 +11,7 @@ from minihdfs.namenode.core import events as ev
 from minihdfs.namenode.core.commands import Answer, Refusal
 from minihdfs.namenode.core.namesystem import Namesystem
 from minihdfs.namenode.core.options import Options
-from minihdfs.namenode.store_memory import MemoryStore
+from minihdfs.namenode.store.memory import MemoryStore
 
 
 class Scene:

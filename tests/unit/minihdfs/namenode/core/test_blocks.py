@@ -10,7 +10,7 @@ from minihdfs.model import BlockRef
 from minihdfs.namenode.core.blocks import BAD, IS_BUILDING, SOUND, UNKNOWN, Blocks
 from minihdfs.namenode.core.overlay import Overlay
 from minihdfs.namenode.core.records import BUILDING, COMPLETE, Block
-from minihdfs.namenode.store_memory import MemoryStore
+from minihdfs.namenode.store.memory import MemoryStore
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from minihdfs.namenode.core.commands import Answer, HeartbeatReply, Invalidate, 
 from minihdfs.namenode.core.namesystem import Namesystem
 from minihdfs.namenode.core.options import Options
 from minihdfs.namenode.edit_codec import CODEC
-from minihdfs.namenode.store_lmdb import encode_rows
-from minihdfs.namenode.store_memory import MemoryStore
+from minihdfs.namenode.store.lmdb import encode_rows
+from minihdfs.namenode.store.memory import MemoryStore
 
 LARGEST = (1 << 64) - 1
 ROOMY = DatanodeUsage(1 << 40, 0, 1 << 40)

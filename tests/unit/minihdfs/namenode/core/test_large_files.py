@@ -16,7 +16,7 @@ from minihdfs.namenode.core.commands import Answer, Refusal
 from minihdfs.namenode.core.namesystem import Namesystem
 from minihdfs.namenode.core.options import Options
 from minihdfs.namenode.core.records import BLOCKS_AT_ONCE, COMPLETE, Block
-from minihdfs.namenode.store_memory import MemoryStore
+from minihdfs.namenode.store.memory import MemoryStore
 
 ROOMY = DatanodeUsage(1 << 50, 0, 1 << 50)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from minihdfs.namenode.core.leases import Leases
 from minihdfs.namenode.core.overlay import Overlay
-from minihdfs.namenode.store_memory import MemoryStore
+from minihdfs.namenode.store.memory import MemoryStore
 
 LIMIT = 100
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from minihdfs.namenode.core.overlay import Batch, Overlay
 from minihdfs.namenode.core.records import Counters
-from minihdfs.namenode.store_memory import MemoryStore
+from minihdfs.namenode.store.memory import MemoryStore
 
 
 def flush(overlay: Overlay, txid: int) -> None:

@@ -9,7 +9,7 @@ from minihdfs.namenode.core import events as ev
 from minihdfs.namenode.core.commands import Answer
 from minihdfs.namenode.core.namesystem import Namesystem
 from minihdfs.namenode.core.options import Options
-from minihdfs.namenode.store_memory import MemoryStore
+from minihdfs.namenode.store.memory import MemoryStore
 
 
 def test_a_namenode_that_is_only_read_does_not_grow() -> None:

@@ -14,7 +14,7 @@ from minihdfs.namenode.core.options import Options
 from minihdfs.namenode.core.overlay import Overlay
 from minihdfs.namenode.core.records import Counters
 from minihdfs.namenode.core.retries import Retries
-from minihdfs.namenode.store_memory import MemoryStore
+from minihdfs.namenode.store.memory import MemoryStore
 
 OPTIONS = Options("c1", "root", retry_keep_us=100, retry_entries_max=3, retry_soft_max=4)
 MINUTE_US = 60_000_000
