@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from mapreduce.jobtracker import wire
-from mapreduce.jobtracker.core import events, orders, states
+from mapreduce.jobtracker.core import events, ledger, orders
 from mapreduce.jobtracker.mailbox import Reply, Stream
 from mapreduce.jobtracker.status_json import status_json
 from mapreduce.pb import tracker_pb2 as pb
@@ -80,7 +80,7 @@ class ClientCalls(pb_grpc.TrackerServicer):
                 if isinstance(message, orders.Refusal):
                     raise wire.error(message)
                 yield self._status(message)
-                if message.state in states.FINISHED:
+                if message.state in ledger.FINISHED:
                     return
         finally:
             self._post(events.WatchEnded(stream))

@@ -28,7 +28,7 @@ from clusterkit.rpc_lanes import Lane
 from clusterkit.service import DataDirectory
 from coordinator.api import Candidate, Coordinator, Leadership, Member
 from mapreduce.jobtracker.core import edits, events, orders
-from mapreduce.jobtracker.core.model import Options
+from mapreduce.jobtracker.core.options import Options
 from mapreduce.jobtracker.core.tracker import JobTracker
 from mapreduce.jobtracker.edit_codec import edit_codec
 from mapreduce.jobtracker.mailbox import Reply, Stream

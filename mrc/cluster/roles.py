@@ -156,7 +156,7 @@ def datanode(home: Home, node_id: str, settings: Settings) -> Service:
 
 
 def tracker(home: Home, node_id: str, settings: Settings) -> Service:
-    from mapreduce.jobtracker.core.model import Options
+    from mapreduce.jobtracker.core.options import Options
     from mapreduce.jobtracker.service import TrackerOptions, TrackerService
     from mapreduce.storage.api import Waiting
     from mapreduce.storage.opening import open_storage

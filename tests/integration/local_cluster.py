@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from coordinator.backends.memory import MemoryCoordinator, MemoryHub
-from mapreduce.jobtracker.core.model import Options
+from mapreduce.jobtracker.core.options import Options
 from mapreduce.jobtracker.service import TrackerOptions, TrackerService
 from mapreduce.plan.packaging import package_code
 from mapreduce.plan.spec import CodeRef, JobSpec, Split

@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 from mapreduce.engine.map_output import DATA_NAME
-from mapreduce.jobtracker.core.model import Options
+from mapreduce.jobtracker.core.options import Options
 from mapreduce.worker import process_control
 from tests.integration.local_cluster import LocalCluster, local_cluster
 from tests.integration.scripted_tracker import WORDS, wait_until

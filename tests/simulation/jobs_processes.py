@@ -18,7 +18,8 @@ from clusterkit.effects import Edit, Effects, Event, Instant, Send
 from mapreduce.errors import PublishRefused
 from mapreduce.jobtracker.core import events, orders
 from mapreduce.jobtracker.core.edits import Checkpoint
-from mapreduce.jobtracker.core.model import Failure, FileResult, Options
+from mapreduce.jobtracker.core.model import Failure, FileResult
+from mapreduce.jobtracker.core.options import Options
 from mapreduce.jobtracker.core.tracker import JobTracker
 from mapreduce.jobtracker.edit_codec import edit_codec
 from mapreduce.jobtracker.publisher import publish

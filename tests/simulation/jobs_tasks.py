@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from mapreduce.jobtracker.core.model import is_of_job
 from mapreduce.plan.manifest import part_name, staging_directory
 from mapreduce.worker.core import commands as cmd
 from mapreduce.worker.core import events as ev
@@ -94,8 +95,9 @@ class TaskRunner:
         elif isinstance(order, cmd.DropAttempt):
             self._drop([order.attempt_id])
         elif isinstance(order, cmd.DropJob):
-            mark = order.job_id.replace("job_", "attempt_", 1) + "_"
-            self._drop([name for name in [*self.outputs, *self.made] if name.startswith(mark)])
+            self._drop(
+                [name for name in [*self.outputs, *self.made] if is_of_job(name, order.job_id)]
+            )
 
     def _drop(self, names: list[str]) -> None:
         for name in names:

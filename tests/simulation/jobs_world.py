@@ -14,8 +14,9 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from mapreduce.jobtracker.core import events, orders, states
-from mapreduce.jobtracker.core.model import AttemptId, JobPlan, MapInput, Options
+from mapreduce.jobtracker.core import events, ledger, orders
+from mapreduce.jobtracker.core.model import AttemptId, JobPlan, MapInput
+from mapreduce.jobtracker.core.options import Options
 from mapreduce.jobtracker.core.tracker import JobTracker
 from tests.simulation.jobs_processes import (
     CODEC,
@@ -28,11 +29,11 @@ from tests.simulation.jobs_tasks import text_of_part
 from tests.simulation.kernel import MS, SECOND, Kernel, Process, Violation
 
 ORDER = {
-    states.WAITING: 0,
-    states.RUNNING: 1,
-    states.SUCCEEDED: 2,
-    states.FAILED: 2,
-    states.KILLED: 2,
+    ledger.WAITING: 0,
+    ledger.RUNNING: 1,
+    ledger.SUCCEEDED: 2,
+    ledger.FAILED: 2,
+    ledger.KILLED: 2,
 }
 RESEND_US = 2 * SECOND
 
@@ -68,7 +69,7 @@ class Client(Process):
 
     def _pursue(self, wish: Wish) -> None:
         """Says again what was not answered; asks until the job has finished."""
-        if wish.state in states.FINISHED:
+        if wish.state in ledger.FINISHED:
             return
         if not wish.job_id or self._rng.random() < 0.1:
             self._ask(wish, lambda token: events.SubmitJob(token, wish.token, wish.plan))
@@ -93,7 +94,7 @@ class Client(Process):
                 raise Violation(f"{token} was accepted as {wish.job_id} and as {answer.job_id}")
             wish.job_id = answer.job_id
         elif isinstance(answer, orders.JobStatus):
-            if answer.state in states.FINISHED:
+            if answer.state in ledger.FINISHED:
                 wish.state = answer.state
         elif answer.code == "NOT_FOUND":
             raise Violation(f"{wish.job_id} was accepted and is not known any more")
@@ -187,7 +188,7 @@ class JobsWorld:
 
     @staticmethod
     def _check_forward(before: orders.JobStatus, now: orders.JobStatus) -> None:
-        if before.state in states.FINISHED and now != before:
+        if before.state in ledger.FINISHED and now != before:
             raise Violation(f"{now.id} was {before.state} and is {now.state} (21)")
         if ORDER[now.state] < ORDER[before.state]:
             raise Violation(f"{now.id} went back from {before.state} to {now.state} (21)")
@@ -197,15 +198,15 @@ class JobsWorld:
             wish.token
             for client in self.clients
             for wish in client.wishes
-            if wish.state not in states.FINISHED
+            if wish.state not in ledger.FINISHED
         ]
         if waiting:
             return f"jobs {waiting} have not finished (25)"
-        desk = self.tracker.core._desk
+        live = self.tracker.core.live
         if (
-            desk.works
-            or desk.cleanups
-            or any(worker.running or worker.dying for worker in desk.workers.values())
+            live.jobs
+            or live.cleanups
+            or any(worker.running or worker.dying for worker in live.workers.values())
         ):
             return "the tracker is not done"
         busy = [
@@ -217,7 +218,7 @@ class JobsWorld:
 
     def verify(self) -> None:
         self.tracker.core.check_invariants()
-        jobs = self.tracker.core._desk.ledger.jobs
+        jobs = self.tracker.core.live.ledger.jobs
         wishes = [wish for client in self.clients for wish in client.wishes]
         if sorted(jobs) != sorted({wish.job_id for wish in wishes}) or len(jobs) != len(wishes):
             raise Violation(
@@ -229,15 +230,15 @@ class JobsWorld:
         again = JobTracker(self.options, self._kernel.stream("again"))
         for record in self.tracker.journal.read(self.tracker.replay_from()):
             again.apply(CODEC.decode(record.payload))
-        if again._desk.ledger.image() != self.tracker.core._desk.ledger.image():
+        if again.live.ledger.image() != self.tracker.core.live.ledger.image():
             raise Violation("a restarted tracker knows something else")
 
     def _verify_job(self, wish: Wish, job: Any) -> None:
         if job.state != wish.state:
             raise Violation(f"{wish.job_id} is {job.state}, its client was told {wish.state}")
-        if wish.state == states.KILLED and not wish.killing:
+        if wish.state == ledger.KILLED and not wish.killing:
             raise Violation(f"{wish.job_id} was killed by nobody")
-        if wish.state == states.SUCCEEDED and wish.poison >= 0:
+        if wish.state == ledger.SUCCEEDED and wish.poison >= 0:
             raise Violation(f"{wish.job_id} succeeded although map {wish.poison} cannot")
         excused = (
             wish.poison >= 0
@@ -245,10 +246,10 @@ class JobsWorld:
             or "tries" in job.error
             or "failed 3 times" in job.error
         )
-        if wish.state == states.FAILED and not excused:
+        if wish.state == ledger.FAILED and not excused:
             raise Violation(f"{wish.job_id} failed without a reason: {job.error}")
         there = self.files.stat(wish.plan.output)
-        if (there is not None) != (wish.state == states.SUCCEEDED):
+        if (there is not None) != (wish.state == ledger.SUCCEEDED):
             raise Violation(
                 f"{wish.job_id} is {wish.state}, its output is {'' if there else 'not '}there"
             )

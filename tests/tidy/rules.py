@@ -159,7 +159,7 @@ LONG_FUNCTIONS: dict[str, str] = {}
 FULL_FOLDERS: dict[str, int] = {
     "clusterkit": 24,
     "mapreduce/engine": 20,
-    "mapreduce/jobtracker/core": 21,
+    "mapreduce/jobtracker/core": 16,
     "mapreduce/worker": 16,
     "minihdfs/client": 15,
     "minihdfs/namenode/core": 35,

@@ -1,10 +1,10 @@
-"""What clients ask: submit, look, watch, kill. Submitting is idempotent by token, and a refused job
-gets no id."""
+"""What clients ask: submit, look, watch, kill; and jobs, attempts and workers as they are told.
+Submitting is idempotent by token, and a refused job gets no id.
+"""
 
 from __future__ import annotations
 
-from mapreduce.jobtracker.core import edits, orders, states, status
-from mapreduce.jobtracker.core.desk import Desk
+from mapreduce.jobtracker.core import edits, ledger, orders
 from mapreduce.jobtracker.core.events import (
     FindLogs,
     GetCluster,
@@ -15,59 +15,75 @@ from mapreduce.jobtracker.core.events import (
     WatchEnded,
     WatchJob,
 )
-from mapreduce.jobtracker.core.finishing import kill_job, publish
-from mapreduce.jobtracker.core.orders import Refusal
-from mapreduce.jobtracker.core.records import JobRecord
-from mapreduce.jobtracker.core.work import JobWork, Watcher
+from mapreduce.jobtracker.core.ledger import JobRecord, StageRecord, attempt_rows
+from mapreduce.jobtracker.core.live import LiveJob, LiveState, Watcher, running_rows
+from mapreduce.jobtracker.core.model import (
+    ENGINE_COUNTERS,
+    JOB_GROUP,
+    MAP,
+    REDUCE,
+    AttemptId,
+    Counters,
+)
+from mapreduce.jobtracker.core.orders import (
+    AttemptList,
+    ClusterStatus,
+    JobStatus,
+    LocatedAttempt,
+    Refusal,
+    StageStatus,
+    WorkerStatus,
+)
+from mapreduce.jobtracker.core.publishing import kill_job, publish
 
 MIN_WATCH_US = 20_000
 
 
-def submit(desk: Desk, event: SubmitJob) -> None:
-    known = desk.ledger.by_token.get(event.token)
+def submit(live: LiveState, event: SubmitJob) -> None:
+    known = live.ledger.by_token.get(event.token)
     if known is not None:
-        desk.send(event.reply_to, orders.JobAccepted(known))
+        live.send(event.reply_to, orders.JobAccepted(known))
         return
-    refusal = _refuse_plan(desk, event)
+    refusal = _refuse_plan(live, event)
     if refusal is not None:
-        desk.send(event.reply_to, refusal)
+        live.send(event.reply_to, refusal)
         return
-    job_id = desk.ledger.next_job_id(desk.now.wall_us, desk.epoch)
+    job_id = live.ledger.next_job_id(live.now.wall_us, live.epoch)
     if job_id is None:
-        message = f"this tracker (epoch {desk.epoch}) has given out all its job numbers for today"
-        desk.send(
+        message = f"this tracker (epoch {live.epoch}) has given out all its job numbers for today"
+        live.send(
             event.reply_to,
             Refusal("TRY_AGAIN", message, "restart the tracker: the next one numbers anew"),
         )
         return
-    desk.record(edits.JobAccepted(job_id, event.token, event.plan))
-    work = desk.works[job_id] = JobWork(desk.ledger.jobs[job_id])
-    desk.changed[job_id] = None
-    if work.job.state == states.PUBLISHING:
-        publish(desk, work)
-    desk.send(event.reply_to, orders.JobAccepted(job_id))
+    live.commit(edits.JobAccepted(job_id, event.token, event.plan))
+    work = live.jobs[job_id] = LiveJob(live.ledger.jobs[job_id])
+    live.changed[job_id] = None
+    if work.job.state == ledger.PUBLISHING:
+        publish(live, work)
+    live.send(event.reply_to, orders.JobAccepted(job_id))
 
 
-def _refuse_plan(desk: Desk, event: SubmitJob) -> Refusal | None:
+def _refuse_plan(live: LiveState, event: SubmitJob) -> Refusal | None:
     plan = event.plan
     if not event.token or plan.reduces < 0 or plan.max_attempts < 1 or not plan.output:
         return Refusal(
             "INVALID_ARGUMENT", f"job {plan.name!r} has no token or output, or nonsensical numbers"
         )
     tasks, most = (
-        desk.ledger.live_tasks() + len(plan.maps) + plan.reduces,
-        desk.options.max_live_tasks,
+        live.ledger.live_tasks() + len(plan.maps) + plan.reduces,
+        live.options.max_live_tasks,
     )
-    if len(desk.works) >= desk.options.max_live_jobs or (desk.works and tasks > most):
+    if len(live.jobs) >= live.options.max_live_jobs or (live.jobs and tasks > most):
         message = (
-            f"{len(desk.works)} jobs are under way, which with this one would have {tasks} tasks"
+            f"{len(live.jobs)} jobs are under way, which with this one would have {tasks} tasks"
         )
         return Refusal(
             "TRY_AGAIN",
-            f"{message}: at most {desk.options.max_live_jobs} jobs and {most} tasks at a time",
+            f"{message}: at most {live.options.max_live_jobs} jobs and {most} tasks at a time",
             "mrc jobs",
         )
-    for work in desk.works.values():
+    for work in live.jobs.values():
         if work.job.plan.output == plan.output:
             return Refusal(
                 "ALREADY_EXISTS",
@@ -77,46 +93,46 @@ def _refuse_plan(desk: Desk, event: SubmitJob) -> Refusal | None:
     return None
 
 
-def get(desk: Desk, event: GetJob) -> None:
-    job = _resolve(desk, event.ref)
-    desk.send(event.reply_to, status.job_status(desk, job) if isinstance(job, JobRecord) else job)
+def get(live: LiveState, event: GetJob) -> None:
+    job = _resolve(live, event.ref)
+    live.send(event.reply_to, job_status(live, job) if isinstance(job, JobRecord) else job)
 
 
-def kill(desk: Desk, event: KillJob) -> None:
+def kill(live: LiveState, event: KillJob) -> None:
     """Idempotent. A job whose output is being put in place can no longer be killed: it is about to
     succeed."""
-    job = _resolve(desk, event.ref)
+    job = _resolve(live, event.ref)
     if isinstance(job, Refusal):
-        desk.send(event.reply_to, job)
+        live.send(event.reply_to, job)
         return
-    if job.state == states.PUBLISHING:
+    if job.state == ledger.PUBLISHING:
         message = f"{job.job_id} is putting its output in place and cannot be killed any more"
-        desk.send(
+        live.send(
             event.reply_to, Refusal("FAILED_PRECONDITION", message, f"mrc job wait {job.job_id}")
         )
         return
     if not job.finished:
-        kill_job(desk, desk.works[job.job_id], event.reason)
-    desk.send(event.reply_to, status.job_status(desk, job))
+        kill_job(live, live.jobs[job.job_id], event.reason)
+    live.send(event.reply_to, job_status(live, job))
 
 
-def list_jobs(desk: Desk, event: ListJobs) -> None:
+def list_jobs(live: LiveState, event: ListJobs) -> None:
     """Newest first."""
-    jobs = [job for job in desk.ledger.jobs.values() if event.finished_too or not job.finished]
-    desk.send(
+    jobs = [job for job in live.ledger.jobs.values() if event.finished_too or not job.finished]
+    live.send(
         event.reply_to,
-        orders.JobList(tuple(status.job_status(desk, job) for job in reversed(jobs))),
+        orders.JobList(tuple(job_status(live, job) for job in reversed(jobs))),
     )
 
 
-def find_logs(desk: Desk, event: FindLogs) -> None:
-    job = _resolve(desk, event.ref)
+def find_logs(live: LiveState, event: FindLogs) -> None:
+    job = _resolve(live, event.ref)
     if isinstance(job, Refusal):
-        desk.send(event.reply_to, job)
+        live.send(event.reply_to, job)
         return
-    found = status.attempt_list(desk, job, event.task)
+    found = attempt_list(live, job, event.task)
     if event.task and not found.attempts:
-        desk.send(
+        live.send(
             event.reply_to,
             Refusal(
                 "NOT_FOUND",
@@ -125,15 +141,15 @@ def find_logs(desk: Desk, event: FindLogs) -> None:
             ),
         )
         return
-    desk.send(event.reply_to, found)
+    live.send(event.reply_to, found)
 
 
-def cluster(desk: Desk, event: GetCluster) -> None:
-    desk.send(event.reply_to, status.cluster_status(desk))
+def cluster(live: LiveState, event: GetCluster) -> None:
+    live.send(event.reply_to, cluster_status(live))
 
 
-def _resolve(desk: Desk, ref: str) -> JobRecord | Refusal:
-    jobs = desk.ledger.jobs
+def _resolve(live: LiveState, ref: str) -> JobRecord | Refusal:
+    jobs = live.ledger.jobs
     if ref in jobs:
         return jobs[ref]
     if ref == "@":
@@ -157,46 +173,113 @@ def _resolve(desk: Desk, ref: str) -> JobRecord | Refusal:
 # ── watching ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def watch(desk: Desk, event: WatchJob) -> None:
-    job = _resolve(desk, event.ref)
+def watch(live: LiveState, event: WatchJob) -> None:
+    job = _resolve(live, event.ref)
     if isinstance(job, Refusal):
-        desk.send(event.reply_to, job)
-    elif len(desk.watchers) >= desk.options.max_watchers:
-        desk.send(
+        live.send(event.reply_to, job)
+    elif len(live.watchers) >= live.options.max_watchers:
+        live.send(
             event.reply_to,
             Refusal(
                 "TRY_AGAIN",
-                f"{len(desk.watchers)} clients watch jobs already",
+                f"{len(live.watchers)} clients watch jobs already",
                 f"mrc job status {job.job_id}",
             ),
         )
     else:
-        desk.watchers[event.reply_to] = Watcher(
+        live.watchers[event.reply_to] = Watcher(
             event.reply_to, job.job_id, max(MIN_WATCH_US, event.interval_us)
         )
 
 
-def watch_ended(desk: Desk, event: WatchEnded) -> None:
-    desk.watchers.pop(event.reply_to, None)
+def watch_ended(live: LiveState, event: WatchEnded) -> None:
+    live.watchers.pop(event.reply_to, None)
 
 
-def tell_watchers(desk: Desk) -> None:
+def tell_watchers(live: LiveState) -> None:
     """At most one status per watcher and interval; the finished job at once, and then no more."""
     told: dict[str, orders.JobStatus] = {}
-    for watcher in list(desk.watchers.values()):
-        watcher.owed = watcher.owed or watcher.job_id in desk.changed
-        job = desk.ledger.jobs.get(watcher.job_id)
+    for watcher in list(live.watchers.values()):
+        watcher.owed = watcher.owed or watcher.job_id in live.changed
+        job = live.ledger.jobs.get(watcher.job_id)
         if job is None:
-            del desk.watchers[watcher.reply_to]
-            desk.send(
+            del live.watchers[watcher.reply_to]
+            live.send(
                 watcher.reply_to,
                 Refusal("NOT_FOUND", f"{watcher.job_id} finished so long ago that it is forgotten"),
             )
-        elif watcher.owed and (job.finished or desk.now.mono_us >= watcher.next_us):
+        elif watcher.owed and (job.finished or live.now.mono_us >= watcher.next_us):
             if job.job_id not in told:
-                told[job.job_id] = status.job_status(desk, job)
-            desk.send(watcher.reply_to, told[job.job_id])
-            watcher.owed, watcher.next_us = False, desk.in_us(watcher.interval_us)
+                told[job.job_id] = job_status(live, job)
+            live.send(watcher.reply_to, told[job.job_id])
+            watcher.owed, watcher.next_us = False, live.in_us(watcher.interval_us)
             if job.finished:
-                del desk.watchers[watcher.reply_to]
-    desk.changed.clear()
+                del live.watchers[watcher.reply_to]
+    live.changed.clear()
+
+
+# ── how jobs, attempts and workers are told ──
+
+
+def job_status(live: LiveState, job: JobRecord) -> JobStatus:
+    work = live.jobs.get(job.job_id)
+    return JobStatus(
+        job.job_id,
+        job.plan.name,
+        job.plan.user,
+        ledger.RUNNING if job.state == ledger.PUBLISHING else job.state,
+        job.submitted_us,
+        job.finished_us,
+        _stage_status(job.maps, work, MAP),
+        _stage_status(job.reduces, work, REDUCE),
+        _counters(job),
+        job.plan.output,
+        job.error,
+        job.failure_json,
+    )
+
+
+def _stage_status(stage: StageRecord, work: LiveJob | None, name: str) -> StageStatus:
+    runs = work.runs_in(name) if work is not None else []
+    begun: dict[int, float] = {}
+    for run in runs:
+        begun[run.attempt.index] = max(run.fraction, begun.get(run.attempt.index, 0.0))
+    fraction = min(1.0, (stage.done + sum(begun.values())) / stage.total) if stage.total else 1.0
+    return StageStatus(
+        stage.total,
+        stage.done,
+        len(runs),
+        stage.failed_attempts,
+        stage.killed_attempts,
+        round(fraction, 4),
+    )
+
+
+def _counters(job: JobRecord) -> Counters:
+    totals = {(JOB_GROUP, name): 0 for name in ENGINE_COUNTERS} | job.totals
+    return tuple((group, name, value) for (group, name), value in sorted(totals.items()))
+
+
+def attempt_list(live: LiveState, job: JobRecord, task: str) -> AttemptList:
+    """Attempts of a task ("map/3"), one attempt by its id, or all for ""."""
+    work = live.jobs.get(job.job_id)
+    rows = attempt_rows(job) + (running_rows(work) if work is not None else [])
+    found = []
+    for row in rows:
+        attempt = AttemptId.parse(row.attempt_id)
+        if attempt is not None and task in ("", row.attempt_id, str(attempt.task)):
+            worker = live.workers.get(row.worker_id)
+            address = worker.address if worker is not None and not worker.dead else ""
+            found.append(
+                ((attempt.stage, attempt.index, attempt.number), LocatedAttempt(row, address))
+            )
+    return AttemptList(tuple(located for _, located in sorted(found, key=lambda pair: pair[0])))
+
+
+def cluster_status(live: LiveState) -> ClusterStatus:
+    workers = tuple(
+        WorkerStatus(w.worker_id, w.address, w.state, w.slots, w.busy)
+        for w in (live.workers[worker_id] for worker_id in sorted(live.workers))
+    )
+    waiting = sum(1 for work in live.jobs.values() if work.job.state == ledger.WAITING)
+    return ClusterStatus(workers, len(live.jobs) - waiting, waiting, live.epoch)

@@ -10,37 +10,37 @@ has gone on without it.
 from __future__ import annotations
 
 from mapreduce.jobtracker.core import edits
-from mapreduce.jobtracker.core.desk import Desk
 from mapreduce.jobtracker.core.events import CommitRequested
-from mapreduce.jobtracker.core.finishing import publish, remove_staging_again
+from mapreduce.jobtracker.core.ledger import PUBLISHING
+from mapreduce.jobtracker.core.live import LiveJob, LiveState, close_run, kill_run
 from mapreduce.jobtracker.core.model import AttemptId
 from mapreduce.jobtracker.core.orders import CommitAnswer
-from mapreduce.jobtracker.core.runs import close_run, kill_run
-from mapreduce.jobtracker.core.states import PUBLISHING
-from mapreduce.jobtracker.core.work import JobWork
+from mapreduce.jobtracker.core.publishing import publish, remove_staging_again
 
 
-def requested(desk: Desk, event: CommitRequested) -> None:
+def requested(live: LiveState, event: CommitRequested) -> None:
     attempt = AttemptId.parse(event.attempt_id)
-    answer = _refusal(desk, event, attempt)
+    answer = _refusal(live, event, attempt)
     if answer is not None and attempt is not None:
-        remove_staging_again(desk, attempt.job_id)
+        remove_staging_again(live, attempt.job_id)
     if answer is None:
         assert attempt is not None
         answer = CommitAnswer(True, event.attempt_id)
-        if not _granted_before(desk, event, attempt):
-            _grant(desk, desk.works[attempt.job_id], attempt, event)
-    desk.send(event.reply_to, answer)
+        if not _granted_before(live, event, attempt):
+            _grant(live, live.jobs[attempt.job_id], attempt, event)
+    live.send(event.reply_to, answer)
 
 
-def _granted_before(desk: Desk, event: CommitRequested, attempt: AttemptId) -> bool:
-    job = desk.ledger.jobs[attempt.job_id]
+def _granted_before(live: LiveState, event: CommitRequested, attempt: AttemptId) -> bool:
+    job = live.ledger.jobs[attempt.job_id]
     task = job.task(attempt.task)
     return task is None or task.winner == event.attempt_id
 
 
-def _refusal(desk: Desk, event: CommitRequested, attempt: AttemptId | None) -> CommitAnswer | None:
-    job = desk.ledger.jobs.get(attempt.job_id) if attempt is not None else None
+def _refusal(
+    live: LiveState, event: CommitRequested, attempt: AttemptId | None
+) -> CommitAnswer | None:
+    job = live.ledger.jobs.get(attempt.job_id) if attempt is not None else None
     if attempt is None or job is None:
         return CommitAnswer(False, "", f"{event.attempt_id} belongs to no job")
     if job.finished:
@@ -68,14 +68,14 @@ def _refusal(desk: Desk, event: CommitRequested, attempt: AttemptId | None) -> C
     return None
 
 
-def _grant(desk: Desk, work: JobWork, attempt: AttemptId, event: CommitRequested) -> None:
-    desk.record(edits.CommitGranted(event.attempt_id, event.worker_id, event.file, event.counters))
+def _grant(live: LiveState, work: LiveJob, attempt: AttemptId, event: CommitRequested) -> None:
+    live.commit(edits.CommitGranted(event.attempt_id, event.worker_id, event.file, event.counters))
     work.unwant(attempt.task)
     run = work.runs.get(event.attempt_id)
     if run is not None:
-        close_run(desk, work, run)
+        close_run(live, work, run)
     for rival in work.runs_of(attempt.task):
-        kill_run(desk, work, rival, f"superseded by {event.attempt_id}")
-    desk.changed[work.job.job_id] = None
+        kill_run(live, work, rival, f"superseded by {event.attempt_id}")
+    live.changed[work.job.job_id] = None
     if work.job.state == PUBLISHING:
-        publish(desk, work)
+        publish(live, work)

@@ -1,23 +1,185 @@
 """The tracker's durable state and the only code that changes it: `Ledger.apply(edit)`, shared by
 the live path and replay.
 
-It holds jobs with their tasks: what ended, what counts, what was granted. What runs where right now
-is not here (see work.py). A finished job keeps its totals and a list of its attempts, and loses its
-tasks; the oldest finished jobs are dropped.
+First the tables of states and legal moves, then what is kept (jobs with their stages and tasks:
+what ended, what counts, what was granted), then the ledger, then its checkpoint. What runs where
+right now is not here (live.py). A finished job keeps its totals and a list of its attempts, and
+loses its tasks; the oldest finished jobs are dropped.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from clusterkit.effects import Edit
-from mapreduce.jobtracker.core import checkpoint, edits, states
-from mapreduce.jobtracker.core.model import JOB_GROUP, AttemptId, AttemptRow
-from mapreduce.jobtracker.core.records import JobRecord, StageRecord, TaskRecord, attempt_rows
-from mapreduce.jobtracker.core.states import ATTEMPT_MOVES, JOB_MOVES, RUNNING, TASK_MOVES, move
+from mapreduce.jobtracker.core import edits
+from mapreduce.jobtracker.core.model import (
+    JOB_GROUP,
+    MAP,
+    AttemptId,
+    AttemptRow,
+    Counters,
+    FileResult,
+    JobPlan,
+    TaskId,
+)
+from mapreduce.plan.spec import COUNTERS_LEFT_OUT, MAX_JOB_COUNTERS
+
+# ── states ──
+
+WAITING, RUNNING, PUBLISHING, SUCCEEDED, FAILED, KILLED = (
+    "WAITING",
+    "RUNNING",
+    "PUBLISHING",
+    "SUCCEEDED",
+    "FAILED",
+    "KILLED",
+)
+FINISHED = frozenset({SUCCEEDED, FAILED, KILLED})
+
+PENDING, DONE = "PENDING", "DONE"
+LOST = "LOST"
+
+# a job without tasks, or one whose attempts a new tracker learns of by their commits
+JOB_MOVES = {
+    (WAITING, "started"): RUNNING,
+    (
+        WAITING,
+        "all_granted",
+    ): PUBLISHING,
+    (WAITING, "failed"): FAILED,
+    (WAITING, "killed"): KILLED,
+    (RUNNING, "all_granted"): PUBLISHING,
+    (RUNNING, "failed"): FAILED,
+    (RUNNING, "killed"): KILLED,
+    (PUBLISHING, "published"): SUCCEEDED,
+    (PUBLISHING, "failed"): FAILED,
+}
+
+TASK_MOVES = {
+    (PENDING, "succeeded"): DONE,
+    (PENDING, "granted"): DONE,
+    (DONE, "output_lost"): PENDING,
+}
+"""A task's durable life: whether an attempt of it is running right now is soft state and re-learnt
+from the workers."""
+
+ATTEMPT_MOVES = {
+    (RUNNING, "succeeded"): SUCCEEDED,
+    (RUNNING, "granted"): SUCCEEDED,
+    (RUNNING, "failed"): FAILED,
+    (RUNNING, "killed"): KILLED,
+    (RUNNING, "lost"): LOST,
+}
+
+
+class IllegalMove(Exception):
+    """The tracker contradicts itself: a broken invariant, never a caller's fault."""
+
+
+def move(table: dict[tuple[str, str], str], state: str, event: str) -> str:
+    try:
+        return table[state, event]
+    except KeyError:
+        raise IllegalMove(f"{state} cannot be {event}") from None
+
+
+def can(table: dict[tuple[str, str], str], state: str, event: str) -> bool:
+    return (state, event) in table
+
+
+# ── what is kept ──
+
+
+@dataclass(slots=True)
+class TaskRecord:
+    state: str = PENDING
+    failures: int = 0
+    losses: int = 0
+    ended: dict[str, AttemptRow] = field(default_factory=dict)
+    winner: str = ""  # the attempt whose output counts
+    winner_worker: str = ""
+    counters: Counters = ()
+    file: FileResult | None = None  # granted
+
+
+@dataclass(slots=True)
+class StageRecord:
+    total: int
+    done: int = 0
+    failed_attempts: int = 0
+    killed_attempts: int = 0
+    tasks: list[TaskRecord] = field(default_factory=list)
+
+    @staticmethod
+    def of(total: int) -> StageRecord:
+        return StageRecord(total, tasks=[TaskRecord() for _ in range(total)])
+
+
+@dataclass(slots=True)
+class JobRecord:
+    job_id: str
+    token: str
+    plan: JobPlan
+    accepted_epoch: int
+    submitted_us: int
+    maps: StageRecord
+    reduces: StageRecord
+    finished_us: int = 0
+    state: str = WAITING
+    totals: dict[tuple[str, str], int] = field(default_factory=dict)
+    error: str = ""
+    failure_json: bytes = b""
+    staging_cleared: bool = False
+    rows: tuple[AttemptRow, ...] = ()
+
+    @property
+    def finished(self) -> bool:
+        return self.state in FINISHED
+
+    def stage(self, name: str) -> StageRecord:
+        return self.maps if name == MAP else self.reduces
+
+    def task(self, task: TaskId) -> TaskRecord | None:
+        """None for a task this job does not have (any more)."""
+        tasks = self.stage(task.stage).tasks
+        return tasks[task.index] if 0 <= task.index < len(tasks) else None
+
+    def commits(self, stage: str) -> bool:
+        return stage == self.plan.committing_stage
+
+    def count(self, counters: Counters, sign: int) -> None:
+        """Names never leave the totals, so what was left out when it was added is left out when it
+        is taken back."""
+        for group, name, value in counters:
+            key = (group, name)
+            if (
+                key not in self.totals
+                and group != JOB_GROUP
+                and len(self.totals) >= MAX_JOB_COUNTERS
+            ):
+                key, value = (JOB_GROUP, COUNTERS_LEFT_OUT), 1
+            self.totals[key] = self.totals.get(key, 0) + sign * value
+
+    def counters(self) -> Counters:
+        return tuple((group, name, value) for (group, name), value in sorted(self.totals.items()))
+
+
+def attempt_rows(job: JobRecord) -> list[AttemptRow]:
+    """Every attempt of a job that has ended, by task; of a finished job, those it remembers."""
+    rows = list(job.rows)
+    for stage in (job.maps, job.reduces):
+        for task in stage.tasks:
+            rows += [task.ended[key] for key in sorted(task.ended)]
+            if task.winner:
+                rows.append(AttemptRow(task.winner, task.winner_worker, SUCCEEDED))
+    return rows
+
+
+# ── the ledger ──
 
 JOBS_OF_AN_EPOCH = 1_000_000
 MAX_ROWS = 100
@@ -107,14 +269,14 @@ class Ledger:
     def _attempt_ended(self, edit: Edit, op: edits.AttemptEnded) -> None:
         job, task = self._find(op.attempt_id)
         if op.attempt_id in task.ended or op.attempt_id == task.winner:
-            raise states.IllegalMove(f"{op.attempt_id} has ended before and cannot be {op.state}")
+            raise IllegalMove(f"{op.attempt_id} has ended before and cannot be {op.state}")
         task.ended[op.attempt_id] = AttemptRow(
             op.attempt_id, op.worker_id, move(ATTEMPT_MOVES, RUNNING, op.state.lower())
         )
         attempt = AttemptId.parse(op.attempt_id)
         assert attempt is not None
         stage = job.stage(attempt.stage)
-        if op.state == states.FAILED:
+        if op.state == FAILED:
             task.failures += 1
             stage.failed_attempts += 1
         else:
@@ -124,7 +286,7 @@ class Ledger:
     def _commit_granted(self, edit: Edit, op: edits.CommitGranted) -> None:
         job, task = self._find(op.attempt_id)
         if op.attempt_id in task.ended:
-            raise states.IllegalMove(f"{op.attempt_id} has ended before and cannot be granted")
+            raise IllegalMove(f"{op.attempt_id} has ended before and cannot be granted")
         task.state = move(TASK_MOVES, task.state, "granted")
         task.winner, task.winner_worker, task.counters, task.file = (
             op.attempt_id,
@@ -143,13 +305,11 @@ class Ledger:
 
     def _finished_job(self, edit: Edit, op: edits.JobFinished) -> None:
         job = self.jobs[op.job_id]
-        event = {states.SUCCEEDED: "published", states.FAILED: "failed", states.KILLED: "killed"}[
-            op.state
-        ]
+        event = {SUCCEEDED: "published", FAILED: "failed", KILLED: "killed"}[op.state]
         job.state = move(JOB_MOVES, job.state, event)
         job.finished_us, job.error, job.failure_json = edit.wall_us, op.error, op.failure_json
         rows = attempt_rows(job)
-        rows.sort(key=lambda row: row.state != states.FAILED)
+        rows.sort(key=lambda row: row.state != FAILED)
         job.rows = tuple(rows[:MAX_ROWS])
         job.maps.tasks, job.reduces.tasks = [], []
         job.plan = replace(job.plan, maps=(), spec_json=b"")
@@ -165,7 +325,7 @@ class Ledger:
         self.edits_since_checkpoint = 0
         if self.txid:
             return  # everything before it was applied here: it says what is so already
-        jobs = checkpoint.jobs(op)
+        jobs = jobs_of(op)
         self.jobs = {job.job_id: job for job in jobs}
         self.by_token = {job.token: job.job_id for job in jobs}
         self.last_day, self.last_number = op.last_day, op.last_number
@@ -185,11 +345,101 @@ class Ledger:
         job = self.jobs[attempt.job_id] if attempt is not None else None
         task = job.task(attempt.task) if job is not None and attempt is not None else None
         if job is None or task is None:
-            raise states.IllegalMove(f"{attempt_id} belongs to no task")
+            raise IllegalMove(f"{attempt_id} belongs to no task")
         return job, task
 
     def image(self) -> edits.Checkpoint:
         """The state as one edit."""
-        return edits.Checkpoint(
-            self.last_day, self.last_number, checkpoint.images(self.jobs.values())
+        return edits.Checkpoint(self.last_day, self.last_number, images(self.jobs.values()))
+
+
+# ── the checkpoint ──
+
+_INT64 = (1 << 63) - 1
+
+
+def images(jobs: Iterable[JobRecord]) -> tuple[edits.JobImage, ...]:
+    return tuple(_image_of(job) for job in jobs)
+
+
+def jobs_of(checkpoint: edits.Checkpoint) -> list[JobRecord]:
+    return [_job_of(image) for image in checkpoint.jobs]
+
+
+def _image_of(job: JobRecord) -> edits.JobImage:
+    return edits.JobImage(
+        job.job_id,
+        job.token,
+        job.plan,
+        job.accepted_epoch,
+        job.submitted_us,
+        job.finished_us,
+        job.state,
+        _stage_image(job.maps),
+        _stage_image(job.reduces),
+        _within_int64(job.counters()),
+        job.error,
+        job.failure_json,
+        job.staging_cleared,
+        job.rows,
+    )
+
+
+def _within_int64(counters: Counters) -> Counters:
+    """Each task's counters are, their sums need not be; a journal's numbers are."""
+    return tuple((group, name, max(-_INT64, min(value, _INT64))) for group, name, value in counters)
+
+
+def _stage_image(stage: StageRecord) -> edits.StageImage:
+    tasks = tuple(
+        edits.TaskImage(
+            t.state,
+            t.failures,
+            t.losses,
+            tuple(t.ended.values()),
+            t.winner,
+            t.winner_worker,
+            t.counters,
+            t.file,
         )
+        for t in stage.tasks
+    )
+    return edits.StageImage(
+        stage.total, stage.done, stage.failed_attempts, stage.killed_attempts, tasks
+    )
+
+
+def _job_of(image: edits.JobImage) -> JobRecord:
+    return JobRecord(
+        image.job_id,
+        image.token,
+        image.plan,
+        image.accepted_epoch,
+        image.submitted_us,
+        _stage_of(image.maps),
+        _stage_of(image.reduces),
+        image.finished_us,
+        image.state,
+        {(group, name): value for group, name, value in image.counters},
+        image.error,
+        image.failure_json,
+        image.staging_cleared,
+        image.rows,
+    )
+
+
+def _stage_of(image: edits.StageImage) -> StageRecord:
+    tasks = [
+        TaskRecord(
+            t.state,
+            t.failures,
+            t.losses,
+            {row.attempt_id: row for row in t.ended},
+            t.winner,
+            t.winner_worker,
+            t.counters,
+            t.file,
+        )
+        for t in image.tasks
+    ]
+    return StageRecord(image.total, image.done, image.failed_attempts, image.killed_attempts, tasks)

@@ -8,13 +8,12 @@ while some reduce still needs it: a reduce past its shuffle does not.
 from __future__ import annotations
 
 from mapreduce.jobtracker.core import edits
-from mapreduce.jobtracker.core.desk import Desk
 from mapreduce.jobtracker.core.events import FetchFailed
-from mapreduce.jobtracker.core.finishing import fail_job
+from mapreduce.jobtracker.core.ledger import DONE
+from mapreduce.jobtracker.core.live import LiveJob, LiveState, Output
 from mapreduce.jobtracker.core.model import MAP, REDUCE, AttemptId, Counters, TaskId
 from mapreduce.jobtracker.core.orders import MapLocation, TellMapOutputs
-from mapreduce.jobtracker.core.states import DONE
-from mapreduce.jobtracker.core.work import JobWork, Output
+from mapreduce.jobtracker.core.publishing import fail_job
 
 BELIEVED_AT_ONCE = ("missing", "corrupt")
 PAST_SHUFFLE = "reduce"
@@ -22,8 +21,8 @@ PAST_SHUFFLE = "reduce"
 
 
 def add_output(
-    desk: Desk,
-    work: JobWork,
+    live: LiveState,
+    work: LiveJob,
     attempt: AttemptId,
     worker_id: str,
     segment_bytes: tuple[int, ...],
@@ -32,17 +31,17 @@ def add_output(
     """A map's output exists on this worker."""
     task = work.job.maps.tasks[attempt.index]
     if task.state != DONE:
-        desk.record(edits.MapMade(str(attempt), worker_id, counters))
+        live.commit(edits.MapMade(str(attempt), worker_id, counters))
         work.unwant(attempt.task)
     work.outputs[attempt.index] = Output(str(attempt), worker_id, sum(segment_bytes))
     work.missing.pop(attempt.index, None)
     work.fetch_reports.pop(attempt.index, None)
-    desk.changed[work.job.job_id] = None
-    _tell(desk, work, (location(desk, attempt.index, work.outputs[attempt.index]),))
+    live.changed[work.job.job_id] = None
+    _tell(live, work, (location(live, attempt.index, work.outputs[attempt.index]),))
 
 
-def location(desk: Desk, index: int, output: Output, *, lost: bool = False) -> MapLocation:
-    worker = desk.workers[output.worker_id]
+def location(live: LiveState, index: int, output: Output, *, lost: bool = False) -> MapLocation:
+    worker = live.workers[output.worker_id]
     return MapLocation(
         index,
         output.attempt_id,
@@ -54,39 +53,39 @@ def location(desk: Desk, index: int, output: Output, *, lost: bool = False) -> M
     )
 
 
-def locations(desk: Desk, work: JobWork) -> tuple[MapLocation, ...]:
+def locations(live: LiveState, work: LiveJob) -> tuple[MapLocation, ...]:
     """All outputs known, by map."""
-    return tuple(location(desk, index, work.outputs[index]) for index in sorted(work.outputs))
+    return tuple(location(live, index, work.outputs[index]) for index in sorted(work.outputs))
 
 
-def _tell(desk: Desk, work: JobWork, news: tuple[MapLocation, ...]) -> None:
+def _tell(live: LiveState, work: LiveJob, news: tuple[MapLocation, ...]) -> None:
     """To every worker that runs a reduce of this job."""
     for worker_id in sorted({run.worker_id for run in work.runs_in(REDUCE)}):
-        desk.order(worker_id, TellMapOutputs(work.job.job_id, news))
+        live.order(worker_id, TellMapOutputs(work.job.job_id, news))
 
 
-def give_up_worker(desk: Desk, worker_id: str) -> None:
+def give_up_worker(live: LiveState, worker_id: str) -> None:
     """Nothing this worker held can be fetched any more."""
-    for work in list(desk.works.values()):
+    for work in list(live.jobs.values()):
         gone = sorted(
             index for index, output in work.outputs.items() if output.worker_id == worker_id
         )
-        give_up(desk, work, gone)
-        remake(desk, work, f"{worker_id} is gone")
+        give_up(live, work, gone)
+        remake(live, work, f"{worker_id} is gone")
 
 
-def give_up(desk: Desk, work: JobWork, indices: list[int]) -> None:
+def give_up(live: LiveState, work: LiveJob, indices: list[int]) -> None:
     news = []
     for index in indices:
         output = work.outputs.pop(index)
-        news.append(location(desk, index, output, lost=True))
+        news.append(location(live, index, output, lost=True))
         work.missing[index] = None
         work.fetch_reports.pop(index, None)
     if news:
-        _tell(desk, work, tuple(news))
+        _tell(live, work, tuple(news))
 
 
-def needs_maps(work: JobWork) -> bool:
+def needs_maps(work: LiveJob) -> bool:
     """Whether some reduce has not yet fetched everything (or has not begun, or must begin
     again)."""
     if work.pending(REDUCE):
@@ -94,26 +93,26 @@ def needs_maps(work: JobWork) -> bool:
     return any(run.phase != PAST_SHUFFLE for run in work.runs_in(REDUCE))
 
 
-def remake(desk: Desk, work: JobWork, reason: str) -> None:
+def remake(live: LiveState, work: LiveJob, reason: str) -> None:
     """Sends maps whose output is missing back to be made, if anybody needs them."""
     if not work.missing or work.recovering_until_us or not needs_maps(work):
         return
     for index in sorted(work.missing):
-        desk.record(edits.MapOutputLost(work.job.job_id, index, reason[:200]))
+        live.commit(edits.MapOutputLost(work.job.job_id, index, reason[:200]))
         work.want(TaskId(MAP, index))
     work.missing.clear()
-    desk.changed[work.job.job_id] = None
+    live.changed[work.job.job_id] = None
     for index, task in enumerate(work.job.maps.tasks):
-        if task.losses >= desk.options.max_losses:
+        if task.losses >= live.options.max_losses:
             fail_job(
-                desk,
+                live,
                 work,
                 f"map/{index} was lost {task.losses} times: the last time because {reason}",
             )
             return
 
 
-def fetch_failed(desk: Desk, work: JobWork, event: FetchFailed) -> None:
+def fetch_failed(live: LiveState, work: LiveJob, event: FetchFailed) -> None:
     gone = []
     for name in event.map_attempt_ids:
         attempt = AttemptId.parse(name)
@@ -128,10 +127,10 @@ def fetch_failed(desk: Desk, work: JobWork, event: FetchFailed) -> None:
         work.fetch_reports[attempt.index] = reports
         if (
             event.reason.startswith(BELIEVED_AT_ONCE)
-            or reports >= desk.options.fetch_reports
-            or desk.workers[output.worker_id].dead
+            or reports >= live.options.fetch_reports
+            or live.workers[output.worker_id].dead
         ):
             gone.append(attempt.index)
             work.avoid.setdefault(attempt.task, []).append(output.worker_id)
-    give_up(desk, work, sorted(set(gone)))
-    remake(desk, work, f"it could not be fetched ({event.reason})")
+    give_up(live, work, sorted(set(gone)))
+    remake(live, work, f"it could not be fetched ({event.reason})")

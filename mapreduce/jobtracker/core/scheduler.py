@@ -11,11 +11,11 @@ while another has room.
 from __future__ import annotations
 
 from mapreduce.jobtracker.core.attempts import after_end, launch
-from mapreduce.jobtracker.core.desk import Desk
+from mapreduce.jobtracker.core.ledger import PUBLISHING
+from mapreduce.jobtracker.core.live import LiveJob as JobWork
+from mapreduce.jobtracker.core.live import LiveState as Desk
+from mapreduce.jobtracker.core.live import Worker, kill_run
 from mapreduce.jobtracker.core.model import MAP, REDUCE, TaskId
-from mapreduce.jobtracker.core.runs import kill_run
-from mapreduce.jobtracker.core.states import PUBLISHING
-from mapreduce.jobtracker.core.work import JobWork, Worker
 
 LOOK_AHEAD = 64
 """Waiting maps that are looked at for one without a preference before locality decides."""
@@ -23,7 +23,7 @@ LOOK_AHEAD = 64
 
 def schedule(desk: Desk) -> None:
     """Fills free slots, one attempt a worker and round, the least loaded first."""
-    if not any(work.pending(MAP) or work.pending(REDUCE) for work in desk.works.values()):
+    if not any(work.pending(MAP) or work.pending(REDUCE) for work in desk.jobs.values()):
         return
     while True:
         free = sorted(
@@ -45,7 +45,7 @@ def _choose(desk: Desk, worker: Worker) -> tuple[JobWork, TaskId] | None:
     """What can work now, of any job, before what would only wait."""
     ready = [
         work
-        for work in desk.works.values()
+        for work in desk.jobs.values()
         if not work.recovering_until_us and work.job.state != PUBLISHING
     ]
     for work in ready:
@@ -128,12 +128,10 @@ def _suits(desk: Desk, work: JobWork, task: TaskId, worker: Worker) -> bool:
 def _may_reduce(desk: Desk, work: JobWork) -> bool:
     """Whether a reduce may begin before its maps are done."""
     slots = sum(worker.slots for worker in desk.workers.values() if not worker.dead)
-    early = 1 + sum(
-        other.count_runs(REDUCE) for other in desk.works.values() if not other.maps_done
-    )
+    early = 1 + sum(other.count_runs(REDUCE) for other in desk.jobs.values() if not other.maps_done)
     if early > slots - 1:
         return False
-    if not any(other.pending(MAP) for other in desk.works.values()):
+    if not any(other.pending(MAP) for other in desk.jobs.values()):
         return True
     enough_done = work.job.maps.done >= desk.options.slow_start * work.job.maps.total
     return enough_done and early <= int(slots * desk.options.early_reduce_share)
@@ -145,19 +143,19 @@ def _make_room_for_maps(desk: Desk) -> None:
     holds a reduce that waits for a map that waits for a slot)."""
     if any(worker.free or worker.dying for worker in desk.workers.values()):
         return
-    starving = [work for work in desk.works.values() if _wants_slot(desk, work)]
+    starving = [work for work in desk.jobs.values() if _wants_slot(desk, work)]
     if not starving:
         return
     early = [
         (work, run)
-        for work in desk.works.values()
+        for work in desk.jobs.values()
         if not work.maps_done
         for run in work.runs_in(REDUCE)
     ]
     found = [(work, run) for work, run in early if any(other is not work for other in starving)]
     if not found and not any(
         work.count_runs(MAP) or (work.maps_done and work.count_runs(REDUCE))
-        for work in desk.works.values()
+        for work in desk.jobs.values()
     ):
         found = early
     if found:

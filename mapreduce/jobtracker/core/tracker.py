@@ -1,8 +1,8 @@
 """The job tracker's face: `JobTracker(options, rng).step(event, now) -> Effects`.
 
-Rooms, bottom up: model and states (nouns, tables) · ledger (durable, `apply`) · work and desk (what
-runs now) · runs · finishing · outputs · attempts · commit, attendance, clients (what the outside
-says) · scheduler (who gets the next slot) · this file.
+Rooms, bottom up: model (nouns) · ledger (durable, `apply`) · live (what runs now) · publishing
+(how a job ends) · outputs · attempts · commit, workers, clients (what the outside says) · scheduler
+(who gets the next slot) · this file.
 
 A step takes one event, then lets what time has brought happen, fills free slots, and tells
 watchers.
@@ -16,20 +16,19 @@ from typing import Any
 
 from clusterkit.effects import Edit, Effects, Event, Instant, Tick
 from mapreduce.jobtracker.core import (
-    attendance,
     clients,
     commit,
     events,
-    finishing,
     invariants,
+    ledger,
     outputs,
+    publishing,
     scheduler,
-    states,
+    workers,
 )
-from mapreduce.jobtracker.core.desk import Desk
-from mapreduce.jobtracker.core.model import Options
+from mapreduce.jobtracker.core.live import LiveJob, LiveState
+from mapreduce.jobtracker.core.options import Options
 from mapreduce.jobtracker.core.orders import Refusal
-from mapreduce.jobtracker.core.work import JobWork
 
 PAUSE_US = 1_000_000
 """A step that comes this much later than the deadline we asked for means that we were paused, not
@@ -37,7 +36,7 @@ that the workers were silent."""
 
 MAX_CHECKPOINT_TASKS = 100_000
 
-_ROOMS: dict[type, Callable[[Desk, Any], None]] = {
+_ROOMS: dict[type, Callable[[LiveState, Any], None]] = {
     events.SubmitJob: clients.submit,
     events.GetJob: clients.get,
     events.WatchJob: clients.watch,
@@ -46,17 +45,17 @@ _ROOMS: dict[type, Callable[[Desk, Any], None]] = {
     events.ListJobs: clients.list_jobs,
     events.FindLogs: clients.find_logs,
     events.GetCluster: clients.cluster,
-    events.WorkerAttended: attendance.attended,
-    events.EpochCeiling: attendance.epoch_ceiling,
-    events.StreamEnded: attendance.stream_ended,
-    events.WorkerReported: attendance.reported,
+    events.WorkerAttended: workers.attended,
+    events.EpochCeiling: workers.epoch_ceiling,
+    events.StreamEnded: workers.stream_ended,
+    events.WorkerReported: workers.reported,
     events.CommitRequested: commit.requested,
 }
 
 
 class JobTracker:
     def __init__(self, options: Options, rng: random.Random) -> None:
-        self._desk = Desk(options, rng)
+        self.live = LiveState(options, rng)
         self._deadline_us: int | None = None
         self._own: dict[type, Callable[[Any], None]] = {
             events.BecameLeader: self._became_leader,
@@ -67,87 +66,87 @@ class JobTracker:
         }
 
     def step(self, event: Event, now: Instant) -> Effects:
-        desk = self._desk
-        desk.begin(now)
+        live = self.live
+        live.begin(now)
         self._credit_pause(now)
-        if not desk.epoch and not isinstance(event, events.BecameLeader | Tick):
+        if not live.epoch and not isinstance(event, events.BecameLeader | Tick):
             reply_to = getattr(event, "reply_to", None)
             if reply_to is not None:
-                desk.send(
+                live.send(
                     reply_to, Refusal("TRY_AGAIN", "this tracker does not lead yet", "mrc status")
                 )
-            return desk.effects
+            return live.effects
         room = _ROOMS.get(type(event))
         if room is not None:
-            room(desk, event)
+            room(live, event)
         else:
             self._own[type(event)](event)
         if self._deadline_us is not None and now.mono_us >= self._deadline_us:
-            attendance.bury_the_silent(desk)
+            workers.bury_the_silent(live)
             self._end_recovery()
-        scheduler.schedule(desk)
-        finishing.remove_staging(desk)
-        clients.tell_watchers(desk)
+        scheduler.schedule(live)
+        publishing.remove_staging(live)
+        clients.tell_watchers(live)
         self._checkpoint_when_due()
         self._deadline_us = self._find_deadline()
-        return desk.effects
+        return live.effects
 
     def next_deadline(self) -> int | None:
         return self._deadline_us
 
     def apply(self, edit: Edit) -> None:
-        self._desk.ledger.apply(edit)
+        self.live.ledger.apply(edit)
 
     def check_invariants(self) -> None:
-        invariants.check(self._desk)
+        invariants.check(self.live)
 
     # ── leadership and the publisher's news ───────────────────────────────────────────────────────
 
     def _became_leader(self, event: events.BecameLeader) -> None:
         """Builds what is not durable beside the jobs of the journal; the workers will tell the rest
         when they attend."""
-        desk = self._desk
-        desk.epoch = event.epoch
-        grace_us = desk.in_us(desk.options.readopt_grace_us)
-        for job in desk.ledger.live():
-            work = desk.works[job.job_id] = JobWork(job, grace_us)
-            if job.state == states.PUBLISHING:
-                finishing.publish(desk, work)
-        for job in desk.ledger.jobs.values():
+        live = self.live
+        live.epoch = event.epoch
+        grace_us = live.in_us(live.options.readopt_grace_us)
+        for job in live.ledger.live():
+            work = live.jobs[job.job_id] = LiveJob(job, grace_us)
+            if job.state == ledger.PUBLISHING:
+                publishing.publish(live, work)
+        for job in live.ledger.jobs.values():
             if job.finished and not job.staging_cleared:
-                desk.cleanups[job.job_id] = grace_us
+                live.cleanups[job.job_id] = grace_us
 
     def _end_recovery(self) -> None:
-        desk = self._desk
-        for work in list(desk.works.values()):
-            if work.recovering_until_us and desk.now.mono_us >= work.recovering_until_us:
+        live = self.live
+        for work in list(live.jobs.values()):
+            if work.recovering_until_us and live.now.mono_us >= work.recovering_until_us:
                 work.recovering_until_us = 0
-                if work.job.state != states.PUBLISHING:
+                if work.job.state != ledger.PUBLISHING:
                     outputs.remake(
-                        desk, work, "its worker did not come back after the tracker's restart"
+                        live, work, "its worker did not come back after the tracker's restart"
                     )
 
     def _output_published(self, event: events.OutputPublished) -> None:
-        work = self._desk.works.get(event.job_id)
-        if work is not None and work.job.state == states.PUBLISHING:
-            finishing.succeed_job(self._desk, work)
+        work = self.live.jobs.get(event.job_id)
+        if work is not None and work.job.state == ledger.PUBLISHING:
+            publishing.succeed_job(self.live, work)
 
     def _publish_failed(self, event: events.PublishFailed) -> None:
-        work = self._desk.works.get(event.job_id)
-        if work is not None and work.job.state == states.PUBLISHING:
-            finishing.fail_job(self._desk, work, event.message)
+        work = self.live.jobs.get(event.job_id)
+        if work is not None and work.job.state == ledger.PUBLISHING:
+            publishing.fail_job(self.live, work, event.message)
 
     def _staging_removed(self, event: events.StagingRemoved) -> None:
-        finishing.staging_removed(self._desk, event.job_id)
+        publishing.staging_removed(self.live, event.job_id)
 
     def _checkpoint_when_due(self) -> None:
         """Not while giants run: a checkpoint is one journal record, and that has a largest size."""
-        desk = self._desk
+        live = self.live
         if (
-            desk.ledger.edits_since_checkpoint >= desk.options.checkpoint_edits
-            and desk.ledger.live_tasks() <= MAX_CHECKPOINT_TASKS
+            live.ledger.edits_since_checkpoint >= live.options.checkpoint_edits
+            and live.ledger.live_tasks() <= MAX_CHECKPOINT_TASKS
         ):
-            desk.record(desk.ledger.image())
+            live.commit(live.ledger.image())
 
     # ── time ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -155,19 +154,19 @@ class JobTracker:
         """A paused tracker must not take everybody for dead when it wakes: their reports are still
         in its inbox, so it counts anew."""
         if self._deadline_us is not None and now.mono_us > self._deadline_us + PAUSE_US:
-            for worker in self._desk.workers.values():
+            for worker in self.live.workers.values():
                 worker.heard_us = now.mono_us
 
     def _find_deadline(self) -> int | None:
-        desk = self._desk
-        moments = [watcher.next_us for watcher in desk.watchers.values() if watcher.owed]
-        for worker in desk.workers.values():
+        live = self.live
+        moments = [watcher.next_us for watcher in live.watchers.values() if watcher.owed]
+        for worker in live.workers.values():
             if not worker.dead:
-                moments.append(attendance.death_us(desk, worker))
+                moments.append(workers.death_us(live, worker))
             moments += worker.dying.values()
-        for work in desk.works.values():
+        for work in live.jobs.values():
             if work.recovering_until_us:
                 moments.append(work.recovering_until_us)
-            moments += scheduler.deadlines_us(desk, work)
-        moments += desk.cleanups.values()
+            moments += scheduler.deadlines_us(live, work)
+        moments += live.cleanups.values()
         return min(moments, default=None)

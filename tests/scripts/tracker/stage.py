@@ -16,7 +16,8 @@ from clusterkit.driver import Driver
 from clusterkit.effects import Edit, Instant, Send
 from clusterkit.journal_memory import MemoryJournal
 from mapreduce.jobtracker.core import edits, events, orders
-from mapreduce.jobtracker.core.model import Failure, FileResult, JobPlan, MapInput, Options
+from mapreduce.jobtracker.core.model import Failure, FileResult, JobPlan, MapInput
+from mapreduce.jobtracker.core.options import Options
 from mapreduce.jobtracker.core.tracker import JobTracker
 from mapreduce.jobtracker.edit_codec import edit_codec
 
@@ -76,7 +77,7 @@ class Stage:
             return
         twin = JobTracker(self.options, random.Random(1))
         Driver(twin, self.journal, self.codec, lambda _send: None, self.clock).replay()
-        assert twin._desk.ledger.image() == self.core._desk.ledger.image(), (
+        assert twin.live.ledger.image() == self.core.live.ledger.image(), (
             "replay differs from memory"
         )
 

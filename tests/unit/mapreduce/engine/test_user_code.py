@@ -17,7 +17,7 @@ from mapreduce.engine import task_run
 from mapreduce.engine.attempt import Progress
 from mapreduce.engine.failures import UserCodeFailed
 from mapreduce.engine.pulse import Moves, Pulse
-from mapreduce.jobtracker.core.records import JobRecord, StageRecord
+from mapreduce.jobtracker.core.ledger import JobRecord, StageRecord
 from mapreduce.worker.wire import counters_of
 from tests.equipment.until import until
 from tests.unit.mapreduce.engine.running import run_job
@@ -563,7 +563,7 @@ def test_a_jobs_counters_are_bounded_and_what_is_left_out_is_told(
 ) -> None:
     """The local runners' sum and the tracker's are the same."""
     monkeypatch.setattr("mapreduce.api.counters.MAX_JOB_COUNTERS", 5)
-    monkeypatch.setattr("mapreduce.jobtracker.core.records.MAX_JOB_COUNTERS", 5)
+    monkeypatch.setattr("mapreduce.jobtracker.core.ledger.MAX_JOB_COUNTERS", 5)
     totals: Totals = {}
     job = JobRecord("job_1", "", None, 1, 0, StageRecord([]), StageRecord([]))  # type: ignore[arg-type]
     tasks: list[Totals] = [

@@ -8,8 +8,7 @@ worker given up for dead that speaks again is asked to attend anew.
 
 from __future__ import annotations
 
-from mapreduce.jobtracker.core import attempts, outputs, states
-from mapreduce.jobtracker.core.desk import Desk
+from mapreduce.jobtracker.core import attempts, ledger, outputs
 from mapreduce.jobtracker.core.events import (
     AttemptFailed,
     AttemptNews,
@@ -22,7 +21,7 @@ from mapreduce.jobtracker.core.events import (
     WorkerAttended,
     WorkerReported,
 )
-from mapreduce.jobtracker.core.finishing import remove_staging_again
+from mapreduce.jobtracker.core.live import LiveJob, LiveState, Worker, kill_run, open_run
 from mapreduce.jobtracker.core.model import MAP, AttemptId
 from mapreduce.jobtracker.core.orders import (
     ROOT,
@@ -34,17 +33,16 @@ from mapreduce.jobtracker.core.orders import (
     StepDown,
     TellMapOutputs,
 )
-from mapreduce.jobtracker.core.runs import kill_run, open_run
-from mapreduce.jobtracker.core.work import JobWork, Worker
+from mapreduce.jobtracker.core.publishing import remove_staging_again
 
 
-def attended(desk: Desk, event: WorkerAttended) -> None:
-    if event.highest_epoch > max(desk.epoch, desk.ceiling):
+def attended(live: LiveState, event: WorkerAttended) -> None:
+    if event.highest_epoch > max(live.epoch, live.ceiling):
         message = (
             f"{event.worker_id} says that it served epoch {event.highest_epoch}, but no "
             "tracker of that epoch was ever elected"
         )
-        desk.send(
+        live.send(
             event.stream,
             Refusal(
                 "FAILED_PRECONDITION",
@@ -53,77 +51,77 @@ def attended(desk: Desk, event: WorkerAttended) -> None:
             ),
         )
         return
-    if event.highest_epoch > desk.epoch:
+    if event.highest_epoch > live.epoch:
         reason = (
             f"{event.worker_id} has served a tracker of epoch {event.highest_epoch}, this "
-            f"one is {desk.epoch}"
+            f"one is {live.epoch}"
         )
-        desk.send(event.stream, EndStream(reason))
-        desk.send(ROOT, StepDown(reason))
+        live.send(event.stream, EndStream(reason))
+        live.send(ROOT, StepDown(reason))
         return
-    if event.worker_id not in desk.workers and not _has_room(desk):
+    if event.worker_id not in live.workers and not _has_room(live):
         message = (
-            f"{len(desk.workers)} workers are known, which is the most: {event.worker_id} "
+            f"{len(live.workers)} workers are known, which is the most: {event.worker_id} "
             "cannot attend"
         )
-        desk.send(event.stream, Refusal("TRY_AGAIN", message, "mrc status"))
+        live.send(event.stream, Refusal("TRY_AGAIN", message, "mrc status"))
         return
-    worker = _seat(desk, event)
+    worker = _seat(live, event)
     held = {item.attempt_id: item for item in event.inventory}
     for name in [name for name in worker.dying if name not in held]:
         del worker.dying[name]
     for name in [name for name in worker.running if name not in held]:
-        found = attempts.find_run(desk, name)
+        found = attempts.find_run(live, name)
         if found is not None:
-            attempts.lost(desk, *found, f"{worker.worker_id} does not know of it")
+            attempts.lost(live, *found, f"{worker.worker_id} does not know of it")
     forgotten = set()
     for name in sorted(held):
         attempt = AttemptId.parse(name)
-        if attempt is not None and attempt.job_id in desk.works:
-            _reconcile(desk, desk.works[attempt.job_id], worker, attempt, held[name])
+        if attempt is not None and attempt.job_id in live.jobs:
+            _reconcile(live, live.jobs[attempt.job_id], worker, attempt, held[name])
         else:
             forgotten.add(attempt.job_id if attempt is not None else name)
             if held[name].state != "ended":
-                desk.order(worker.worker_id, KillAttempt(name, "its job has ended"))
+                live.order(worker.worker_id, KillAttempt(name, "its job has ended"))
                 if attempt is not None:
-                    remove_staging_again(desk, attempt.job_id)
+                    remove_staging_again(live, attempt.job_id)
     for job_id in sorted(forgotten):
-        desk.order(worker.worker_id, ForgetJob(job_id))
-    for work in desk.works.values():
+        live.order(worker.worker_id, ForgetJob(job_id))
+    for work in live.jobs.values():
         if any(run.worker_id == worker.worker_id for run in work.runs_in("reduce")):
-            desk.order(
-                worker.worker_id, TellMapOutputs(work.job.job_id, outputs.locations(desk, work))
+            live.order(
+                worker.worker_id, TellMapOutputs(work.job.job_id, outputs.locations(live, work))
             )
 
 
-def epoch_ceiling(desk: Desk, event: EpochCeiling) -> None:
+def epoch_ceiling(live: LiveState, event: EpochCeiling) -> None:
     if event.service == "tracker":
-        desk.ceiling = max(desk.ceiling, event.number)
+        live.ceiling = max(live.ceiling, event.number)
 
 
-def _has_room(desk: Desk) -> bool:
+def _has_room(live: LiveState) -> bool:
     """For one more worker: where there is none, the one that has been dead for longest makes
     room."""
-    if len(desk.workers) < desk.options.max_workers:
+    if len(live.workers) < live.options.max_workers:
         return True
-    dead = [worker for worker in desk.workers.values() if worker.dead]
+    dead = [worker for worker in live.workers.values() if worker.dead]
     if dead:
-        del desk.workers[
+        del live.workers[
             min(dead, key=lambda worker: (worker.heard_us, worker.worker_id)).worker_id
         ]
     return bool(dead)
 
 
-def _seat(desk: Desk, event: WorkerAttended) -> Worker:
+def _seat(live: LiveState, event: WorkerAttended) -> Worker:
     """The worker's record with its new stream; a new record for a new incarnation or one that was
     given up."""
-    worker = desk.workers.get(event.worker_id)
+    worker = live.workers.get(event.worker_id)
     if worker is not None and not worker.dead and worker.incarnation != event.incarnation:
-        declare_dead(desk, worker, f"{event.worker_id} started anew")
+        declare_dead(live, worker, f"{event.worker_id} started anew")
     if worker is not None and not worker.dead:
         if worker.stream is not None and worker.stream != event.stream:
-            desk.send(worker.stream, EndStream("a newer stream of this worker"))
-        worker.stream, worker.heard_us = event.stream, desk.now.mono_us
+            live.send(worker.stream, EndStream("a newer stream of this worker"))
+        worker.stream, worker.heard_us = event.stream, live.now.mono_us
         worker.host, worker.rpc_port, worker.shuffle_port, worker.slots = (
             event.host,
             event.rpc_port,
@@ -131,13 +129,13 @@ def _seat(desk: Desk, event: WorkerAttended) -> Worker:
             event.slots,
         )
         return worker
-    long_dead = desk.now.mono_us - desk.options.forget_dead_us
+    long_dead = live.now.mono_us - live.options.forget_dead_us
     for worker_id in [
         worker_id
-        for worker_id, other in desk.workers.items()
+        for worker_id, other in live.workers.items()
         if other.dead and other.heard_us <= long_dead
     ]:
-        del desk.workers[
+        del live.workers[
             worker_id
         ]  # whoever gives every worker a new name must not make this list grow for ever
     sequence = (
@@ -151,16 +149,16 @@ def _seat(desk: Desk, event: WorkerAttended) -> Worker:
         event.shuffle_port,
         event.slots,
         event.stream,
-        desk.now.mono_us,
-        desk.rng.random(),
+        live.now.mono_us,
+        live.rng.random(),
         sequence,
     )
-    desk.workers[event.worker_id] = seated
+    live.workers[event.worker_id] = seated
     return seated
 
 
 def _reconcile(
-    desk: Desk, work: JobWork, worker: Worker, attempt: AttemptId, item: HeldAttempt
+    live: LiveState, work: LiveJob, worker: Worker, attempt: AttemptId, item: HeldAttempt
 ) -> None:
     """One line of an inventory against what we believe."""
     record = work.job.task(attempt.task)
@@ -169,114 +167,114 @@ def _reconcile(
     if item.state == "ended":
         return  # what became of it is in a report, taken already or under way
     if record is None or name in worker.dying:
-        desk.order(worker.worker_id, KillAttempt(name, "it was ended"))
+        live.order(worker.worker_id, KillAttempt(name, "it was ended"))
         return
     if item.state == "succeeded" and attempt.stage == MAP and work.job.plan.reduces:
         ended = record.ended.get(name)
         if record.winner == name:
             outputs.add_output(
-                desk, work, attempt, worker.worker_id, item.segment_bytes, item.counters
+                live, work, attempt, worker.worker_id, item.segment_bytes, item.counters
             )
         elif run is not None:
             attempts.map_succeeded(
-                desk,
+                live,
                 work,
                 run,
                 MapSucceeded(name, item.segment_bytes, item.segment_records, item.counters),
             )
-        elif not record.winner and (ended is None or ended.state == states.SUCCEEDED):
+        elif not record.winner and (ended is None or ended.state == ledger.SUCCEEDED):
             for rival in work.runs_of(attempt.task):
-                kill_run(desk, work, rival, f"superseded by {name}")
+                kill_run(live, work, rival, f"superseded by {name}")
             outputs.add_output(
-                desk, work, attempt, worker.worker_id, item.segment_bytes, item.counters
+                live, work, attempt, worker.worker_id, item.segment_bytes, item.counters
             )
         return
     if run is not None or record.winner == name:
         return
-    if record.state == states.DONE or name in record.ended or work.runs_of(attempt.task):
-        desk.order(worker.worker_id, KillAttempt(name, "its task goes on without it"))
+    if record.state == ledger.DONE or name in record.ended or work.runs_of(attempt.task):
+        live.order(worker.worker_id, KillAttempt(name, "its task goes on without it"))
         return
-    open_run(desk, work, attempt, worker.worker_id)
+    open_run(live, work, attempt, worker.worker_id)
 
 
-def stream_ended(desk: Desk, event: StreamEnded) -> None:
+def stream_ended(live: LiveState, event: StreamEnded) -> None:
     """The worker may come back: it is dead only when it stays silent as well."""
-    worker = desk.workers.get(event.worker_id)
+    worker = live.workers.get(event.worker_id)
     if worker is not None and worker.stream == event.stream:
         worker.stream = None
 
 
-def reported(desk: Desk, event: WorkerReported) -> None:
-    worker = desk.workers.get(event.worker_id)
+def reported(live: LiveState, event: WorkerReported) -> None:
+    worker = live.workers.get(event.worker_id)
     if worker is None or worker.dead or worker.incarnation != event.incarnation:
-        desk.send(event.reply_to, ReportReceived(hello_again=True))
+        live.send(event.reply_to, ReportReceived(hello_again=True))
         return
-    worker.heard_us = desk.now.mono_us
+    worker.heard_us = live.now.mono_us
     if event.sequence > worker.sequence:
         worker.sequence = event.sequence
         for news in event.news:
-            _take(desk, worker, news)
-    desk.send(event.reply_to, ReportReceived(hello_again=worker.stream is None))
+            _take(live, worker, news)
+    live.send(event.reply_to, ReportReceived(hello_again=worker.stream is None))
 
 
-def _take(desk: Desk, worker: Worker, news: AttemptNews) -> None:
-    found = attempts.find_run(desk, news.attempt_id)
+def _take(live: LiveState, worker: Worker, news: AttemptNews) -> None:
+    found = attempts.find_run(live, news.attempt_id)
     if found is None or found[1].worker_id != worker.worker_id:
-        _take_unknown(desk, worker, news)
+        _take_unknown(live, worker, news)
         return
     work, run = found
     if isinstance(news, AttemptProgressed):
-        attempts.progressed(desk, work, run, news)
+        attempts.progressed(live, work, run, news)
     elif isinstance(news, MapSucceeded):
-        attempts.map_succeeded(desk, work, run, news)
+        attempts.map_succeeded(live, work, run, news)
     elif isinstance(news, AttemptFailed):
-        attempts.failed(desk, work, run, news)
+        attempts.failed(live, work, run, news)
     elif isinstance(news, FetchFailed):
-        outputs.fetch_failed(desk, work, news)
+        outputs.fetch_failed(live, work, news)
 
 
-def _take_unknown(desk: Desk, worker: Worker, news: AttemptNews) -> None:
+def _take_unknown(live: LiveState, worker: Worker, news: AttemptNews) -> None:
     """An attempt we ended, or never knew: its slot is free when it is over, and it is told to end
     when it is not."""
     if isinstance(news, AttemptFailed | MapSucceeded):
         worker.dying.pop(news.attempt_id, None)
         return
     attempt = AttemptId.parse(news.attempt_id)
-    job = desk.ledger.jobs.get(attempt.job_id) if attempt is not None else None
+    job = live.ledger.jobs.get(attempt.job_id) if attempt is not None else None
     task = job.task(attempt.task) if job is not None and attempt is not None else None
     if news.attempt_id not in worker.dying and (task is None or task.winner != news.attempt_id):
-        desk.order(
+        live.order(
             worker.worker_id, KillAttempt(news.attempt_id, "the tracker does not know of it")
         )
 
 
-def declare_dead(desk: Desk, worker: Worker, reason: str) -> None:
+def declare_dead(live: LiveState, worker: Worker, reason: str) -> None:
     if worker.stream is not None:
-        desk.send(worker.stream, EndStream(reason))
+        live.send(worker.stream, EndStream(reason))
     worker.dead, worker.stream = True, None
     worker.dying.clear()
-    outputs.give_up_worker(desk, worker.worker_id)
+    outputs.give_up_worker(live, worker.worker_id)
     for name in list(worker.running):
-        found = attempts.find_run(desk, name)
+        found = attempts.find_run(live, name)
         if found is not None:
-            attempts.lost(desk, *found, reason)
+            attempts.lost(live, *found, reason)
     worker.running.clear()
 
 
-def death_us(desk: Desk, worker: Worker) -> int:
+def death_us(live: LiveState, worker: Worker) -> int:
     """When this worker will be given up if nothing is heard of it."""
     return worker.heard_us + (
-        desk.options.dead_after_us if worker.stream is not None else desk.options.detached_after_us
+        live.options.dead_after_us if worker.stream is not None else live.options.detached_after_us
     )
 
 
-def bury_the_silent(desk: Desk) -> None:
-    for worker_id in sorted(desk.workers):
-        worker = desk.workers[worker_id]
-        if not worker.dead and desk.now.mono_us >= death_us(desk, worker):
-            silent_s = (desk.now.mono_us - worker.heard_us) / 1e6
-            declare_dead(desk, worker, f"{worker_id} was not heard of for {silent_s:.1f} s")
+def bury_the_silent(live: LiveState) -> None:
+    for worker_id in sorted(live.workers):
+        worker = live.workers[worker_id]
+        if not worker.dead and live.now.mono_us >= death_us(live, worker):
+            silent_s = (live.now.mono_us - worker.heard_us) / 1e6
+            declare_dead(live, worker, f"{worker_id} was not heard of for {silent_s:.1f} s")
         for name in [
-            name for name, until_us in worker.dying.items() if desk.now.mono_us >= until_us
+            name for name, until_us in worker.dying.items() if live.now.mono_us >= until_us
         ]:
             del worker.dying[name]

@@ -1,19 +1,25 @@
-"""What is going on right now: running attempts, where map outputs lie, what waits for a slot. None
-of it is durable.
+"""What is going on right now: running attempts, where outputs lie, what waits for a slot, who
+attends and who watches; beside it the ledger, and the two ways out of a step (a durable change, a
+send).
 
-A `JobWork` stands beside each unfinished job. It can be built from the job's record alone (a new
-tracker does), and then learns from the workers' inventories what still runs and what they hold.
+Nothing of it but the ledger is durable. A `LiveJob` stands beside each unfinished job. It can be
+built from the job's record alone (a new tracker does), and then learns from the workers'
+inventories what still runs and what they hold.
 """
 
 from __future__ import annotations
 
+import random
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-from mapreduce.jobtracker.core.model import MAP, REDUCE, AttemptId, TaskId
-from mapreduce.jobtracker.core.records import JobRecord
-from mapreduce.jobtracker.core.states import DONE
+from clusterkit.effects import Edit, Effects, Instant, Send
+from mapreduce.jobtracker.core import edits
+from mapreduce.jobtracker.core.ledger import DONE, KILLED, RUNNING, JobRecord, Ledger
+from mapreduce.jobtracker.core.model import MAP, REDUCE, AttemptId, AttemptRow, TaskId
+from mapreduce.jobtracker.core.options import Options
+from mapreduce.jobtracker.core.orders import KillAttempt
 
 NUMBERS_PER_EPOCH = 1_000
 
@@ -38,7 +44,7 @@ class Output:
     bytes: int
 
 
-class JobWork:
+class LiveJob:
     def __init__(self, job: JobRecord, recovering_until_us: int = 0) -> None:
         self.job = job
         # nothing is launched before: workers may still hold what seems to be missing
@@ -174,3 +180,87 @@ class Watcher:
     interval_us: int
     next_us: int = 0
     owed: bool = True
+
+
+class LiveState:
+    def __init__(self, options: Options, rng: random.Random) -> None:
+        self.options, self.rng = options, rng
+        self.ledger = Ledger(options.keep_finished)
+        self.jobs: dict[str, LiveJob] = {}  # of unfinished jobs, oldest first
+        self.workers: dict[str, Worker] = {}
+        self.watchers: dict[Any, Watcher] = {}
+        self.cleanups: dict[
+            str, int
+        ] = {}  # finished jobs whose staging is to be removed, at the latest then
+        # those of them whose removal waits until then: somebody may still be writing, and nobody
+        # says so
+        self.strays: dict[str, None] = {}
+        self.epoch = 0
+        self.ceiling = 0  # the highest epoch that the coordinator has handed out, as far as we know
+        self.now = Instant(0, 0)
+        self.effects = Effects()
+        self.changed: dict[str, None] = {}  # jobs whose status is not what it was
+
+    def begin(self, now: Instant) -> None:
+        self.now, self.effects = now, Effects()
+
+    def commit(self, op: Any) -> None:
+        """Applies one durable change; nothing said in this step leaves before it is on disk."""
+        edit = Edit(self.ledger.txid + 1, self.epoch, self.now.wall_us, op)
+        self.ledger.apply(edit)
+        self.effects.journal.append(edit)
+
+    def send(self, to: Any, message: Any) -> None:
+        self.effects.sends.append(Send(to, message))
+
+    def order(self, worker_id: str, message: Any) -> None:
+        """An order for a worker that does not attend is dropped: when it attends again its
+        inventory tells what it missed."""
+        worker = self.workers.get(worker_id)
+        if worker is not None and worker.stream is not None:
+            self.send(worker.stream, message)
+
+    def in_us(self, after_us: int) -> int:
+        return self.now.mono_us + after_us
+
+
+# ── opening and closing attempts ──
+
+
+def open_run(live: LiveState, work: LiveJob, attempt: AttemptId, worker_id: str) -> Run:
+    run = Run(attempt, worker_id)
+    work.add_run(run)
+    work.unwant(attempt.task)
+    worker = live.workers.get(worker_id)
+    if worker is not None:
+        worker.running[str(attempt)] = None
+    live.changed[work.job.job_id] = None
+    return run
+
+
+def close_run(live: LiveState, work: LiveJob, run: Run) -> None:
+    """The attempt is over and has given its slot back."""
+    work.drop_run(run)
+    worker = live.workers.get(run.worker_id)
+    if worker is not None:
+        worker.running.pop(str(run.attempt), None)
+    live.changed[work.job.job_id] = None
+
+
+def end_run(live: LiveState, work: LiveJob, run: Run, state: str, message: str) -> None:
+    """The attempt came to nothing; durably so."""
+    close_run(live, work, run)
+    live.commit(edits.AttemptEnded(str(run.attempt), run.worker_id, state, message[:200]))
+
+
+def kill_run(live: LiveState, work: LiveJob, run: Run, reason: str) -> None:
+    """Ends the attempt now; its slot is free when the worker says that the process is gone."""
+    end_run(live, work, run, KILLED, reason)
+    worker = live.workers.get(run.worker_id)
+    if worker is not None and not worker.dead:
+        worker.dying[str(run.attempt)] = live.in_us(live.options.kill_grace_us)
+    live.order(run.worker_id, KillAttempt(str(run.attempt), reason))
+
+
+def running_rows(work: LiveJob) -> list[AttemptRow]:
+    return [AttemptRow(name, run.worker_id, RUNNING) for name, run in sorted(work.runs.items())]
