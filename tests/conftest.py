@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+import clusterkit.rpc  # noqa: F401  before a test imports grpc, which reads its switches then
 from tests.equipment.fixtures import hadoop_jars as hadoop_jars
 from tests.equipment.fixtures import zookeeper as zookeeper
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import clusterkit.rpc  # noqa: F401  before the stubs: gRPC reads its switches at its first import
 from mapreduce.jobtracker import wire
 from mapreduce.jobtracker.core import events, ledger, orders
 from mapreduce.jobtracker.mailbox import Reply, Stream

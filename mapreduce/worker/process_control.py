@@ -40,9 +40,9 @@ def die_with_parent(parent_pid: int, number: int = signal.SIGKILL) -> None:
         os.kill(os.getpid(), number)
 
 
-def adopt_orphans() -> None:
+def adopt_orphans(adopts: bool = True) -> None:
     """Descendants whose parent ends become children of this process instead of init's."""
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    _prctl(_PR_SET_CHILD_SUBREAPER, int(adopts))
 
 
 def gain_no_privileges() -> None:

@@ -85,12 +85,15 @@ def _in_a_task(frame: FrameType | None) -> bool:
 
 @contextlib.contextmanager
 def job_in_this_process() -> Iterator[None]:
-    """What a job that runs here leaves, ends here."""
+    """What a job that runs here leaves, ends here; not what this process had before, such as the
+    background jobs of a shell that became `mrc run`."""
+    before = frozenset(process_control.children(os.getpid()))
     process_control.adopt_orphans()
     try:
         yield
     finally:
-        end_descendants()
+        end_descendants(before)
+        process_control.adopt_orphans(False)
 
 
 def leave_threads_behind(code: int) -> int:

@@ -143,6 +143,35 @@ def test_odd_names_and_sizes_are_no_mistakes(cluster: WholeCluster) -> None:
     )
 
 
+@pytest.mark.parametrize("library", ["rich", "msgspec", "grpc", "crc32c", "numpy"])
+def test_modules_called_like_libraries_are_no_mistakes(cluster: WholeCluster, library: str) -> None:
+    source = job("self.counter('seen').inc()", "line = ONE + line", settings="    reducers = 1\n")
+    cluster.write(f"libraries/of/{library}.py", "ONE = 'one '\n" + source)
+    cluster.write(f"libraries/beside/{library}.py", "ONE = 'one '\n")
+    cluster.write(f"libraries/beside/uses_{library}.py", f"from {library} import ONE\n" + source)
+    for file in (f"of/{library}.py", f"beside/uses_{library}.py"):
+        output = f"/libraries-{file.replace('/', '-')}"
+        cluster.mrc("submit", f"libraries/{file}", "/in", output)
+        assert cluster.output(output) == b"one not-a-number\t3\n"
+
+
+def test_a_second_user_submits_and_owns_what_comes_of_it(
+    cluster: WholeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster.mrc("fs", "mkdir", "-p", "/user/alice")
+    cluster.mrc("fs", "chown", "alice", "/user/alice")
+    monkeypatch.setitem(cluster.environment, "HADOOP_USER_NAME", "alice")
+    cluster.mrc("fs", "put", "-", "/user/alice/in", text=b"hers\n")
+    cluster.mrc("fs", "chmod", "600", "/user/alice/in")
+    cluster.mrc("submit", "ok.py", "/user/alice/in", "/user/alice/out")
+    assert cluster.output("/user/alice/out") == b"hers\t1\n"
+    files = ("", "/_SUCCESS", "/part-r-00000")
+    owners = {cluster.mrc("fs", "stat", "%u", f"/user/alice/out{file}").stdout for file in files}
+    assert owners == {"alice\n"}
+    refused = cluster.mrc("submit", "ok.py", "/in", "/not-hers", rc=1)
+    assert "Permission denied" in refused.stderr
+
+
 def test_a_line_longer_than_a_block(cluster: WholeCluster, tmp_path: Path) -> None:
     with whole_cluster(tmp_path, size=1) as small:
         small.mrc("down")

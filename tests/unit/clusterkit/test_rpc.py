@@ -23,6 +23,8 @@ from grpc._cython import cygrpc
 from clusterkit import errors, rpc
 from clusterkit.rpc import Channel, Server, make_channel, make_server, peer_host
 
+ROOT = Path(__file__).parents[3]
+
 
 class JobLost(errors.ClusterError):
     """A subclass of another package, with arguments of its own."""
@@ -323,10 +325,49 @@ def test_the_handler_sees_the_callers_host(started: Started) -> None:
     assert call(channel, "Who")(b"") == b"127.0.0.1"
 
 
-def test_importing_it_silences_the_fork_handlers() -> None:
-    import clusterkit.rpc  # noqa: F401
+def test_a_process_forked_beside_it_runs_no_handlers_of_grpcs(started: Started) -> None:
+    """They would start gRPC's threads in the child, before it can become anything else."""
+    _, channel = started(Echo=lambda request, _context: request)
+    assert call(channel, "Echo")(b"x") == b"x"
+    child = os.fork()
+    if not child:
+        os._exit(len(list(Path("/proc/self/task").iterdir())))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
 
-    assert os.environ["GRPC_ENABLE_FORK_SUPPORT"] == "0"
+
+def _importers_of_stubs() -> list[str]:
+    packages = ("clusterkit", "coordinator", "mapreduce", "minihdfs", "mrc")
+    files = [file for package in packages for file in (ROOT / package).rglob("*.py")]
+    return sorted(
+        ".".join(file.relative_to(ROOT).with_suffix("").parts)
+        for file in files
+        if file.parent.name != "pb" and "_pb2_grpc" in file.read_text()
+    )
+
+
+@pytest.mark.parametrize("module", _importers_of_stubs())
+def test_whoever_imports_stubs_has_switched_the_fork_handlers_off(module: str) -> None:
+    """gRPC reads the switch when it is imported for the first time; later it changes nothing."""
+    program = (
+        "import importlib, os, sys\n"
+        "class Watch:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'grpc':\n"
+        "            print(os.environ.get('GRPC_ENABLE_FORK_SUPPORT'))\n"
+        "sys.meta_path.insert(0, Watch())\n"
+        "importlib.import_module(sys.argv[1])\n"
+        "import clusterkit.rpc\n"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "GRPC_ENABLE_FORK_SUPPORT"}
+    done = subprocess.run(
+        [sys.executable, "-c", program, module],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+        env=environment,
+    )
+    assert done.stdout.split() == ["0"]
 
 
 def test_a_server_process_ends_on_sigterm_with_a_call_in_flight(tmp_path: Path) -> None:

@@ -228,8 +228,8 @@ def test_readers_that_were_killed_do_not_fill_the_store(tmp_path: Path) -> None:
     code = (
         "import os, sys; from pathlib import Path; from minihdfs.namenode.store.lmdb import "
         "LmdbStore\n"
-        "os.fork() or (LmdbStore(Path(sys.argv[1]), 'c1'), os._exit(0))\n"
-        "store = LmdbStore(Path(sys.argv[1]), 'c1'); os.kill(os.getpid(), 9)"
+        "child = os.fork(); store = LmdbStore(Path(sys.argv[1]), 'c1'); child or os._exit(0)\n"
+        "os.waitpid(child, 0); os.kill(os.getpid(), 9)"  # one that lives keeps its slot by right
     )
     for _ in range(4):
         subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, check=False)

@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import collections
 import json
+import os
 import random
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from clusterkit.errors import UsageError
+from mapreduce.worker import process_control
 from mrc import main
 from mrc.jobs.run import local_target, spelt_once
 
@@ -74,6 +77,32 @@ def test_it_runs_a_job_with_its_parameters(shell: Shell) -> None:
     assert shell.output("out2") == {"a": 3, "bb": 2, "ccc": 1}
     status = json.loads(out)
     assert (status["state"], status["output"]) == ("SUCCEEDED", f"file://{shell.directory}/out2")
+
+
+def test_an_inline_run_ends_nothing_that_was_there_before_and_adopts_nobody_afterwards(
+    shell: Shell,
+) -> None:
+    """A shell that becomes `mrc run` has background jobs, and whoever calls it here has others."""
+    shell.file(
+        "job.py",
+        HEAD + BODY.format("yield str(__import__('subprocess').Popen(['sleep', '60']).pid), 1"),
+    )
+    shell.file("text", "a\n")
+    before = subprocess.Popen(["sleep", "60"])
+    try:
+        shell.mrc("--inline", "--reducers", 1, "job.py", "text", "out")
+        assert before.poll() is None
+        (started,) = shell.output("out")
+        assert int(started) not in process_control.children(os.getpid())
+        said = subprocess.run(
+            ["sh", "-c", "sleep 60 >&- & echo $!"], stdout=subprocess.PIPE, check=True
+        ).stdout
+        adopted = int(said) in process_control.children(os.getpid())
+        process_control.kill(int(said))
+        assert not adopted
+    finally:
+        before.kill()
+        before.wait()
 
 
 def test_an_existing_output(shell: Shell) -> None:
