@@ -28,7 +28,7 @@ def disk_failure(error: OSError, path: Path, holds: str) -> DiskFailed:
     if error.errno in _FULL:
         return DiskFailed(
             f"the disk at {disk} is full: {path}, {holds}, cannot grow",
-            next_command=f"df -h {shlex.quote(str(path))}",
+            next_command=f"df -h {shlex.quote(str(disk))}",  # the path may soon be gone
         )
     cause = error.strerror or str(error) or type(error).__name__
     return DiskFailed(

@@ -81,6 +81,8 @@ class Worker(msgspec.Struct, frozen=True):
         0  # task processes at a time; 0 = a core each; `mrc up` shares the cores among its workers
     )
     heartbeat_interval_s: Seconds = 0.5
+    # of the scratch disk: with less free a worker is given no task while another has room
+    reserved_bytes: Bytes = 64 << 20
 
 
 class Settings(msgspec.Struct, frozen=True):

@@ -227,13 +227,11 @@ class TaskRun:
             return UserCodeFailed(
                 raised(error, path=where.path, offset=where.offset, record=where.record)
             )
-        kind = (
-            "disk"
-            if isinstance(error, DiskFailed)
-            else "storage"
-            if isinstance(error, OSError | ClusterError)
-            else "engine"
-        )
+        if isinstance(error, DiskFailed):
+            told = report("disk", error.message, -1, "")
+            command = error.next_command or ""
+            return TaskFailed(msgspec.structs.replace(told, next_command=command))
+        kind = "storage" if isinstance(error, OSError | ClusterError) else "engine"
         return TaskFailed(report(kind, one_line(error), -1, ""))
 
     def _users_fault(self, error: BaseException) -> tuple[str, str] | None:

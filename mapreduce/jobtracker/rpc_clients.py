@@ -63,7 +63,12 @@ class ClientCalls(pb_grpc.TrackerServicer):
         seen: orders.ClusterStatus = self._ask(events.GetCluster)
         rows = [
             pb.WorkerRow(
-                worker_id=w.worker_id, address=w.address, state=w.state, slots=w.slots, busy=w.busy
+                worker_id=w.worker_id,
+                address=w.address,
+                state=w.state,
+                slots=w.slots,
+                busy=w.busy,
+                no_room=w.no_room,
             )
             for w in seen.workers
         ]

@@ -154,6 +154,7 @@ def hello(message: pb.WorkerHello, stream: Any) -> events.WorkerAttended:
         message.slots,
         message.highest_epoch,
         inventory,
+        message.no_room[:MAX_WORDS],
     )
 
 
@@ -165,7 +166,12 @@ def report(message: pb.WorkerReport, reply_to: Any) -> events.WorkerReported:
     )
     news = tuple(item for attempt in message.attempts if (item := _news(attempt)) is not None)
     return events.WorkerReported(
-        reply_to, message.worker_id, message.incarnation, message.sequence, news
+        reply_to,
+        message.worker_id,
+        message.incarnation,
+        message.sequence,
+        news,
+        message.no_room[:MAX_WORDS],
     )
 
 

@@ -103,21 +103,23 @@ class ClusterReply(_message.Message):
     def __init__(self, workers: _Optional[_Iterable[_Union[WorkerRow, _Mapping]]] = ..., running: _Optional[int] = ..., waiting: _Optional[int] = ..., epoch: _Optional[int] = ...) -> None: ...
 
 class WorkerRow(_message.Message):
-    __slots__ = ("worker_id", "address", "state", "slots", "busy")
+    __slots__ = ("worker_id", "address", "state", "slots", "busy", "no_room")
     WORKER_ID_FIELD_NUMBER: _ClassVar[int]
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     SLOTS_FIELD_NUMBER: _ClassVar[int]
     BUSY_FIELD_NUMBER: _ClassVar[int]
+    NO_ROOM_FIELD_NUMBER: _ClassVar[int]
     worker_id: str
     address: str
     state: str
     slots: int
     busy: int
-    def __init__(self, worker_id: _Optional[str] = ..., address: _Optional[str] = ..., state: _Optional[str] = ..., slots: _Optional[int] = ..., busy: _Optional[int] = ...) -> None: ...
+    no_room: str
+    def __init__(self, worker_id: _Optional[str] = ..., address: _Optional[str] = ..., state: _Optional[str] = ..., slots: _Optional[int] = ..., busy: _Optional[int] = ..., no_room: _Optional[str] = ...) -> None: ...
 
 class WorkerHello(_message.Message):
-    __slots__ = ("worker_id", "incarnation", "host", "rpc_port", "shuffle_port", "slots", "highest_epoch", "inventory")
+    __slots__ = ("worker_id", "incarnation", "host", "rpc_port", "shuffle_port", "slots", "highest_epoch", "inventory", "no_room")
     WORKER_ID_FIELD_NUMBER: _ClassVar[int]
     INCARNATION_FIELD_NUMBER: _ClassVar[int]
     HOST_FIELD_NUMBER: _ClassVar[int]
@@ -126,6 +128,7 @@ class WorkerHello(_message.Message):
     SLOTS_FIELD_NUMBER: _ClassVar[int]
     HIGHEST_EPOCH_FIELD_NUMBER: _ClassVar[int]
     INVENTORY_FIELD_NUMBER: _ClassVar[int]
+    NO_ROOM_FIELD_NUMBER: _ClassVar[int]
     worker_id: str
     incarnation: str
     host: str
@@ -134,7 +137,8 @@ class WorkerHello(_message.Message):
     slots: int
     highest_epoch: int
     inventory: _containers.RepeatedCompositeFieldContainer[AttemptInventory]
-    def __init__(self, worker_id: _Optional[str] = ..., incarnation: _Optional[str] = ..., host: _Optional[str] = ..., rpc_port: _Optional[int] = ..., shuffle_port: _Optional[int] = ..., slots: _Optional[int] = ..., highest_epoch: _Optional[int] = ..., inventory: _Optional[_Iterable[_Union[AttemptInventory, _Mapping]]] = ...) -> None: ...
+    no_room: str
+    def __init__(self, worker_id: _Optional[str] = ..., incarnation: _Optional[str] = ..., host: _Optional[str] = ..., rpc_port: _Optional[int] = ..., shuffle_port: _Optional[int] = ..., slots: _Optional[int] = ..., highest_epoch: _Optional[int] = ..., inventory: _Optional[_Iterable[_Union[AttemptInventory, _Mapping]]] = ..., no_room: _Optional[str] = ...) -> None: ...
 
 class AttemptInventory(_message.Message):
     __slots__ = ("attempt_id", "state", "output", "counters")
@@ -265,16 +269,18 @@ class Ping(_message.Message):
     def __init__(self) -> None: ...
 
 class WorkerReport(_message.Message):
-    __slots__ = ("worker_id", "incarnation", "sequence", "attempts")
+    __slots__ = ("worker_id", "incarnation", "sequence", "attempts", "no_room")
     WORKER_ID_FIELD_NUMBER: _ClassVar[int]
     INCARNATION_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    NO_ROOM_FIELD_NUMBER: _ClassVar[int]
     worker_id: str
     incarnation: str
     sequence: int
     attempts: _containers.RepeatedCompositeFieldContainer[AttemptReport]
-    def __init__(self, worker_id: _Optional[str] = ..., incarnation: _Optional[str] = ..., sequence: _Optional[int] = ..., attempts: _Optional[_Iterable[_Union[AttemptReport, _Mapping]]] = ...) -> None: ...
+    no_room: str
+    def __init__(self, worker_id: _Optional[str] = ..., incarnation: _Optional[str] = ..., sequence: _Optional[int] = ..., attempts: _Optional[_Iterable[_Union[AttemptReport, _Mapping]]] = ..., no_room: _Optional[str] = ...) -> None: ...
 
 class AttemptReport(_message.Message):
     __slots__ = ("attempt_id", "progress", "map_succeeded", "failed", "fetch_failed")

@@ -103,7 +103,7 @@ class FailureReport(msgspec.Struct, frozen=True, kw_only=True):
     """Why an attempt ended, as the user should read it."""
 
     # raised | exited | signalled | no_progress | memory | bad_key | bad_record | input | storage |
-    # permission | shuffle | engine
+    # permission | shuffle | disk | engine
     kind: str
     # one line: "ValueError: invalid literal …", "exited with status 3", "killed by SIGSEGV"
     message: str
@@ -114,6 +114,7 @@ class FailureReport(msgspec.Struct, frozen=True, kw_only=True):
     record: str = ""  # its text, cut at 200 characters
     attempt_id: str = ""
     worker_id: str = ""
+    next_command: str = ""  # what to try on that worker's machine; "" = what is tried for any job
 
     def to_json(self) -> bytes:
         return msgspec.json.encode(self)

@@ -1,5 +1,6 @@
 """What a task prints, kept in one file per attempt, bounded: the beginning and the end of a flood
-stay, the middle is counted."""
+stay, the middle is counted. Output that the disk did not take is counted too, and told in its place
+as soon as the disk takes anything: it must not end the task."""
 
 from __future__ import annotations
 
@@ -8,6 +9,9 @@ import re
 from collections import deque
 from pathlib import Path
 
+from clusterkit.disks import with_its_disk
+
+HOLDS = "the log of an attempt"
 LOG_LIMIT_BYTES = 16 << 20
 TAIL_BYTES = 64 << 10
 _FRAME = re.compile(r'  File "(?P<file>.*)", line (?P<line>\d+) in (?P<name>.+)')
@@ -26,6 +30,8 @@ class AttemptLog:
         self._tail_bytes = 0
         self._held_back = 0  # bytes beyond the limit that are in neither file nor tail
         self._flooded = False
+        self._lost = 0  # bytes that the disk did not take, not yet told
+        self._lost_because = ""
 
     def fileno(self) -> int:
         return self._read_fd
@@ -55,6 +61,8 @@ class AttemptLog:
         for _ in range(64):
             if not self.pump(1):
                 break
+        if self._lost:
+            self._write(b"")
         if self._flooded:
             notice = (
                 f"\n[… {self._held_back} bytes of output left out: the log of one attempt "
@@ -79,16 +87,28 @@ class AttemptLog:
                 self._held_back += dropped
 
     def _write(self, data: bytes) -> None:
-        view = memoryview(data)
-        while view:
-            try:
-                done = os.write(self._file, view)
-            except (
-                OSError
-            ):  # a full disk must not end the tasks of every job: their output is lost from here on
+        if self._lost:
+            notice = (
+                f"\n[… {self._lost} bytes of output were lost here: {self._lost_because} …]\n"
+            ).encode()
+            if self._put(notice) < len(notice):
+                self._lost += len(data)
                 return
-            self._written += done
-            view = view[done:]
+            self._lost = 0
+        self._lost += len(data) - self._put(data)
+
+    def _put(self, data: bytes) -> int:
+        """How many bytes the disk has taken: a full one must not end the tasks of every job."""
+        taken = 0
+        with memoryview(data) as view:
+            while taken < len(data):
+                try:
+                    taken += os.write(self._file, view[taken:])
+                except OSError as error:
+                    self._lost_because = str(with_its_disk(error, self.path, HOLDS))
+                    break
+        self._written += taken
+        return taken
 
     def recent(self) -> str:
         """The last part of what was printed, for whoever looks for a stack dump in it."""

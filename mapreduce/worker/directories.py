@@ -1,4 +1,4 @@
-"""What a worker keeps on its disk, and who may name it.
+"""What a worker keeps on its disk, who may name it, and how much room there is.
 
     work/ATTEMPT/               an attempt's own, 0700, its process's cwd; gone with the attempt
     map_outputs/JOB/ATTEMPT/    a map's data and index; gone with the job, or with this incarnation
@@ -14,19 +14,24 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import queue
 import re
+import shlex
 import shutil
 import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from clusterkit.disks import mount_point, with_its_disk
 from clusterkit.errors import UsageError
-from mapreduce.engine.map_output import DATA_NAME, INDEX_NAME, read_index
+from mapreduce.engine.map_output import DATA_NAME, HOLDS, INDEX_NAME, read_index
 from mapreduce.worker import process_control
+from mapreduce.worker.core.events import RoomMeasured
 from mapreduce.worker.shuffle_server import SegmentPlace, ServedOutput
 
+MEASURE_EVERY_S = 5.0
 MAX_LOGS = 10_000
 MAX_LOG_BYTES = 1 << 30
 MAX_CODE_ARCHIVES = 200
@@ -93,11 +98,14 @@ class WorkerDirectories:
         return self.root / "code"
 
     def prepare(self, job_id: str, attempt_id: str) -> None:
-        """Fresh directories for an attempt. Raises OSError, UsageError."""
+        """Fresh directories for an attempt. Raises DiskFailed, OSError, UsageError."""
         for directory in (self.work(attempt_id), self.output(job_id, attempt_id)):
-            self._throw_away(directory)
-            directory.parent.mkdir(mode=0o700, exist_ok=True)
-            directory.mkdir(mode=0o700)
+            try:
+                self._throw_away(directory)
+                directory.parent.mkdir(mode=0o700, exist_ok=True)
+                directory.mkdir(mode=0o700)
+            except OSError as error:
+                raise with_its_disk(error, directory, HOLDS) from error
 
     def drop_work(self, attempt_id: str) -> None:
         self._throw_away(self.work(attempt_id))
@@ -169,3 +177,45 @@ def _name(text: str) -> str:
     if not _NAME.fullmatch(text):
         raise UsageError(f"{text!r} is not the id of a job or an attempt")
     return text
+
+
+class RoomWatch:
+    """Measures the room on the disk below a directory, from time to time and when asked: in a
+    thread of its own, because a disk that hangs must hold up nobody else."""
+
+    def __init__(self, path: Path, post: Callable[[RoomMeasured], None]) -> None:
+        """`post` may be called from any thread."""
+        self._path, self._post = path, post
+        self._asked, self._stopped = threading.Event(), False
+        self._thread = threading.Thread(target=self._run, name="scratch-room", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def measure_now(self) -> None:
+        self._asked.set()
+
+    def stop(self) -> None:
+        self._stopped = True
+        self._asked.set()
+
+    def _run(self) -> None:
+        while not self._stopped:
+            try:
+                self._post(measure(self._path))
+            except OSError as error:  # what it held last stays true as far as anybody knows
+                _log.warning("the room at %s cannot be measured: %s", self._path, error)
+            self._asked.wait(MEASURE_EVERY_S)
+            self._asked.clear()
+
+
+def measure(path: Path) -> RoomMeasured:
+    """Raises OSError."""
+    disk = os.statvfs(path)
+    return RoomMeasured(
+        str(path),
+        str(mount_point(path)),
+        disk.f_bavail * disk.f_frsize,
+        disk.f_blocks * disk.f_frsize,
+        f"df -h {shlex.quote(str(path))}",
+    )

@@ -31,8 +31,9 @@ from clusterkit.service import DataDirectory
 from mapreduce.worker.core import commands as cmd
 from mapreduce.worker.core import events as ev
 from mapreduce.worker.core.agent import AgentOptions, WorkerAgent
+from mapreduce.worker.core.scratch_room import RESERVE_BYTES
 from mapreduce.worker.core.tracker_session import SessionOptions
-from mapreduce.worker.directories import WorkerDirectories
+from mapreduce.worker.directories import RoomWatch, WorkerDirectories, measure
 from mapreduce.worker.shuffle_server import ShuffleServer
 from mapreduce.worker.task_pool import TaskPool
 
@@ -53,6 +54,7 @@ class WorkerOptions:
     rpc_port: int = 0  # 0 = the one of last time, else any
     shuffle_port: int = 0
     heartbeat_s: float = 0.5
+    reserve_bytes: int = RESERVE_BYTES  # with less free on the data directory's disk, no slots
 
 
 class WorkerService:
@@ -100,11 +102,19 @@ class WorkerService:
         self._listen()
         self._link = self._make_link()
         session = SessionOptions(heartbeat_us=int(options.heartbeat_s * 1e6))
-        agent_options = AgentOptions(options.worker_id, max(1, options.slots), session)
+        agent_options = AgentOptions(
+            options.worker_id,
+            max(1, options.slots),
+            session,
+            reserve_bytes=options.reserve_bytes,
+        )
         agent = WorkerAgent(
             agent_options, Random(), highest_epoch=self._data.highest_epoch("tracker")
         )
         self._driver = Driver(agent, MemoryJournal(), Codec([]), self._deliver, SystemClock())
+        self._room_watch = RoomWatch(options.data_directory.resolve(), self.post)
+        self.post(measure(options.data_directory.resolve()))  # before the first hello
+        self._room_watch.start()
         self.post(ev.Started())
         threading.Thread(target=self._run, name="worker", daemon=True).start()
 
@@ -234,8 +244,15 @@ class WorkerService:
             self._shuffle.withdraw(message.job_id)
             self._directories.drop_job(message.job_id)
             self._directories.prune_logs()
+        elif isinstance(message, cmd.MeasureRoom):
+            self._room_watch.measure_now()
+        elif isinstance(message, cmd.NoteRoom) and message.no_room:
+            _log.warning("no slots are offered: %s", message.no_room)
+        elif isinstance(message, cmd.NoteRoom):
+            _log.info("there is room on the disk again: slots are offered")
 
     def _shut_down(self) -> None:
+        self._room_watch.stop()
         self._link.stop()
         self._pool.stop()
         self._shuffle.stop()

@@ -19,8 +19,10 @@ from pathlib import Path
 from typing import Protocol
 
 from clusterkit.checksum import crc32c
+from clusterkit.disks import with_its_disk
 from clusterkit.errors import CorruptRecord
 from mapreduce.engine.attempt import Segment
+from mapreduce.engine.map_output import HOLDS
 from mapreduce.worker import task_messages as msg
 from mapreduce.worker.core.fetch_plan import (
     CORRUPT,
@@ -57,11 +59,19 @@ class _Bad(Exception):
     """What arrived is not the segment."""
 
 
+class _NoPlace(Exception):
+    """What arrives cannot be put anywhere here; `error` says why."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 class _Arriving:
     """One segment on its way in: in memory, or at its place in the spill file."""
 
-    def __init__(self, head: ReplyHead, spill: tuple[int, int] | None) -> None:
-        self.head, self._spill = head, spill
+    def __init__(self, head: ReplyHead, spill: tuple[int, int] | None, spill_path: Path) -> None:
+        self.head, self._spill, self._spill_path = head, spill, spill_path
         self.data = bytearray(head.length if spill is None else min(head.length, PIECE_BYTES))
         self._view = memoryview(self.data)
         self.got = 0
@@ -73,23 +83,31 @@ class _Arriving:
         return self._view[start : start + min(left, PIECE_BYTES)]
 
     def took(self, piece: memoryview) -> None:
+        """Raises _NoPlace: a disk of ours says nothing about the one who sends."""
         self.crc = crc32c(piece, self.crc)
         if self._spill is not None:
             fd, offset = self._spill
             done = 0
-            while done < len(piece):
-                done += os.pwrite(fd, piece[done:], offset + self.got + done)
+            try:
+                while done < len(piece):
+                    done += os.pwrite(fd, piece[done:], offset + self.got + done)
+            except OSError as error:
+                raise _NoPlace(with_its_disk(error, self._spill_path, HOLDS)) from error
         self.got += len(piece)
 
     @property
     def in_memory(self) -> bool:
         return self._spill is None
 
-    def segment(self, map_index: int, spill_path: str) -> Segment:
+    def segment(self, map_index: int) -> Segment:
         if self._spill is None:
             return Segment(map_index, self.head.length, self.head.crc32c, data=bytes(self.data))
         return Segment(
-            map_index, self.head.length, self.head.crc32c, path=spill_path, offset=self._spill[1]
+            map_index,
+            self.head.length,
+            self.head.crc32c,
+            path=str(self._spill_path),
+            offset=self._spill[1],
         )
 
 
@@ -149,7 +167,7 @@ class ShuffleClient:
 
     def fetch_all(self) -> list[Segment]:
         """Every map's non-empty segment, in the order of the maps. Waits for maps that are still
-        running."""
+        running. Raises DiskFailed or OSError where this machine's disk does not take them."""
         self._selector.register(self._channel.socket, selectors.EVENT_READ, None)
         told_at = 0.0
         try:
@@ -166,6 +184,8 @@ class ShuffleClient:
                 if time.monotonic() - told_at > TELL_EVERY_S:
                     told_at = time.monotonic()
                     self._tell(self.plan.arrived_count / max(1, self.plan.maps))
+        except _NoPlace as refused:
+            raise refused.error from refused
         finally:
             self._close()
         return [self._segments[index] for index in sorted(self._segments)]
@@ -233,7 +253,7 @@ class ShuffleClient:
                 return False
             head = decode_reply(connection.head)
             connection.arriving = _Arriving(
-                head, self._place(head.length) if head.status == OK else None
+                head, self._place(head.length) if head.status == OK else None, self._spill_path
             )
         arriving = connection.arriving
         assert arriving is not None
@@ -251,9 +271,12 @@ class ShuffleClient:
             self._memory_left -= length
             return None
         if self._spill_fd < 0:
-            self._spill_fd = os.open(
-                self._spill_path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600
-            )
+            try:
+                self._spill_fd = os.open(
+                    self._spill_path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600
+                )
+            except OSError as error:
+                raise _NoPlace(with_its_disk(error, self._spill_path, HOLDS)) from error
         offset = self._spill_end
         self._spill_end += length
         return self._spill_fd, offset
@@ -274,9 +297,7 @@ class ShuffleClient:
             )
         self._release(connection)
         if self.plan.arrived(fetch.ticket) and head.length:
-            self._segments[fetch.map_index] = arriving.segment(
-                fetch.map_index, str(self._spill_path)
-            )
+            self._segments[fetch.map_index] = arriving.segment(fetch.map_index)
 
     def _complain(self, fetch: Fetch | None, kind: str, reason: str) -> None:
         complaint = (

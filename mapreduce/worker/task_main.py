@@ -95,12 +95,16 @@ def run_task(sock: socket.socket) -> int:
             if isinstance(error, PermissionError) and error.errno is None
             else "storage"
         )  # the file system's word
-        message = f"{type(error).__name__}: {error}"
-        if isinstance(
-            error, DiskFailed
-        ):  # this machine's own: the next try is on another one, and it counts
-            kind, message = "disk", error.message
-        report = FailureReport(kind=kind, message=message, engine_traceback=traceback.format_exc())
+        message, command = f"{type(error).__name__}: {error}", ""
+        if isinstance(error, DiskFailed):
+            # this machine's own: the next try is on another one, and it counts
+            kind, message, command = "disk", error.message, error.next_command or ""
+        report = FailureReport(
+            kind=kind,
+            message=message,
+            engine_traceback=traceback.format_exc(),
+            next_command=command,
+        )
         _say_failure(channel, report, error)
     except (
         Exception

@@ -27,7 +27,7 @@ from typing import Any
 import msgspec
 
 from clusterkit.effects import Event
-from clusterkit.errors import ClusterError, CorruptRecord, Unavailable
+from clusterkit.errors import ClusterError, CorruptRecord, DiskFailed, Unavailable
 from clusterkit.interpreter import interpreter
 from mapreduce.plan.spec import HASH_SEED
 from mapreduce.worker import process_control
@@ -35,7 +35,7 @@ from mapreduce.worker import task_messages as msg
 from mapreduce.worker.core import events as ev
 from mapreduce.worker.core.commands import KillTask, StartTask, TellCommit, TellLocations
 from mapreduce.worker.directories import WorkerDirectories
-from mapreduce.worker.wire import TaskWork, counters_of
+from mapreduce.worker.wire import TaskWork, counters_of, not_started
 
 ENVIRONMENT = (
     "PATH",
@@ -182,7 +182,9 @@ class TaskPool:
                 running.pid = int(message["pid"])
         elif "not_started" in message:
             self._forget_channel(message["not_started"])
-            self._tell_not_started(message["not_started"], message["reason"])
+            self._tell_not_started(
+                message["not_started"], message["reason"], message.get("disk_command")
+            )
         elif "exited" in message:
             attempt_id = message["exited"]
             self._forget_channel(attempt_id)
@@ -256,12 +258,14 @@ class TaskPool:
                 self._waiting.append(order)
                 self._try_waiting_at = time.monotonic() + TRY_AGAIN_S
             except (OSError, ClusterError, msgspec.DecodeError) as error:
-                self._tell_not_started(order.launch.attempt_id, str(error))
+                shows = error.next_command if isinstance(error, DiskFailed) else None
+                self._tell_not_started(order.launch.attempt_id, str(error), shows)
 
-    def _tell_not_started(self, attempt_id: str, reason: str) -> None:
+    def _tell_not_started(self, attempt_id: str, reason: str, disk_command: str | None) -> None:
         """A little later: what is wrong with this machine does not pass by trying as fast as one
         can."""
-        self._late.append((time.monotonic() + TRY_AGAIN_S, ev.TaskNotStarted(attempt_id, reason)))
+        event = not_started(attempt_id, reason, disk_command)
+        self._late.append((time.monotonic() + TRY_AGAIN_S, event))
 
     def _start_task(self, order: StartTask) -> None:
         launch = order.launch

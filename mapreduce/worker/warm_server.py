@@ -32,8 +32,10 @@ import time
 from pathlib import Path
 from typing import Any, NoReturn
 
+from clusterkit.disks import with_its_disk
+from clusterkit.errors import DiskFailed
 from mapreduce.worker import process_control
-from mapreduce.worker.attempt_log import LOG_LIMIT_BYTES, AttemptLog, stack_top
+from mapreduce.worker.attempt_log import HOLDS, LOG_LIMIT_BYTES, AttemptLog, stack_top
 from mapreduce.worker.task_main import run_task
 from mapreduce.worker.warm_up import warm_up
 
@@ -99,7 +101,10 @@ class WarmServer:
             log = AttemptLog(Path(order["log"]), int(order.get("log_limit", LOG_LIMIT_BYTES)))
         except OSError as error:
             os.close(channel)
-            self._say({"not_started": attempt_id, "reason": f"its log cannot be opened: {error}"})
+            said = with_its_disk(error, Path(order["log"]), HOLDS)
+            command = said.next_command if isinstance(said, DiskFailed) else None
+            reason = f"its log cannot be opened: {said}"
+            self._say({"not_started": attempt_id, "reason": reason, "disk_command": command})
             return
         try:
             pid = os.fork()

@@ -95,7 +95,7 @@ def _location(one: pb.MapLocation) -> ev.MapLocation:
 def hello_to_pb(attend: cmd.Attend, identity: pb.WorkerHello) -> pb.WorkerHello:
     hello = pb.WorkerHello()
     hello.CopyFrom(identity)
-    hello.highest_epoch = attend.highest_epoch
+    hello.highest_epoch, hello.no_room = attend.highest_epoch, attend.no_room
     for item in attend.inventory:
         row = hello.inventory.add(
             attempt_id=item.attempt_id, state=item.state, counters=_counters(item.counters)
@@ -114,6 +114,7 @@ def report_to_pb(report: cmd.Report, worker_id: str, incarnation: str) -> pb.Wor
         incarnation=incarnation,
         sequence=report.sequence,
         attempts=[_report_item(item, worker_id) for item in report.items],
+        no_room=report.no_room,
     )
 
 
@@ -166,6 +167,14 @@ def failure_json(failure: ev.Failure, attempt_id: str, worker_id: str) -> bytes:
     return msgspec.structs.replace(
         report, attempt_id=attempt_id, worker_id=worker_id, **cut
     ).to_json()
+
+
+def not_started(attempt_id: str, reason: str, disk_command: str | None) -> ev.TaskNotStarted:
+    """With a command that shows the disk, it is this machine's disk that failed."""
+    if disk_command is None:
+        return ev.TaskNotStarted(attempt_id, reason)
+    report = FailureReport(kind="disk", message=reason, next_command=disk_command)
+    return ev.TaskNotStarted(attempt_id, reason, ev.Failure("disk", reason, report.to_json()))
 
 
 def _cut(text: str) -> str:

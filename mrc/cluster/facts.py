@@ -238,6 +238,11 @@ def ask_tracker(facts: Facts, node_id: str, address: str) -> None:
     facts.jobs = {"running": reply.running, "waiting": reply.waiting}
     _set_states(facts, "tracker", {address: "active"})
     states = {row.worker_id: row.state for row in reply.workers}
+    facts.problems += [
+        f"worker {row.worker_id} is given no task while another has room: {row.no_room}"
+        for row in reply.workers
+        if row.no_room and row.state != "dead"
+    ]
     for service in facts.services:
         if service["role"] == "worker" and service["state"] != "dead":
             service["state"] = states.get(service["id"], "stale")

@@ -204,6 +204,7 @@ def worker(home: Home, node_id: str, settings: Settings) -> Service:
         host=listen,
         advertised_host=told,
         heartbeat_s=settings.worker.heartbeat_interval_s,
+        reserve_bytes=settings.worker.reserved_bytes,
     )
     return WorkerService(options, leaders.tracker, lambda: f"hdfs://{leaders.namenode()}")
 

@@ -52,6 +52,9 @@ def job_failure(status: Mapping[str, Any]) -> JobFailed:
     next_command = f"mrc job logs {status['id']}" + (f" --task {task}" if task else "")
     verb = "was killed" if status["state"] == "KILLED" else "failed"
     cause = status.get("error") or "no cause was given"
+    if report.get("next_command"):  # it looks at the machine where the task ran
+        next_command = report["next_command"]
+        cause += f" (worker {report['worker_id']})" if report.get("worker_id") else ""
     return JobFailed(
         f"{status['id']} ({status['name']}) {verb}: {cause}", next_command=next_command
     )

@@ -181,7 +181,8 @@ def conclude_run(status: Status, options: dict[str, Any]) -> None:
         err(told)
     verb = "was killed" if status["state"] == "KILLED" else "failed"
     raise JobFailed(
-        f"{status['name']} {verb}: {status['error']}", next_command=command_again("--inline", "-v")
+        f"{status['name']} {verb}: {status['error']}",
+        next_command=report.get("next_command") or command_again("--inline", "-v"),
     )
 
 

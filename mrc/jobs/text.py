@@ -36,6 +36,8 @@ def job_text(job: Mapping[str, Any]) -> Iterator[str]:
     yield f"output     {job['output']}"
     if job["error"]:
         yield f"error      {job['error']}"
+    if (job.get("failure") or {}).get("next_command"):
+        yield f"try        {job['failure']['next_command']}"
 
 
 def counters_text(counters: Mapping[str, Mapping[str, int]]) -> Iterator[str]:

@@ -13,6 +13,7 @@ import pytest
 from crc32c import crc32c
 
 from clusterkit import journal_format
+from clusterkit.disks import mount_point
 from clusterkit.errors import CorruptRecord, DiskFailed, Fenced
 from clusterkit.journal import JournalRecord
 from clusterkit.journal_local import NOTE, LocalJournal
@@ -322,7 +323,7 @@ def test_a_full_disk_is_named_with_what_it_holds_and_the_journal_is_done(
     ) as told:
         journal.append(records(2, 2))
         journal.sync()
-    assert told.value.next_command == f"df -h {tmp_path}"
+    assert told.value.next_command == f"df -h {mount_point(tmp_path)}"
     monkeypatch.undo()
     with pytest.raises(OSError, match="failed earlier"):
         journal.append(records(2, 2))

@@ -37,7 +37,7 @@ class WholeCluster:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.home = Home(directory / "home")
-        self.home.path.mkdir()
+        self.home.path.mkdir(exist_ok=True)
         self.home.config_file.write_text(SETTINGS)
         self.environment = {k: v for k, v in os.environ.items() if not k.startswith("MRC_")} | {
             "MRC_HOME": str(self.home.path)

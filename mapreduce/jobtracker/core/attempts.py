@@ -67,7 +67,8 @@ def map_succeeded(live: LiveState, work: LiveJob, run: Run, event: MapSucceeded)
     instead."""
     if work.job.commits(MAP) or run.attempt.stage != MAP:
         kill_run(live, work, run, "reported a map output that its job has no use for")
-        after_end(live, work, run.attempt.task, run.worker_id, "it reported what it should not")
+        work.shun(run.attempt.task, run.worker_id, "engine")
+        after_end(live, work, run.attempt.task, "it reported what it should not")
         return
     close_run(live, work, run)
     for rival in work.runs_of(run.attempt.task):
@@ -98,15 +99,16 @@ def failed(live: LiveState, work: LiveJob, run: Run, event: AttemptFailed) -> No
     if outside:
         hold_us = min(LONGEST_HOLD_US, FIRST_HOLD_US << min(record.losses - 1, 5))
         work.held_until_us[task] = live.in_us(hold_us)
-    after_end(live, work, task, run.worker_id, event.failure.message)
+    work.shun(task, run.worker_id, event.failure.kind)
+    after_end(live, work, task, event.failure.message)
 
 
 def lost(live: LiveState, work: LiveJob, run: Run, reason: str) -> None:
     end_run(live, work, run, ledger.LOST, reason)
-    after_end(live, work, run.attempt.task, "", reason)
+    after_end(live, work, run.attempt.task, reason)
 
 
-def after_end(live: LiveState, work: LiveJob, task: TaskId, failed_on: str, reason: str) -> None:
+def after_end(live: LiveState, work: LiveJob, task: TaskId, reason: str) -> None:
     """The task's next try, unless another attempt of it runs, or it was lost too often."""
     record = work.job.task(task)
     assert record is not None
@@ -117,8 +119,6 @@ def after_end(live: LiveState, work: LiveJob, task: TaskId, failed_on: str, reas
             f"{task} was lost or killed {record.losses} times: the last time because {reason}",
         )
         return
-    if failed_on and failed_on not in work.avoid.get(task, []):
-        work.avoid.setdefault(task, []).append(failed_on)
     if record.state != ledger.DONE and not work.runs_of(task):
         work.want(task)
         remake(live, work, f"{task} has to begin again")

@@ -278,7 +278,7 @@ def attempt_list(live: LiveState, job: JobRecord, task: str) -> AttemptList:
 
 def cluster_status(live: LiveState) -> ClusterStatus:
     workers = tuple(
-        WorkerStatus(w.worker_id, w.address, w.state, w.slots, w.busy)
+        WorkerStatus(w.worker_id, w.address, w.state, w.slots, w.busy, w.no_room)
         for w in (live.workers[worker_id] for worker_id in sorted(live.workers))
     )
     waiting = sum(1 for work in live.jobs.values() if work.job.state == ledger.WAITING)

@@ -124,6 +124,7 @@ class WorkerAttended:
     slots: int
     highest_epoch: int = 0
     inventory: tuple[HeldAttempt, ...] = ()
+    no_room: str = ""  # why its scratch disk takes no more, in words; "" = it has room
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +181,7 @@ class WorkerReported:
     incarnation: str
     sequence: int
     news: tuple[AttemptNews, ...] = ()
+    no_room: str = ""
 
 
 @dataclass(frozen=True, slots=True)

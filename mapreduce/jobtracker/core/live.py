@@ -22,6 +22,8 @@ from mapreduce.jobtracker.core.options import Options
 from mapreduce.jobtracker.core.orders import KillAttempt
 
 NUMBERS_PER_EPOCH = 1_000
+DISK = "disk"
+"""The kind of failure of a task that found no room, or no working disk, on its worker."""
 
 
 @dataclass(slots=True)
@@ -55,7 +57,8 @@ class LiveJob:
             int, None
         ] = {}  # maps that are done, whose output nobody is known to hold
         self.fetch_reports: dict[int, int] = {}
-        self.avoid: dict[TaskId, list[str]] = {}  # workers on which the task failed
+        # workers on which the task failed, and the kind of failure; "disk" stays whatever follows
+        self.avoid: dict[TaskId, dict[str, str]] = {}
         self.held_until_us: dict[
             TaskId, int
         ] = {}  # a task whose storage or worker failed it waits a little
@@ -93,6 +96,12 @@ class LiveJob:
         """Indices of maps whose split lies on this host, waiting ones among them; the caller drops
         those that wait no more."""
         return self._by_host.get(host, _NO_MAPS)
+
+    def shun(self, task: TaskId, worker_id: str, kind: str) -> None:
+        """The task has failed there: its next try is made elsewhere where that can be."""
+        met = self.avoid.setdefault(task, {})
+        if met.get(worker_id) != DISK:
+            met[worker_id] = kind
 
     # ── attempts ──────────────────────────────────────────────────────────────────────────────────
 
@@ -148,6 +157,7 @@ class Worker:
     tie: float  # breaks ties between equally loaded workers
     sequence: int = -1
     dead: bool = False
+    no_room: str = ""  # why its scratch disk takes no more, in words; "" = it has room
     running: dict[str, None] = field(default_factory=dict)
     dying: dict[str, int] = field(
         default_factory=dict

@@ -170,6 +170,7 @@ class WorkerStatus:
     state: str  # live | detached | dead
     slots: int
     busy: int
+    no_room: str = ""  # why it is given no task while another worker has room
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,6 +131,6 @@ def fetch_failed(live: LiveState, work: LiveJob, event: FetchFailed) -> None:
             or live.workers[output.worker_id].dead
         ):
             gone.append(attempt.index)
-            work.avoid.setdefault(attempt.task, []).append(output.worker_id)
+            work.shun(attempt.task, output.worker_id, "shuffle")
     give_up(live, work, sorted(set(gone)))
     remake(live, work, f"it could not be fetched ({event.reason})")

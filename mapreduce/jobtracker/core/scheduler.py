@@ -5,16 +5,18 @@ Reduces may take slots early (they fetch while maps run), but only what no task 
 would take: once no map waits they may have all slots but one, while maps wait only a share. An
 early reduce never keeps another job's task from a slot, nor a map it waits for itself: it is sent
 back, once; the next attempt begins when its maps are done. A task avoids the workers it failed on
-while another has room.
+while another has a free slot, and one whose disk failed it as long as another lives: it waits for
+a slot there. Workers without room on their disk get nothing while one with room lives; where none
+has any, tasks go on, and their failures end the job in words instead of letting it wait for ever.
 """
 
 from __future__ import annotations
 
 from mapreduce.jobtracker.core.attempts import after_end, launch
 from mapreduce.jobtracker.core.ledger import PUBLISHING
+from mapreduce.jobtracker.core.live import DISK, Worker, kill_run
 from mapreduce.jobtracker.core.live import LiveJob as JobWork
 from mapreduce.jobtracker.core.live import LiveState as Desk
-from mapreduce.jobtracker.core.live import Worker, kill_run
 from mapreduce.jobtracker.core.model import MAP, REDUCE, TaskId
 
 LOOK_AHEAD = 64
@@ -27,7 +29,7 @@ def schedule(desk: Desk) -> None:
         return
     while True:
         free = sorted(
-            (w for w in desk.workers.values() if w.free),
+            (w for w in _useful(desk) if w.free),
             key=lambda w: (w.busy / w.slots, w.tie, w.worker_id),
         )
         launched = False
@@ -93,7 +95,7 @@ def _choose_map(desk: Desk, work: JobWork, worker: Worker) -> int | None:
 def _choose_remote_map(desk: Desk, work: JobWork, worker: Worker) -> int | None:
     """A map whose hosts have no worker goes anywhere; others wait a moment for a slot near their
     bytes (delay scheduling)."""
-    hosts = {w.host for w in desk.workers.values() if not w.dead and w.host != worker.host}
+    hosts = {w.host for w in _useful(desk) if w.host != worker.host}
     first = None
     for looked, index in enumerate(work.pending(MAP)):
         if looked == LOOK_AHEAD:
@@ -122,12 +124,28 @@ def _suits(desk: Desk, work: JobWork, task: TaskId, worker: Worker) -> bool:
     avoid = work.avoid.get(task)
     if not avoid or worker.worker_id not in avoid:
         return True
-    return not any(other.free and other.worker_id not in avoid for other in desk.workers.values())
+    if _is_barred(desk, work, task, worker):
+        return False
+    return not any(other.free and other.worker_id not in avoid for other in _useful(desk))
+
+
+def _useful(desk: Desk) -> list[Worker]:
+    """Living workers, without those that have no room unless none has any."""
+    living = [worker for worker in desk.workers.values() if not worker.dead]
+    return [worker for worker in living if not worker.no_room] or living
+
+
+def _is_barred(desk: Desk, work: JobWork, task: TaskId, worker: Worker) -> bool:
+    """The worker's disk has failed this task, and another's has not yet."""
+    met = work.avoid.get(task, {})
+    return met.get(worker.worker_id) == DISK and any(
+        met.get(other.worker_id) != DISK for other in _useful(desk)
+    )
 
 
 def _may_reduce(desk: Desk, work: JobWork) -> bool:
     """Whether a reduce may begin before its maps are done."""
-    slots = sum(worker.slots for worker in desk.workers.values() if not worker.dead)
+    slots = sum(worker.slots for worker in _useful(desk))
     early = 1 + sum(other.count_runs(REDUCE) for other in desk.jobs.values() if not other.maps_done)
     if early > slots - 1:
         return False
@@ -138,41 +156,59 @@ def _may_reduce(desk: Desk, work: JobWork) -> bool:
 
 
 def _make_room_for_maps(desk: Desk) -> None:
-    """No slot is free and something that could work waits for one: an early reduce gives up its
-    own, to another job's task always, to a map of its own job when nothing else moves (every slot
-    holds a reduce that waits for a map that waits for a slot)."""
-    if any(worker.free or worker.dying for worker in desk.workers.values()):
+    """No slot is free for something that could work: an early reduce gives up its own, to another
+    job's task always, to a map of its own job when nothing else moves (every slot holds a reduce
+    that waits for a map that waits for a slot)."""
+    useful = _useful(desk)
+    if any(worker.dying for worker in useful):
         return
-    starving = [work for work in desk.jobs.values() if _wants_slot(desk, work)]
+    starving = {
+        job_id: places
+        for job_id, work in desk.jobs.items()
+        if (places := _starves_for(desk, work, useful))
+    }
     if not starving:
         return
     early = [
-        (work, run)
+        (work, run, {job for job, places in starving.items() if run.worker_id in places})
         for work in desk.jobs.values()
         if not work.maps_done
         for run in work.runs_in(REDUCE)
     ]
-    found = [(work, run) for work, run in early if any(other is not work for other in starving)]
+    found = [(work, run) for work, run, jobs in early if jobs - {work.job.job_id}]
     if not found and not any(
         work.count_runs(MAP) or (work.maps_done and work.count_runs(REDUCE))
         for work in desk.jobs.values()
     ):
-        found = early
+        found = [(work, run) for work, run, jobs in early if jobs]
     if found:
         work, run = min(reversed(found), key=lambda pair: pair[1].fraction)
         task = run.attempt.task
         kill_run(desk, work, run, "its slot is needed by a task that it would keep waiting")
         work.sent_back.add(task)
-        after_end(desk, work, task, "", "its slot was needed")
+        after_end(desk, work, task, "its slot was needed")
 
 
-def _wants_slot(desk: Desk, work: JobWork) -> bool:
-    """Whether a task that waits for nothing else waits for a slot."""
+def _starves_for(desk: Desk, work: JobWork, useful: list[Worker]) -> set[str]:
+    """Ids of the workers of which each would do for some task that waits for a slot and for nothing
+    else; empty where no task does."""
+    found: set[str] = set()
     if work.recovering_until_us or work.job.state == PUBLISHING:
-        return False
+        return found
     waiting = [TaskId(MAP, index) for index in work.pending(MAP)]
     waiting += [TaskId(REDUCE, index) for index in work.pending(REDUCE)] if work.maps_done else []
-    return any(work.held_until_us.get(task, 0) <= desk.now.mono_us for task in waiting)
+    is_any_free = any(worker.free for worker in useful)
+    for task in waiting:
+        if work.held_until_us.get(task, 0) > desk.now.mono_us:
+            continue
+        if is_any_free and task not in work.avoid:
+            continue
+        places = [worker for worker in useful if not _is_barred(desk, work, task, worker)]
+        if not any(worker.free for worker in places):
+            found.update(worker.worker_id for worker in places)
+            if len(found) == len(useful):
+                break
+    return found
 
 
 def deadlines_us(desk: Desk, work: JobWork) -> list[int]:

@@ -67,6 +67,7 @@ def attended(live: LiveState, event: WorkerAttended) -> None:
         live.send(event.stream, Refusal("TRY_AGAIN", message, "mrc status"))
         return
     worker = _seat(live, event)
+    worker.no_room = event.no_room
     held = {item.attempt_id: item for item in event.inventory}
     for name in [name for name in worker.dying if name not in held]:
         del worker.dying[name]
@@ -212,6 +213,7 @@ def reported(live: LiveState, event: WorkerReported) -> None:
     worker.heard_us = live.now.mono_us
     if event.sequence > worker.sequence:
         worker.sequence = event.sequence
+        worker.no_room = event.no_room
         for news in event.news:
             _take(live, worker, news)
     live.send(event.reply_to, ReportReceived(hello_again=worker.stream is None))

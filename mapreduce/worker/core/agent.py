@@ -46,12 +46,15 @@ from mapreduce.worker.core.commands import (
     InventoryItem,
     KillTask,
     MapSucceededReport,
+    MeasureRoom,
+    NoteRoom,
     OfferOutput,
     ProgressReport,
     StartTask,
     TellCommit,
     TellLocations,
 )
+from mapreduce.worker.core.scratch_room import RESERVE_BYTES, ScratchRoom
 from mapreduce.worker.core.tracker_session import SessionOptions, TrackerSession
 
 MAX_TOMBSTONES = 1_000
@@ -66,6 +69,7 @@ class AgentOptions:
     commit_answer_us: int = 10_000_000
     commit_retry_us: int = 200_000
     processes_per_task: int = 256
+    reserve_bytes: int = RESERVE_BYTES  # of the scratch disk: with less free, no slots are offered
 
 
 @dataclass(slots=True)
@@ -82,6 +86,7 @@ class WorkerAgent:
         self.attempts: dict[str, Attempt] = {}
         self._tombstones: dict[str, None] = {}
         self._session = TrackerSession(options.session, highest_epoch, self._inventory, rng)
+        self._room = ScratchRoom(options.reserve_bytes)
         self._last_step_us: int | None = None
 
     # ── the Core face ──
@@ -285,6 +290,7 @@ class WorkerAgent:
         if attempt is not None:
             attempt.die_by_us = step.now_us + self.options.linger_us
             self._fail(attempt, event.failure, event.killed, step)
+            self._look_at_the_disk(event.failure, step)
 
     def _on_fetches_failed(self, event: ev.FetchesFailed, step: _Step) -> None:
         attempt = self._attempt(event.attempt_id, RUNNING)
@@ -329,7 +335,20 @@ class WorkerAgent:
             self._fail(attempt, failure_of_exit(event, attempt.launch.kind), False, step)
 
     def _on_not_started(self, event: ev.TaskNotStarted, step: _Step) -> None:
+        attempt = self.attempts.get(event.attempt_id)
+        if event.failure is not None and attempt is not None and attempt.has_process:
+            attempt.verdict = attempt.verdict or (event.failure, False)
+            self._look_at_the_disk(event.failure, step)
         self._lose(event.attempt_id, f"could not be started: {event.reason}", step)
+
+    def _look_at_the_disk(self, failure: ev.Failure, step: _Step) -> None:
+        if failure.kind == "disk":
+            step.sends.append(Send(DISK, MeasureRoom()))
+
+    def _on_room(self, event: ev.RoomMeasured, step: _Step) -> None:
+        if self._room.measured(event):
+            self._session.tell_room(self._room.no_room, step.now_us)
+            step.sends.append(Send(DISK, NoteRoom(self._room.no_room)))
 
     def _on_lost(self, event: ev.TaskLost, step: _Step) -> None:
         self._lose(event.attempt_id, event.reason, step)
@@ -470,4 +489,5 @@ _HANDLERS: dict[type, Callable[[WorkerAgent, Any, _Step], None]] = {
     ev.TaskExited: WorkerAgent._on_exited,
     ev.TaskNotStarted: WorkerAgent._on_not_started,
     ev.TaskLost: WorkerAgent._on_lost,
+    ev.RoomMeasured: WorkerAgent._on_room,
 }

@@ -36,6 +36,7 @@ class Attend:
     session: int
     highest_epoch: int
     inventory: tuple[InventoryItem, ...]
+    no_room: str = ""  # why no slots are offered, in words; "" = they are
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ ReportItem = ProgressReport | MapSucceededReport | FailedReport | FetchFailedRep
 class Report:
     sequence: int
     items: tuple[ReportItem, ...]
+    no_room: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,3 +140,15 @@ class DropAttempt:
 @dataclass(frozen=True, slots=True)
 class DropJob:
     job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureRoom:
+    """At once: an attempt has met a full disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoteRoom:
+    """For the log: `no_room` as in Attend, since now."""
+
+    no_room: str

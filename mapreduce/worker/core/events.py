@@ -205,8 +205,11 @@ class TaskExited:
 
 @dataclass(frozen=True, slots=True)
 class TaskNotStarted:
+    """Nobody's fault, unless a `failure` says more: this machine's disk, which counts."""
+
     attempt_id: str
     reason: str
+    failure: Failure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +219,18 @@ class TaskSampled:
     attempt_id: str
     resident_bytes: int
     processes: int
+
+
+@dataclass(frozen=True, slots=True)
+class RoomMeasured:
+    """Of the scratch directory's disk, for whoever may write there; `look` is the command that
+    shows it."""
+
+    path: str
+    disk: str  # where it is mounted
+    free_bytes: int
+    total_bytes: int
+    look: str
 
 
 @dataclass(frozen=True, slots=True)

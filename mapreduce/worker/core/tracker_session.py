@@ -55,6 +55,7 @@ class TrackerSession:
         self._options, self._inventory, self._rng = options, inventory, rng
         self.highest_epoch = highest_epoch
         self.session = 0
+        self._no_room = ""  # as in Attend
         self._attending = False
         self._attend_at_us: int | None = None  # when to try again
         self._reports_from_us = 0
@@ -80,6 +81,10 @@ class TrackerSession:
         else:
             self._progress.pop(item.attempt_id, None)
             self._news.append(item)
+
+    def tell_room(self, no_room: str, now_us: int) -> None:
+        """Travels with every report; a change goes at once."""
+        self._no_room, self._heartbeat_at_us = no_room, now_us
 
     def forget(self, attempt_ids: set[str]) -> None:
         """Of attempts whose job has ended, only their own end is news: the tracker holds the slot
@@ -170,7 +175,10 @@ class TrackerSession:
         if self._under_way is not None:
             self._send_at_us = now_us  # the tracker found may be another one, which never saw it
         self.sends.append(
-            Send(TRACKER, Attend(self.session, self.highest_epoch, self._inventory()))
+            Send(
+                TRACKER,
+                Attend(self.session, self.highest_epoch, self._inventory(), self._no_room),
+            )
         )
 
     def _attend_anew(self, now_us: int) -> None:
@@ -194,7 +202,7 @@ class TrackerSession:
             self._news = self._news[self._options.max_items :]
             items += [self._progress[attempt_id] for attempt_id in sorted(self._progress)]
             self._progress = {}
-            self._under_way = Report(self._sequence, tuple(items))
+            self._under_way = Report(self._sequence, tuple(items), self._no_room)
         elif self._send_at_us is None or self._send_at_us > now_us:
             return
         self._send_at_us = None

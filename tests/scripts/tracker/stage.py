@@ -112,7 +112,7 @@ class Stage:
         worker["sequence"] += 1
         worker["beat_us"] = self.clock.mono_us
         return events.WorkerReported(
-            f"{name}?", name, worker["incarnation"], worker["sequence"], news
+            f"{name}?", name, worker["incarnation"], worker["sequence"], news, worker["no_room"]
         )
 
     # ── the script's commands ─────────────────────────────────────────────────────────────────────
@@ -148,12 +148,16 @@ class Stage:
         runs: str = "",
         holds: str = "",
         ended: str = "",
+        no_room: str = "",
     ) -> None:
         worker = self.workers.setdefault(name, {"sequence": 0, "streams": 0})
         if worker.get("incarnation") != incarnation:
             worker["sequence"] = 0
         worker.update(
-            incarnation=incarnation, beat_us=self.clock.mono_us, streams=worker["streams"] + 1
+            incarnation=incarnation,
+            beat_us=self.clock.mono_us,
+            streams=worker["streams"] + 1,
+            no_room=no_room,
         )
         self.silent.discard(name)
         held = [events.HeldAttempt(long(a), "running") for a in runs.split(",") if a]
@@ -167,8 +171,14 @@ class Stage:
         ]
         stream = f"{name}#{worker['streams']}"
         self.tell(
-            events.WorkerAttended(stream, name, incarnation, host, 1, 2, int(slots), 0, tuple(held))
+            events.WorkerAttended(
+                stream, name, incarnation, host, 1, 2, int(slots), 0, tuple(held), no_room
+            )
         )
+
+    def do_room(self, name: str, no_room: str = "") -> None:
+        self.workers[name]["no_room"] = no_room
+        self.tell(self.report(name))
 
     def do_detach(self, name: str) -> None:
         self.tell(events.StreamEnded(name, f"{name}#{self.workers[name]['streams']}"))
@@ -397,7 +407,10 @@ def show_send(send: Send) -> str:
             ]
             return "\n".join(row.rstrip() for row in rows)
         case orders.ClusterStatus():
-            rows = [f"{to}: {w.worker_id} {w.state} {w.busy}/{w.slots}" for w in message.workers]
+            rows = [
+                f"{to}: {w.worker_id} {w.state} {w.busy}/{w.slots} {w.no_room}".rstrip()
+                for w in message.workers
+            ]
             return "\n".join(
                 [
                     *rows,

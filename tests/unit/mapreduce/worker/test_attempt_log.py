@@ -36,6 +36,36 @@ def test_what_is_in_the_pipe_when_the_task_ends_is_kept(tmp_path: Path) -> None:
     assert (tmp_path / "a.log").read_bytes() == b"last words"
 
 
+def test_output_that_found_no_room_is_told_once_there_is_some(tmp_path: Path) -> None:
+    log = AttemptLog(tmp_path / "a.log")
+    os.write(log.write_fd, b"before\n")
+    log.pump()
+    kept = os.dup(log._file)
+    with open("/dev/full", "wb") as full:
+        os.dup2(full.fileno(), log._file)
+    os.write(log.write_fd, b"lost")
+    assert log.pump()
+    os.write(log.write_fd, b"lost too")
+    assert log.pump()
+    os.dup2(kept, log._file)
+    os.close(kept)
+    told = printed(log, b"after\n").decode()
+    assert told.startswith("before\n\n[… 12 bytes of output were lost here: the disk at ")
+    assert told.endswith(f" is full: {log.path}, the log of an attempt, cannot grow …]\nafter\n")
+
+
+def test_what_is_lost_at_the_end_is_told_when_the_log_is_closed(tmp_path: Path) -> None:
+    log = AttemptLog(tmp_path / "a.log")
+    kept = os.dup(log._file)
+    with open("/dev/full", "wb") as full:
+        os.dup2(full.fileno(), log._file)
+    os.write(log.write_fd, b"lost")
+    log.pump()
+    os.dup2(kept, log._file)
+    os.close(kept)
+    assert b"[\xe2\x80\xa6 4 bytes of output were lost here: " in printed(log)
+
+
 DUMP = """before
 Thread 0x00007f01 (most recent call first):
   File "/usr/lib/python3.11/threading.py", line 320 in wait

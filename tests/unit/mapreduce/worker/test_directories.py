@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from clusterkit.errors import UsageError
+from clusterkit.errors import DiskFailed, UsageError
 from mapreduce.engine.map_output import MapOutputWriter
+from mapreduce.plan.spec import FailureReport
 from mapreduce.worker import directories as module
 from mapreduce.worker.directories import WorkerDirectories
 from mapreduce.worker.shuffle_server import SegmentPlace
+from mapreduce.worker.wire import not_started
 
 
 @pytest.fixture
@@ -34,6 +37,20 @@ def test_names_that_are_not_names_never_become_paths(made: WorkerDirectories, na
     ):
         with pytest.raises(UsageError):
             use(name)
+
+
+def test_a_disk_without_room_for_an_attempt_is_named(
+    made: WorkerDirectories, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_arguments: object, **_options: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    with pytest.raises(DiskFailed, match=r"is full: .*/work/a, which takes what a task") as told:
+        made.prepare("j", "a")
+    failure = not_started("a", told.value.message, told.value.next_command).failure
+    assert failure is not None and failure.kind == "disk"
+    assert FailureReport.from_json(failure.document).next_command.startswith("df -h /")
 
 
 def test_an_attempts_directories_are_private_and_fresh(made: WorkerDirectories) -> None:

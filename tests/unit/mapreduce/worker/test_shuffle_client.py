@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +12,7 @@ import msgspec
 import pytest
 
 from clusterkit.checksum import crc32c
+from clusterkit.errors import DiskFailed
 from mapreduce.engine.attempt import Segment
 from mapreduce.worker import task_messages as msg
 from mapreduce.worker.core.events import MapLocation
@@ -85,6 +88,34 @@ def test_every_segment_arrives_wherever_it_is_put(
     in_memory = sum(segment.length for segment in segments if segment.data is not None)
     assert in_memory <= memory_bytes
     assert all(crc32c(bytes_of(segment)) == segment.crc32c for segment in segments)
+
+
+@pytest.mark.parametrize("at", ["fetched", "work"])
+def test_a_full_disk_of_ours_is_no_fault_of_who_sends(
+    server: ShuffleServer, tmp_path: Path, at: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Told as unreachable, it made the tracker give up outputs of healthy workers."""
+    for attempt_id in SIZES:
+        server.offer("j", attempt_id)
+    work = tmp_path / "work"
+    work.mkdir()
+    if at == "fetched":  # a disk that takes the file and nothing in it
+        (work / "fetched").symlink_to("/dev/full")
+    else:
+
+        def full(*_arguments: object) -> int:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr("mapreduce.worker.shuffle_client.os.open", full)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        known = [location(server, index) for index in range(len(SIZES))]
+        client = ShuffleClient(order(known), TaskChannel(ours), work, memory_bytes=0)
+        with pytest.raises(DiskFailed, match=r"is full: .*/fetched, which takes what a task sets"):
+            client.fetch_all()
+        theirs.setblocking(False)
+        with pytest.raises(BlockingIOError):  # nobody was complained about
+            theirs.recv(1)
 
 
 def test_news_that_comes_over_the_channel_is_fetched(server: ShuffleServer, tmp_path: Path) -> None:

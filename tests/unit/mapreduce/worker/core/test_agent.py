@@ -106,6 +106,50 @@ def test_reports_even_if_the_tracker_says_nothing() -> None:
     assert stage.ms < 1000
 
 
+def measured(free_mib: float) -> ev.RoomMeasured:
+    free = int(free_mib * (1 << 20))
+    return ev.RoomMeasured("/s/w1", "/s", free, 100 << 20, "df -h /s/w1")
+
+
+def test_a_disk_without_room_is_told_at_once_and_with_every_report_until_there_is_room(
+    stage: Stage,
+) -> None:
+    assert stage.tell(measured(64)) == []
+    note, report = stage.tell(measured(63.9))
+    assert report.no_room == note.no_room
+    assert note.no_room == (
+        "the disk at /s is full: /s/w1, where tasks set things aside, has 63.9 of 100.0 MiB "
+        "free, and worker.reserved_bytes is 64.0 MiB; try: df -h /s/w1"
+    )
+    stage.take()
+    assert stage.tell(measured(20), measured(95)) == []
+    assert stage.until(cmd.Report).no_room == report.no_room
+    stage.take(hello_again=True)
+    assert stage.until(cmd.Attend).no_room == report.no_room
+    stage.order(ev.Ping())
+    assert of(cmd.NoteRoom, stage.tell(measured(96))) == [cmd.NoteRoom("")]
+    stage.take()
+    assert stage.until(cmd.Report).no_room == ""
+
+
+def test_what_runs_goes_on_when_the_disk_is_full(stage: Stage) -> None:
+    stage.order(launch("a"), launch("b"), launch("c"))
+    sent = stage.tell(measured(0))
+    assert of(cmd.KillTask, sent) == [] and stage.agent.busy() == 2
+    sent = stage.tell(ev.TaskExited("a", 0))
+    assert of(cmd.StartTask, sent) == [cmd.StartTask(launch("c"))]
+
+
+def test_an_attempt_that_met_a_full_disk_has_the_room_measured(stage: Stage) -> None:
+    stage.order(launch("a"), launch("b"))
+    full = ev.Failure("disk", "the disk at /s is full")
+    assert of(cmd.MeasureRoom, stage.tell(ev.TaskFailed("a", full))) == [cmd.MeasureRoom()]
+    sent = stage.tell(ev.TaskNotStarted("b", full.message, full))
+    assert of(cmd.MeasureRoom, sent) == [cmd.MeasureRoom()]
+    stage.take()
+    assert cmd.FailedReport("b", full, False) in stage.until(cmd.Report).items
+
+
 def test_heartbeats_at_the_interval(stage: Stage) -> None:
     start, first = stage.ms, stage.reports[-1].sequence
     report = stage.until(cmd.Report)
