@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 import traceback
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
-from types import GeneratorType
+from types import FunctionType, GeneratorType
 from typing import Any
 
 from mapreduce.api.job import Job
@@ -37,11 +37,11 @@ class UserCalls:
                 result = function(*arguments)
                 if type(result) is not GeneratorType:
                     self._last = None
-                    result = _iterated(name, result)
+                    return _iterated(name, result)
             except StopIteration as error:
                 raise _as_error(name, error) from None
             self._last = result
-            return result  # type: ignore[no-any-return]
+            return result
 
         return call
 
@@ -114,7 +114,34 @@ def _iterated(name: str, result: Any) -> Iterator[Pair]:
         raise BadPair(f"gave a {kind} object {_WANTED}")
     if isinstance(result, tuple) and not all(isinstance(item, tuple | list) for item in result):
         raise BadPair(f"returned a tuple {_WANTED}, or return a list of them")
-    return iter(result)
+    items = iter(result)
+    runs_no_code = type(items) in _ITERATORS_OF_CONTAINERS
+    return items if runs_no_code or not _is_of_c(items) else _heard(name, items)
+
+
+_CONTAINERS: tuple[Iterable[Any], ...] = ([], (), set(), {}.items(), {}.keys(), {}.values())
+_ITERATORS_OF_CONTAINERS = frozenset(type(iter(container)) for container in _CONTAINERS)
+
+
+def _is_of_c(items: Iterator[Any]) -> bool:
+    """Whether its end leaves no frame: `map`, `filter`, `zip` and all that itertools has."""
+    return not isinstance(getattr(type(items), "__next__", None), FunctionType)
+
+
+def _heard(name: str, items: Iterator[Pair]) -> Iterator[Pair]:
+    """`items` to their end. `map(function, lines)` passes on a StopIteration of its function as if
+    the lines had come to theirs; what tells them apart is the function's frame. An iterator of the
+    user's that a `zip` reads ends in its own `__next__`."""
+    while True:
+        try:
+            pair = next(items)
+        except StopIteration as error:
+            assert error.__traceback__ is not None
+            inside = error.__traceback__.tb_next
+            if inside is not None and inside.tb_frame.f_code.co_name != "__next__":
+                raise _as_error(name, error) from None
+            return
+        yield pair
 
 
 def _as_error(name: str, error: StopIteration) -> RuntimeError:

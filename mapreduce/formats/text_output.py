@@ -1,10 +1,19 @@
 """Text output: `key TAB value NEWLINE`, bytes as they are, all else through `str` in UTF-8; a None
-leaves out itself and the tab."""
+leaves out itself and the tab. What has no text but its address in memory is refused: the same job
+would write something else each time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import islice
+from types import (
+    AsyncGeneratorType,
+    BuiltinFunctionType,
+    CoroutineType,
+    FunctionType,
+    GeneratorType,
+    MethodType,
+)
 from typing import Any
 
 from clusterkit.checksum import crc32c
@@ -12,6 +21,12 @@ from mapreduce.formats.pairs import as_pair
 from mapreduce.storage.api import Writer
 
 FLUSH_BYTES = 1 << 20
+
+
+_TOLD_BY_ADDRESS = frozenset(
+    {AsyncGeneratorType, CoroutineType, FunctionType, GeneratorType, MethodType}
+    | {BuiltinFunctionType}
+)
 
 
 class CannotWrite(Exception):
@@ -29,10 +44,15 @@ class TextOutput:
     def write(self, pairs: Iterable[tuple[Any, Any]]) -> None:
         """Takes pairs to their end. An exception leaves those before it written, which does not
         matter: the attempt has failed."""
+        looked_at: type = str  # the last value's; most have the same all along
         for pair in pairs:
             if type(pair) is not tuple:
                 pair = as_pair(pair)
             key, value = pair
+            if type(value) is not looked_at:
+                looked_at = _with_text("value", type(value))
+            if type(key) is not str:
+                _with_text("key", type(key))
             try:
                 self._pending += line(key, value)
             except Exception as error:  # whatever a class's __str__ raises
@@ -54,6 +74,21 @@ class TextOutput:
             self.length += len(data)
             self.crc32c = crc32c(data, self.crc32c)
             self._pending.clear()
+
+
+def _with_text(name: str, kind: type) -> type:
+    """`kind`. Raises CannotWrite when its objects have no text of their own."""
+    texts: list[tuple[object, object]] = [
+        (kind.__str__, object.__str__),
+        (kind.__repr__, object.__repr__),
+        (kind.__format__, object.__format__),
+    ]
+    if kind in _TOLD_BY_ADDRESS or all(own is inherited for own, inherited in texts):
+        raise CannotWrite(
+            f"a {name} of type {kind.__qualname__} cannot be written as text: it has none but its "
+            "address in memory, which is another one in every run"
+        )
+    return kind
 
 
 def line(key: Any, value: Any) -> bytes:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 MANIFEST_NAME, SUCCESS_NAME = ".manifest.json", "_SUCCESS"
 _MAX_BYTES = 64 << 20
+MAX_NAME_BYTES = 255  # of a directory or file, here and in HDFS
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -42,9 +43,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 def staging_directory(output: str, job_id: str) -> str:
     """The hidden sibling of the output in which a job works: `.OUT.JOBID`, with `attempts/` and
-    `publish/` in it."""
+    `publish/` in it. OUT is cut where the whole would be longer than a name can be: every legal
+    name can be an output's."""
     parent, _slash, name = output.rstrip("/").rpartition("/")
-    return f"{parent}/.{name}.{job_id}"
+    room = MAX_NAME_BYTES - len(f"..{job_id}")
+    return f"{parent}/.{name.encode()[:room].decode(errors='ignore')}.{job_id}"
 
 
 def part_name(kind: str, index: int) -> str:

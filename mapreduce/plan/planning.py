@@ -148,6 +148,7 @@ def _check_output(storage: Storage, output: str, overwrite: bool) -> tuple[int, 
     _check_link(storage, output)
     there = storage.stat(output)
     if there is None:
+        _check_parents(storage, output)
         return 0, ""
     if not there.is_directory:
         raise OutputExists(
@@ -165,6 +166,18 @@ def _check_output(storage: Storage, output: str, overwrite: bool) -> tuple[int, 
     raise OutputExists(
         f"output {storage.uri(output)} already exists", next_command=OVERWRITE_REPLACES_IT
     )
+
+
+def _check_parents(storage: Storage, output: str) -> None:
+    """They are made when the job begins, where nothing stands in the way."""
+    parent = output.rpartition("/")[0]
+    while parent and (there := storage.stat(parent)) is None:
+        parent = parent.rpartition("/")[0]
+    if parent and there is not None and not there.is_directory:
+        raise OutputExists(
+            f"output {storage.uri(output)} cannot be made: {storage.uri(parent)} is a file",
+            next_command="another output name",
+        )
 
 
 def _check_link(storage: Storage, output: str) -> None:

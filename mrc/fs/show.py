@@ -113,7 +113,7 @@ def tail(verb: Verb, path: str, *, count: int, follow: bool, pause_s: float) -> 
             position, inode_id = -1, found.entry.status.inode_id
             while True:
                 status = found.fs.find(found.path)
-                if status is not None and not status.is_directory:
+                if status is not None and (position < 0 or not status.is_directory):
                     with _open_file(found) as source:
                         if position < 0:
                             position = max(0, source.length - count)

@@ -296,6 +296,14 @@ def test_tail_f_shows_what_replaced_the_file_from_its_beginning(
     assert (done.code, done.out) == (130, b"old old old\nnew, and longer than before\n")
 
 
+@pytest.mark.parametrize("options", [(), ("-f",)])
+def test_the_tail_of_a_directory_is_refused(mrc: Mrc, options: tuple[str, ...]) -> None:
+    mrc("mkdir", "/d")
+    done = mrc("tail", *options, "/d")
+    assert (done.code, done.out) == (1, b"")
+    assert "/d is a directory" in done.err
+
+
 def _write(fs: FileSystem, path: str, data: bytes) -> None:
     with fs.create(path) as file:
         file.write(data)

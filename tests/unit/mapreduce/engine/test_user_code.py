@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import islice, repeat, starmap
 from typing import Any
 
 import pytest
@@ -87,6 +88,72 @@ def test_a_stop_iteration_is_an_error_and_loses_no_record(method: str) -> None:
         assert (report.path, report.offset, report.record) == ("/in", 0, "a")
     elif method in ("combine", "reduce"):
         assert report.record.startswith("key '")
+
+
+def lines_of(*lines: str) -> bytes:
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def key_or_stop(line: str) -> str:
+    return line if line != "broken" else stop()  # type: ignore[no-any-return]
+
+
+def pair_or_stop(line: str) -> tuple[str, int]:
+    return key_or_stop(line), 1
+
+
+def not_broken(pair: tuple[str, int]) -> bool:
+    return bool(key_or_stop(pair[0]))
+
+
+@pytest.mark.parametrize(
+    "returned",
+    [
+        lambda lines: map(pair_or_stop, lines),
+        lambda lines: filter(not_broken, zip(lines, repeat(1))),
+        lambda lines: zip(map(key_or_stop, lines), repeat(1)),
+        lambda lines: starmap(pair_or_stop, zip(lines, strict=True)),
+        lambda lines: islice(map(pair_or_stop, lines), 9),
+    ],
+)
+@pytest.mark.parametrize("method", ["map", "combine", "reduce"])
+def test_a_stop_iteration_in_the_function_of_a_map_or_filter_is_an_error(
+    method: str, returned: Any
+) -> None:
+    def lazy(_self: Any, first: str, *_values: Any) -> Any:
+        return returned([first, "broken"] if first == "broken" else [])
+
+    report = failure_of(with_method(method, lazy), lines_of("a", "broken", "c"))
+    assert report.message == f"RuntimeError: {method} raised StopIteration"
+    assert "in stop" in report.traceback
+    assert report.record == ("broken" if method == "map" else "key 'broken'")
+
+
+def test_an_iterator_that_comes_to_its_end_is_no_error() -> None:
+    class Own:
+        def __init__(self, line: str) -> None:
+            self.rest = [line, line]
+
+        def __iter__(self) -> Iterator[str]:
+            return self
+
+        def __next__(self) -> str:
+            if not self.rest:
+                raise StopIteration
+            return self.rest.pop()
+
+    class Ended(Base):
+        def map(self, line: str) -> Any:
+            return {
+                "a": lambda: map(pair_or_stop, Own(line)),
+                "b": lambda: zip(Own(line), [1, 1, 1], strict=False),
+                "c": lambda: filter(None, zip(Own(line), (1 for _ in range(2)), strict=True)),
+                "d": lambda: iter([(line, 1), (line, 1)]),
+            }[line]()
+
+    assert run_job(Ended, lines_of("a", "b", "c", "d"), reducers=1)[0] == [
+        b"a\t2\nb\t2\nc\t2\nd\t2\n"
+    ]
 
 
 def test_a_stop_iteration_of_an_iterable_or_a_value_is_an_error() -> None:
@@ -238,6 +305,26 @@ def test_what_a_method_returns_is_looked_at(returned: Any) -> None:
     assert type(returned).__qualname__ in report.message
     assert "test_user_code.py, line" in report.message
     assert (report.offset, report.record) == (0, "a")
+
+
+@pytest.mark.parametrize(
+    "item", [object(), (i for i in ()), map(str, ()), lambda: 0, len, iter([]), [].append]
+)
+def test_what_has_no_text_but_its_address_is_not_written(item: Any) -> None:
+    class Value(Base):
+        def reduce(self, key: str, values: Iterator[Any]) -> Any:
+            yield key, 1
+            yield key, item
+
+    class Key(Base):
+        def reduce(self, key: str, values: Iterator[Any]) -> Any:
+            yield item, 1
+
+    for name, job in (("value", Value), ("key", Key)):
+        report = failure_of(job)
+        assert report.message.startswith(f"a {name} of type {type(item).__qualname__} cannot be")
+        assert "its address in memory" in report.message
+        assert report.record == "key 'a'"
 
 
 def test_a_text_that_cannot_be_written_is_told_where_it_is_yielded() -> None:

@@ -103,6 +103,20 @@ def test_what_no_job_made_is_never_replaced(here: Path, make: object, said: str)
     assert names(here / "out") == before
 
 
+@pytest.mark.parametrize("name", ["n" * 255, "ü" * 127, "n" + "\U0001f40d" * 63])
+def test_every_legal_name_can_be_an_outputs(here: Path, name: str) -> None:
+    run(here, "in.txt", name)
+    run(here, "in.txt", name, overwrite=True)
+    assert "part-r-00000" in names(here / name)
+    assert not [left.name for left in here.iterdir() if left.name.startswith(".")]
+
+
+def test_an_output_below_a_file_is_refused_before_anything_runs(here: Path) -> None:
+    for output in ("in.txt/out", "in.txt/deeper/out"):
+        with pytest.raises(OutputExists, match=r"in\.txt is a file"):
+            run(here, "in.txt", output)
+
+
 def test_what_comes_into_the_output_while_the_job_runs_is_not_swapped_away(here: Path) -> None:
     runner = InlineRunner(LocalStorage())
     submission = Submission([str(here / "in.txt")], str(here / "out"), overwrite=True)
