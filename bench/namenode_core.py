@@ -116,7 +116,7 @@ def run(store: Store, files: int) -> None:
     begun = time.process_time()
     bench.flush()
     print(f"{'flush of everything':34} {(time.process_time() - begun) * 1e3:8.0f} ms")
-    bench.core.rooms.overlay.flushed(1 << 62)
+    bench.core.state.overlay.flushed(1 << 62)
     timed(
         "getFileInfo, from the store",
         files,

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from clusterkit.codec import Codec
 from clusterkit.effects import Edit
-from minihdfs.namenode.core.edits import OPS
+from minihdfs.namenode.core.namesystem import EDITS
 
-CODEC = Codec([Edit, *OPS])
+CODEC = Codec([Edit, *(kind for kind, _applier in EDITS.values())])

@@ -33,10 +33,10 @@ from clusterkit.rpc import Server, format_address
 from clusterkit.service import DataDirectory
 from coordinator.api import Candidate, Conflict, Coordinator, Leadership
 from minihdfs.errors import Standby, WrongCluster
-from minihdfs.namenode.core.elected import COORDINATOR
 from minihdfs.namenode.core.events import LeadershipGained
 from minihdfs.namenode.core.namesystem import Namesystem
 from minihdfs.namenode.core.options import Options
+from minihdfs.namenode.core.tree.elected import COORDINATOR
 from minihdfs.namenode.datanode_server import datanode_server
 from minihdfs.namenode.edit_codec import CODEC
 from minihdfs.namenode.epoch_reader import EpochReader

@@ -311,9 +311,9 @@ class NamespaceMachine(RuleBasedStateMachine):
 
     @rule()
     def restart(self) -> None:
-        before = [list(table.items()) for table in self.core.rooms.overlay.tables]
+        before = [list(table.items()) for table in self.core.state.overlay.tables]
         self.open()
-        assert [list(table.items()) for table in self.core.rooms.overlay.tables] == before
+        assert [list(table.items()) for table in self.core.state.overlay.tables] == before
 
     @invariant()
     def the_trees_are_equal(self) -> None:
@@ -325,7 +325,7 @@ class NamespaceMachine(RuleBasedStateMachine):
             (reply,) = self.step(events.GetFileInfo(self.caller(), path))
             status = reply.value
             assert status is not None, f"{path} is listed and does not exist"
-            inode = self.core.rooms.namespace.require(status.inode_id)
+            inode = self.core.state.namespace.require(status.inode_id)
             found[path] = Node(status.is_directory, status.permission, inode.client_name)
             if status.is_directory:
                 names = self.listed(path)

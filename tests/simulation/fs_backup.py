@@ -43,7 +43,7 @@ class Backup:
             return
         kernel = self._kernel
         kernel.note("the namenode's disk is replaced by a backup")
-        known = namenode.core.rooms.overlay.block
+        known = namenode.core.state.overlay.block
         before = {
             (node.name, block_id): node.disk[block_id].ref
             for node in datanodes
@@ -54,7 +54,7 @@ class Backup:
         namenode.journal.durable = namenode.journal.durable[: self._records]
         namenode.store = MemoryStore()
         namenode.start()
-        counters = namenode.core.rooms.counters()
+        counters = namenode.core.state.counters()
         newer = {
             key: ref
             for key, ref in before.items()
@@ -75,6 +75,6 @@ class Backup:
                         f"{node.name} deleted block {block_id}, which a restored namespace "
                         "cannot know"
                     )
-        for block_id, block in namenode.core.rooms.overlay.block.items():
+        for block_id, block in namenode.core.state.overlay.block.items():
             if block_id in latest and block_id > counters.last_block_id:
                 raise Violation(f"block {block.id} was given again, and {sorted(newer)} lie about")

@@ -101,7 +101,7 @@ class Disks:
         return 0
 
     def _may_rot(self, node: DatanodeProcess, block_id: int) -> bool:
-        block = self._namenode.core.rooms.blocks.get(block_id)
+        block = self._namenode.core.state.blocks.get(block_id)
         others = [(one, one.disk[block_id]) for one in self._others(node, block_id)]
         equal = [
             one
@@ -118,7 +118,7 @@ class Disks:
     def _is_suspect(self, block_id: int, datanode: str) -> bool:
         """Mended, but the news is under way: the namenode could not tell a second flip from the one
         it knows of."""
-        return datanode in self._namenode.core.rooms.blocks.bad.get(block_id, ())
+        return datanode in self._namenode.core.state.blocks.bad.get(block_id, ())
 
     # ── EIO ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -180,7 +180,7 @@ class Disks:
         """Is the namenode about to have another replica of it deleted, because there are enough?"""
         others = [
             one
-            for one in self._namenode.core.rooms.datanodes.by_uuid.values()
+            for one in self._namenode.core.state.datanodes.by_uuid.values()
             if one.uuid != node.name
         ]
         return any(
@@ -191,7 +191,7 @@ class Disks:
         )
 
     def _may_lose(self, node: DatanodeProcess, block_id: int) -> bool:
-        block = self._namenode.core.rooms.blocks.get(block_id)
+        block = self._namenode.core.state.blocks.get(block_id)
         if block is None:
             return True
         held, others = node.disk[block_id], self._others(node, block_id)

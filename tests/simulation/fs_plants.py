@@ -12,8 +12,10 @@ from dataclasses import replace
 from typing import Any
 
 from minihdfs.datanode.core.events import FullReportChunk
-from minihdfs.namenode.core import lease_recovery, reports, writing
-from minihdfs.namenode.core.datanodes import Deletion
+from minihdfs.namenode.core.datanodes import replicas
+from minihdfs.namenode.core.datanodes.datanodes import Deletion
+from minihdfs.namenode.core.files import calls as files
+from minihdfs.namenode.core.files import lease_recovery
 from minihdfs.namenode.core.namesystem import Namesystem
 from minihdfs.namenode.core.options import Options
 
@@ -50,7 +52,7 @@ def infect_core(core: Namesystem, plant: str) -> None:
 
 
 def _excess_is_decided_once(core: Namesystem) -> None:
-    deletions: Any = core.rooms.deletions
+    deletions: Any = core.state.deletions
     ask, orders = deletions.may_go, deletions.orders
 
     def blind(node: Any, now: Any) -> Any:
@@ -61,13 +63,13 @@ def _excess_is_decided_once(core: Namesystem) -> None:
             deletions.may_go = ask
 
     def keep(address: Any, usage: Any, epoch: int, now: Any) -> Any:
-        old, node = core.rooms.datanodes.get(address.uuid), register(address, usage, epoch, now)
+        old, node = core.state.datanodes.get(address.uuid), register(address, usage, epoch, now)
         node.wishes, node.ordered = _Kept(node.wishes), _Kept(node.ordered)
         for deletion in [] if old is None else [*old.wishes.values(), *old.ordered.values()]:
             node.wish(Deletion(deletion.ref, excess=deletion.excess))
         return node
 
-    datanodes: Any = core.rooms.datanodes
+    datanodes: Any = core.state.datanodes
     register = datanodes.register
     deletions.orders, deletions.register_again, datanodes.register = (
         blind,
@@ -101,22 +103,22 @@ def _blinded(module: Any, name: str, instead: Any) -> Callable[[Namesystem], Non
 
 
 def _future_is_deleted(core: Namesystem) -> None:
-    given: Any = core.rooms.given
+    given: Any = core.state.given
     given.never = lambda _ref: False
 
 
 def _numbers_are_given_again(core: Namesystem) -> None:
-    given: Any = core.rooms.given
+    given: Any = core.state.given
     given.to_skip = lambda: None
 
 
 def _late_firsts_run(core: Namesystem) -> None:
-    retries: Any = core.rooms.retries
+    retries: Any = core.state.retries
     retries.find_soft = lambda _caller: None
 
 
 def _answers_age_by_the_wall(core: Namesystem) -> None:
-    rooms: Any = core.rooms
+    rooms: Any = core.state
     remember = rooms.retries.remember
 
     def forget_all_that_is_old(edit: Any) -> None:
@@ -129,14 +131,14 @@ def _answers_age_by_the_wall(core: Namesystem) -> None:
 
 
 def _edits_without_room(core: Namesystem) -> None:
-    kind: Any = type(core.rooms.safemode)
-    core.rooms.safemode.__class__ = type(
+    kind: Any = type(core.state.safemode)
+    core.state.safemode.__class__ = type(
         "Blind", (kind,), {"may_edit": property(lambda self: not self.on)}
     )
 
 
 def _safe_mode_for_ever(core: Namesystem) -> None:
-    safemode: Any = core.rooms.safemode
+    safemode: Any = core.state.safemode
     safemode._is_all = lambda _now: False
 
 
@@ -147,10 +149,10 @@ _CORE: dict[str, Callable[[Namesystem], None]] = {
     "late-firsts-run": _late_firsts_run,
     "answers-age-by-the-wall": _answers_age_by_the_wall,
     "deletion-by-id": _blinded(
-        reports, "_is_ordered_away", lambda node, ref, *, now: node.is_deleting(ref.id)
+        replicas, "_is_ordered_away", lambda node, ref, *, now: node.is_deleting(ref.id)
     ),
     "complete-by-id": _blinded(
-        writing,
+        files,
         "_ends_as_said",
         lambda _rooms, closed, last: last is None or last.id in closed.blocks[-1:],
     ),

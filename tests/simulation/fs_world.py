@@ -111,7 +111,7 @@ class FileSystemWorld:
     def _bad_stays_bad(self) -> None:
         """What the namenode knew to be bad is not served again before it was mended (or its
         datanode registered anew)."""
-        rooms = self.namenode.core.rooms
+        rooms = self.namenode.core.state
         nodes = {node.name: node for node in self.datanodes}
         for (block_id, name, registration), replica in list(self._known_bad.items()):
             node = rooms.datanodes.get(name)
@@ -136,7 +136,7 @@ class FileSystemWorld:
         """A datanode is about to delete a replica."""
         if not self.namenode.up:
             return
-        block = self.namenode.core.rooms.blocks.get(block_id)
+        block = self.namenode.core.state.blocks.get(block_id)
         if block is None:
             return
         others = [
@@ -152,7 +152,7 @@ class FileSystemWorld:
         busy = [f"{client.name} does {client.doing}" for client in self.clients if not client.idle]
         if busy:
             return ", ".join(busy)
-        rooms = self.namenode.core.rooms
+        rooms = self.namenode.core.state
         reachable = len(self.datanodes)
         wanting = [
             block_id
@@ -178,7 +178,7 @@ class FileSystemWorld:
         self.namenode.core.check_invariants()
         for client in self.clients:
             self._verify_tree(client)
-        rooms = self.namenode.core.rooms
+        rooms = self.namenode.core.state
         for block_id, holders in rooms.blocks.sound.items():
             for node in self.datanodes:
                 held = node.disk.get(block_id)
@@ -191,19 +191,19 @@ class FileSystemWorld:
         again = Namesystem(self.options, self.namenode.store, self._kernel.stream("again"))
         for record in self.namenode.journal.read(again.txid):
             again.apply(CODEC.decode(record.payload))
-        for one, other in zip(rooms.overlay.tables, again.rooms.overlay.tables, strict=True):
+        for one, other in zip(rooms.overlay.tables, again.state.overlay.tables, strict=True):
             if list(one.items()) != list(other.items()):
                 raise Violation(f"a restarted namenode has another table of {one.name}")
-        if rooms.counters() != again.rooms.counters():
+        if rooms.counters() != again.state.counters():
             raise Violation(
-                f"a restarted namenode counts {again.rooms.counters()}, this one {rooms.counters()}"
+                f"a restarted namenode counts {again.state.counters()}, this one {rooms.counters()}"
             )
         self._backup.restore(self.namenode, self.datanodes, self._disks.least_replication)
 
     def _verify_tree(self, client: Client) -> None:
         """The client's directory holds exactly what the client was told, down to the bytes on the
         datanodes."""
-        rooms = self.namenode.core.rooms
+        rooms = self.namenode.core.state
         found: dict[str, tuple[str, ...] | None] = {}
         stack = [(client.home, rooms.namespace.child(ROOT_INODE_ID, client.name))]
         while stack:
@@ -237,7 +237,7 @@ class FileSystemWorld:
             )
 
     def _verify_log(self, log: Log) -> None:
-        rooms = self.namenode.core.rooms
+        rooms = self.namenode.core.state
         shared = rooms.namespace.child(ROOT_INODE_ID, "shared")
         inode = (
             rooms.namespace.child(shared.id, log.path.rpartition("/")[2])

@@ -9,24 +9,24 @@ from __future__ import annotations
 
 from minihdfs.model import ROOT_INODE_ID
 from minihdfs.namenode.core.records import BUILDING, COMMITTED, COMPLETE, Block, Inode
-from minihdfs.namenode.core.rooms import Rooms
+from minihdfs.namenode.core.state import State
 
 
-def check_all(rooms: Rooms) -> None:
-    inodes: dict[int, Inode] = dict(rooms.overlay.inode.items())
-    blocks: dict[int, Block] = dict(rooms.overlay.block.items())
-    check_tree(rooms, inodes)
-    check_files(rooms, inodes, blocks)
-    check_replicas(rooms, blocks)
-    check_counts(rooms, inodes, blocks)
+def check_all(state: State) -> None:
+    inodes: dict[int, Inode] = dict(state.overlay.inode.items())
+    blocks: dict[int, Block] = dict(state.overlay.block.items())
+    check_tree(state, inodes)
+    check_files(state, inodes, blocks)
+    check_replicas(state, blocks)
+    check_counts(state, inodes, blocks)
 
 
-def check_tree(rooms: Rooms, inodes: dict[int, Inode]) -> None:
+def check_tree(state: State, inodes: dict[int, Inode]) -> None:
     """Every inode hangs by exactly one name under a directory, or is detached; directories know how
     many children they have."""
     children: dict[int, int] = {}
     named: dict[int, tuple[int, str]] = {}
-    for (parent_id, name), inode_id in rooms.overlay.dentry.items():
+    for (parent_id, name), inode_id in state.overlay.dentry.items():
         assert inode_id in inodes, (
             f"({parent_id}, {name!r}) names inode {inode_id}, which does not exist"
         )
@@ -40,13 +40,13 @@ def check_tree(rooms: Rooms, inodes: dict[int, Inode]) -> None:
         if inode.id == ROOT_INODE_ID:
             continue
         if inode.parent_id == 0:
-            assert inode.id in rooms.namespace.detached, f"inode {inode.id} hangs nowhere"
+            assert inode.id in state.namespace.detached, f"inode {inode.id} hangs nowhere"
             assert inode.id not in named, f"detached inode {inode.id} has a name"
         else:
             here = (inode.parent_id, inode.name)
             assert named.get(inode.id) == here, f"inode {inode.id} thinks it is {here}"
     for inode in inodes.values():
-        if inode.is_directory and inode.id not in rooms.namespace.detached:
+        if inode.is_directory and inode.id not in state.namespace.detached:
             assert inode.children == children.get(inode.id, 0), (
                 f"directory {inode.id} counts {inode.children} children"
             )
@@ -56,12 +56,12 @@ def check_tree(rooms: Rooms, inodes: dict[int, Inode]) -> None:
             assert at.id not in seen, f"inode {inode.id} lies in a cycle"
             seen.add(at.id)
             at = inodes.get(at.parent_id)
-    assert sorted(rooms.namespace.detached) == [
-        key for key, _true in rooms.overlay.detached.items()
+    assert sorted(state.namespace.detached) == [
+        key for key, _true in state.overlay.detached.items()
     ], "detached inodes differ"
 
 
-def check_files(rooms: Rooms, inodes: dict[int, Inode], blocks: dict[int, Block]) -> None:
+def check_files(state: State, inodes: dict[int, Inode], blocks: dict[int, Block]) -> None:
     """Each block belongs to one file; only the last block of an open file may be unfinished;
     lengths add up; leases match open files."""
     owner: dict[int, int] = {}
@@ -79,7 +79,7 @@ def check_files(rooms: Rooms, inodes: dict[int, Inode], blocks: dict[int, Block]
                 f"block {block_id} differs from inode {inode.id}"
             )
             may_be_unfinished = (
-                inode.client_name or inode.id in rooms.namespace.detached
+                inode.client_name or inode.id in state.namespace.detached
             ) and number == len(inode.blocks)
             assert block.state == COMPLETE or may_be_unfinished, (
                 f"block {block_id} is unfinished in inode {inode.id}"
@@ -91,21 +91,21 @@ def check_files(rooms: Rooms, inodes: dict[int, Inode], blocks: dict[int, Block]
     open_files = sorted(
         (inode.id, inode.client_name) for inode in inodes.values() if inode.client_name
     )
-    assert open_files == rooms.leases.files() == list(rooms.overlay.lease.items()), (
+    assert open_files == state.leases.files() == list(state.overlay.lease.items()), (
         "leases and open files differ"
     )
     assert (
-        max(blocks, default=0) <= rooms.last_block_id
-        and max(inodes, default=0) <= rooms.last_inode_id
+        max(blocks, default=0) <= state.last_block_id
+        and max(inodes, default=0) <= state.last_inode_id
     ), "an id was not counted"
-    assert max((block.stamp for block in blocks.values()), default=0) <= rooms.last_stamp, (
+    assert max((block.stamp for block in blocks.values()), default=0) <= state.last_stamp, (
         "a stamp was not counted"
     )
 
 
-def check_replicas(rooms: Rooms, blocks: dict[int, Block]) -> None:
+def check_replicas(state: State, blocks: dict[int, Block]) -> None:
     """The map of replicas agrees with itself and with the incremental counts."""
-    soft = rooms.blocks
+    soft = state.blocks
     held: dict[str, set[int]] = {}
     for kind in (soft.sound, soft.building, soft.bad, soft.future):
         for block_id, by_datanode in kind.items():
@@ -146,21 +146,21 @@ def check_replicas(rooms: Rooms, blocks: dict[int, Block]) -> None:
     assert set(soft.over) == {block.id for block, count in complete if count > block.replication}, (
         "excess blocks are miscounted"
     )
-    rooms.replication.copies.check_invariants()
-    rooms.datanodes.room.check_invariants()
-    for node in rooms.datanodes.by_uuid.values():
+    state.replication.copies.check_invariants()
+    state.datanodes.room.check_invariants()
+    for node in state.datanodes.by_uuid.values():
         assert not (set(soft.held.get(node.uuid, {})) & set(node.ordered)), (
             f"{node.uuid} holds what it was ordered to delete"
         )
 
 
-def check_counts(rooms: Rooms, inodes: dict[int, Inode], blocks: dict[int, Block]) -> None:
+def check_counts(state: State, inodes: dict[int, Inode], blocks: dict[int, Block]) -> None:
     directories = sum(1 for inode in inodes.values() if inode.is_directory)
     counted = (
-        rooms.namespace.directories,
-        rooms.namespace.files,
-        rooms.blocks.total,
-        rooms.blocks.complete_total,
+        state.namespace.directories,
+        state.namespace.files,
+        state.blocks.total,
+        state.blocks.complete_total,
     )
     actual = (
         directories,

@@ -10,24 +10,23 @@ between events: `next_deadline` is "now" while any is left.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from clusterkit.effects import Edit, Effects, Event, Instant, Send, Tick
 from minihdfs.errors import FsError
-from minihdfs.namenode.core import (
-    changes,
-    deleting,
-    edits,
-    elected,
-    events,
-    lease_recovery,
-    reads,
-    reports,
-    writing,
-)
-from minihdfs.namenode.core.appliers import APPLIERS
+from minihdfs.namenode.core import events, term
+from minihdfs.namenode.core.attributes import calls as attributes
+from minihdfs.namenode.core.attributes import edits as attribute_edits
+from minihdfs.namenode.core.blocks import calls as blocks
+from minihdfs.namenode.core.blocks import edits as block_edits
 from minihdfs.namenode.core.commands import Answer, Refusal
+from minihdfs.namenode.core.datanodes import calls as datanodes
+from minihdfs.namenode.core.datanodes import edits as datanode_edits
+from minihdfs.namenode.core.datanodes.replicas import skip_ids
+from minihdfs.namenode.core.files import calls as files
+from minihdfs.namenode.core.files import edits as file_edits
+from minihdfs.namenode.core.files import lease_recovery, pipelines, writing
 from minihdfs.namenode.core.invariants import check_all
 from minihdfs.namenode.core.monitor import Monitor
 from minihdfs.namenode.core.options import Options
@@ -38,135 +37,75 @@ from minihdfs.namenode.core.parking import (
     SAFE_MODE_ENDS,
     STORE_CATCHES_UP,
     Parked,
+    Then,
     Waits,
 )
-from minihdfs.namenode.core.rooms import Rooms
+from minihdfs.namenode.core.registry import Call, appliers, merged_calls, merged_edits
+from minihdfs.namenode.core.request import Caller
+from minihdfs.namenode.core.state import State
+from minihdfs.namenode.core.tree import calls as tree
+from minihdfs.namenode.core.tree import edits as tree_edits
+from minihdfs.namenode.core.tree import publish, reads
+from minihdfs.namenode.core.tree.elected import TRACKER
 
-Handler = Callable[[Rooms, Any], Any]
-
-REQUESTS: dict[type, Handler] = {
-    events.GetFileInfo: reads.get_file_info,
-    events.GetListing: reads.get_listing,
-    events.GetBlockLocations: reads.get_block_locations,
-    events.GetContentSummary: reads.get_content_summary,
-    events.GetFsStats: reads.get_fs_stats,
-    events.GetServerDefaults: reads.get_server_defaults,
-    events.GetDatanodeReport: reads.get_datanode_report,
-    events.IsFileClosed: reads.is_file_closed,
-    events.CheckAccess: reads.check_access,
-    events.SetSafeMode: reads.safe_mode,
-    events.Mkdirs: changes.mkdirs,
-    events.Create: writing.create,
-    events.AddBlock: writing.add_block,
-    events.AbandonBlock: writing.abandon_block,
-    events.Complete: writing.complete,
-    events.Fsync: writing.fsync,
-    events.RenewLease: writing.renew_lease,
-    events.RecoverLease: lease_recovery.recover_lease,
-    events.AbandonFile: writing.abandon_file,
-    events.Rename: changes.rename,
-    events.Rename2: changes.rename2,
-    events.RenameMany: changes.rename_many,
-    events.Delete: deleting.delete,
-    events.SetPermission: changes.set_permission,
-    events.SetOwner: changes.set_owner,
-    events.SetTimes: changes.set_times,
-    events.SetReplication: changes.set_replication,
-    events.Publish: changes.publish,
-    elected.ResetTrackerEpoch: elected.reset_tracker_epoch,
-    events.ReportBadBlocks: reports.report_bad_blocks,
-    events.UpdateBlockForPipeline: writing.update_block_for_pipeline,
-    events.UpdatePipeline: writing.update_pipeline,
-    events.GetAdditionalDatanode: writing.get_additional_datanode,
-}
-
-Again = Callable[[Rooms, Any, Any], Any]
-
-
-def _void(_rooms: Rooms, _event: Any, _answer: Any) -> None:
-    return None
-
-
-def _itself(_rooms: Rooms, _event: Any, answer: Any) -> Any:
-    return answer
-
-
-AT_MOST_ONCE: dict[type, Again] = {
-    events.Create: writing.created_before,
-    events.Mkdirs: _itself,
-    events.Rename: _itself,
-    events.Rename2: _void,
-    events.RenameMany: _void,
-    events.Delete: _itself,
-    events.Publish: _itself,
-    events.SetPermission: _void,
-    events.SetOwner: _void,
-    events.SetTimes: _void,
-    events.SetReplication: _itself,
-    events.UpdatePipeline: _void,
-    events.AbandonFile: _itself,
-    # Those below never have an entry in the table: what their edits changed answers for them, or
-    # nothing durable was changed.
-    events.AddBlock: _itself,
-    events.AbandonBlock: _itself,
-    events.Complete: _itself,
-    events.Fsync: _itself,
-    events.RecoverLease: _itself,
-    events.SetSafeMode: _itself,
-    events.UpdateBlockForPipeline: _itself,
-    events.GetAdditionalDatanode: _itself,
-}
-"""Calls whose repetition is told what the first transmission was told and does nothing, and how a
-kept answer becomes the value that was given. HDFS calls some of them idempotent, but one that was
-overtaken by the caller's next change would undo it: a mkdirs or a recoverLease that arrives again
-after the delete or the next create, a deletion of nothing after something came there."""
-
-DATANODE_EVENTS: dict[type, Handler] = {
-    events.RegisterDatanode: reports.registered,
-    events.Heartbeat: reports.heartbeat,
-    events.FullBlockReport: reports.full_block_report,
-    events.BlocksChanged: reports.blocks_changed,
-    events.ReplicasFoundBad: reports.replicas_found_bad,
-}
+REQUESTS = merged_calls(
+    tree.CALLS,
+    reads.CALLS,
+    publish.CALLS,
+    files.CALLS,
+    writing.CALLS,
+    pipelines.CALLS,
+    lease_recovery.CALLS,
+    blocks.CALLS,
+    datanodes.CALLS,
+    attributes.CALLS,
+)
+EDITS = merged_edits(
+    term.EDITS,
+    tree_edits.EDITS,
+    file_edits.EDITS,
+    block_edits.EDITS,
+    datanode_edits.EDITS,
+    attribute_edits.EDITS,
+)
 
 
 class Namesystem:
     def __init__(self, options: Options, store: Store, rng: random.Random) -> None:
         """Opens on what the store holds; the journal after `self.txid` is then replayed through
         `apply`."""
-        self.rooms = Rooms(options, store, rng)
-        self.rooms.apply = self.apply
-        self.rooms.wake = self._wake
-        self._monitor = Monitor(self.rooms)
+        self.state = State(options, store, rng, appliers(EDITS))
+        self._monitor = Monitor(self.state)
 
     @property
     def txid(self) -> int:
         """Of the last edit applied (at first: of the store)."""
-        return self.rooms.txid
+        return self.state.txid
 
     @property
     def epoch(self) -> int:
-        return self.rooms.epoch
+        return self.state.epoch
 
     # ── the core's face ───────────────────────────────────────────────────────────────────────────
 
     def step(self, event: Event, now: Instant) -> Effects:
-        rooms = self.rooms
-        rooms.now = now
-        effects = rooms.effects = Effects()
-        if rooms.leading:
+        state = self.state
+        state.now = now
+        effects = state.effects = Effects()
+        if state.leading:
             self._monitor.credit_pause()
         kind = type(event)
-        handler = REQUESTS.get(kind)
-        if handler is not None:
-            self._request(kind, handler, event)
-        elif kind in DATANODE_EVENTS:
-            reply = (
-                DATANODE_EVENTS[kind](rooms, event) if rooms.leading else reports.not_leading(rooms)
+        call = REQUESTS.get(kind)
+        if call is not None:
+            self._request(call, event)
+        elif kind in datanodes.MESSAGES:
+            handler = datanodes.MESSAGES[kind]
+            state.send(
+                event.reply_to,
+                handler(state, event) if state.leading else term.not_leading(state),
             )
-            rooms.send(event.reply_to, reply)
         elif kind is Tick:
-            if rooms.leading:
+            if state.leading:
                 self._tick()
         elif kind is events.LeadershipGained:
             self._lead(event)
@@ -175,37 +114,35 @@ class Namesystem:
         elif kind is events.StoreFlushed:
             self.flushed(event.txid)
         elif kind is events.StoreLags:
-            rooms.safemode.store_lags = event.reason
+            state.safemode.store_lags = event.reason
             if not event.reason:
                 self._wake(STORE_CATCHES_UP)
         elif kind is events.StoreSpaceChanged:
-            rooms.safemode.no_space = event.reason
-            if rooms.leading:
-                reports.skip_ids(rooms)
+            state.safemode.no_space = event.reason
+            if state.leading:
+                skip_ids(state)
         else:
             raise TypeError(f"the namenode knows no event {kind.__name__}")
-        if not rooms.safemode.on and rooms.parking.is_awaited(SAFE_MODE_ENDS):
+        while state.came:
+            self._wake(state.came.popleft())
+        if not state.safemode.on and state.parking.is_awaited(SAFE_MODE_ENDS):
             self._wake(SAFE_MODE_ENDS)
         return effects
 
     def next_deadline(self) -> int | None:
-        if not self.rooms.leading:
+        if not self.state.leading:
             return None
-        if self.rooms.work:
+        if self.state.work:
             return 0
-        parked = self.rooms.parking.next_deadline()
+        parked = self.state.parking.next_deadline()
         due = self._monitor.next_deadline()
         return due if parked is None else min(due, parked)
 
     def apply(self, edit: Edit) -> None:
-        rooms = self.rooms
-        assert edit.txid == rooms.txid + 1, f"edit {edit.txid} follows {rooms.txid}"
-        APPLIERS[type(edit.op)](rooms, edit.op, edit.wall_us // 1000)
-        rooms.txid, rooms.log_us = edit.txid, edit.log_us
-        rooms.retries.remember(edit)
+        self.state.apply(edit)
 
     def check_invariants(self) -> None:
-        check_all(self.rooms)
+        check_all(self.state)
 
     # ── the store behind it ───────────────────────────────────────────────────────────────────────
 
@@ -214,115 +151,142 @@ class Namesystem:
         are durable, between steps.
 
         None while the last batch has not come back as StoreFlushed, or when nothing changed."""
-        return self.rooms.overlay.freeze(self.rooms.counters())
+        return self.state.overlay.freeze(self.state.counters())
 
     def flushed(self, txid: int) -> None:
         """The store holds every edit up to this one. Usually said by the event StoreFlushed;
         directly only after the last step."""
-        self.rooms.overlay.flushed(txid)
+        self.state.overlay.flushed(txid)
 
     def dirty_records(self) -> int:
         """Records in memory that the store on disk lacks: the shell bounds it by waiting for the
         flusher."""
-        return self.rooms.overlay.dirty_records()
+        return self.state.overlay.dirty_records()
 
     # ── inside ────────────────────────────────────────────────────────────────────────────────────
 
-    def _request(
-        self, kind: type, handler: Handler, event: Any, deadline_us: int | None = None
-    ) -> None:
-        rooms = self.rooms
-        again = AT_MOST_ONCE.get(kind) if event.caller.client_id else None
-        before = rooms.txid
+    def _request(self, call: Call, event: Any, parked: Parked | None = None) -> None:
+        """One request, or (`parked`) what is left of one that waited."""
+        state = self.state
+        kept = event.retried and bool(event.caller.client_id)
+        before = state.txid
         try:
-            if not rooms.leading:
-                value: Any = reports.not_leading(rooms)
-            elif again is not None and (known := rooms.retries.find(event.caller)) is not None:
-                value, again = again(rooms, event, known.answer), None
-            elif again is not None and (told := rooms.retries.find_soft(event.caller)) is not None:
-                rooms.effects.sends.append(Send(event.caller.reply_to, told))
+            if not state.leading:
+                value: Any = term.not_leading(state)
+            elif kept and (known := state.retries.find(event.caller)) is not None:
+                value, kept = _told_before(state, call, event, known.answer), False
+            elif kept and (told := state.retries.find_soft(event.caller)) is not None:
+                state.effects.sends.append(Send(event.caller.reply_to, told))
                 return
             else:
-                value = handler(rooms, event)
+                value = self._carried_out(
+                    call.handler if parked is None else parked.handler, event, parked
+                )
+                if value is PARKED:
+                    return
         except FsError as refused:
             value = Refusal(type(refused), refused.message)
-        except Waits as waits:
-            rooms.parking.add(
-                event,
-                waits,
-                rooms.now.mono_us + rooms.options.park_us if deadline_us is None else deadline_us,
-            )
-            return
         if type(value) is reads.Summary:
             if not value():
-                rooms.work.append(value)
+                state.work.append(value)
             return
         message = value if type(value) is Refusal else Answer(value)
-        if again is not None:
+        if kept:
             self._tell_again(event.caller, message, before)
-        rooms.effects.sends.append(Send(event.caller.reply_to, message))
+        state.effects.sends.append(Send(event.caller.reply_to, message))
 
-    def _tell_again(self, caller: events.Caller, message: Answer | Refusal, before: int) -> None:
+    def _carried_out(self, handler: Any, event: Any, parked: Parked | None) -> Any:
+        """The handler's value, or PARKED. A handler that parks will be called again from its first
+        line, so it may have committed nothing: what has, and must wait, says with `Then` which
+        handler goes on."""
+        state = self.state
+        while True:
+            before = state.txid
+            try:
+                value = handler(state, event)
+            except Waits as waits:
+                assert state.txid == before, (
+                    f"{type(event).__name__} waits for {waits.awaited} after it committed an edit"
+                )
+                deadline_us = (
+                    state.now.mono_us + state.options.park_us
+                    if parked is None
+                    else parked.deadline_us
+                )
+                state.parking.add(event, waits, deadline_us, handler)
+                return PARKED
+            if type(value) is not Then:
+                return value
+            handler = value.handler
+
+    def _tell_again(self, caller: Caller, message: Answer | Refusal, before: int) -> None:
         """An answer that no edit carries is kept here; but "come back later" is no answer: the call
         is meant to be repeated."""
-        rooms = self.rooms
+        state = self.state
         later = type(message) is Refusal and message.error.retryable
-        if not later and (rooms.txid == before or rooms.retries.find(caller) is None):
-            rooms.retries.remember_soft(caller, message)
+        if not later and (state.txid == before or state.retries.find(caller) is None):
+            state.retries.remember_soft(caller, message)
 
     def _wake(self, awaited: int) -> None:
         """It came: those who waited for it are stepped again, with what is left of their
         patience."""
-        for parked in self.rooms.parking.take(awaited):
-            self._request(
-                type(parked.event), REQUESTS[type(parked.event)], parked.event, parked.deadline_us
-            )
+        for parked in self.state.parking.take(awaited):
+            self._request(REQUESTS[type(parked.event)], parked.event, parked)
 
     def _ceiling(self, event: events.EpochCeiling) -> None:
         """The coordinator's word: whom it was asked for is answered now, who came since asks anew
         where need be."""
-        if event.service != elected.TRACKER:
+        if event.service != TRACKER:
             return
-        known = self.rooms.elected
+        known = self.state.elected
         known.ceiling, known.asking = max(known.ceiling, event.number), False
-        for parked in self.rooms.parking.take(EPOCH_ASKED):
-            self._impatiently(parked.event)
+        for parked in self.state.parking.take(EPOCH_ASKED):
+            self._impatiently(parked)
         self._wake(EPOCH_NEXT)
 
     def _tick(self) -> None:
-        rooms = self.rooms
-        for parked in rooms.parking.overdue(rooms.now.mono_us):
+        state = self.state
+        for parked in state.parking.overdue(state.now.mono_us):
             self._too_late(parked)
-        if rooms.work:
-            piece = rooms.work.popleft()
+        if state.work:
+            piece = state.work.popleft()
             if not piece():
-                rooms.work.append(piece)
+                state.work.append(piece)
         self._monitor.run()
 
     def _too_late(self, parked: Parked) -> None:
         if parked.late is not None:
-            self.rooms.send(parked.event.caller.reply_to, parked.late)
+            self.state.send(parked.event.caller.reply_to, parked.late)
             return
-        self._impatiently(parked.event)
+        self._impatiently(parked)
 
-    def _impatiently(self, event: Any) -> None:
-        self.rooms.patient = False
-        try:
-            self._request(type(event), REQUESTS[type(event)], event)
-        finally:
-            self.rooms.patient = True
+    def _impatiently(self, parked: Parked) -> None:
+        event = parked.event
+        event = replace(event, caller=replace(event.caller, patient=False))
+        now_us = self.state.now.mono_us + self.state.options.park_us
+        self._request(REQUESTS[type(event)], event, parked._replace(deadline_us=now_us))
 
-    def _lead(self, event: events.LeadershipGained) -> None:
+    def _lead(self, event: term.LeadershipGained) -> None:
         """The first edits of a term: its epoch, and on a fresh store the root."""
-        rooms = self.rooms
-        assert event.epoch > rooms.epoch or (event.epoch == rooms.epoch and not rooms.leading), (
-            f"epoch {event.epoch} after {rooms.epoch}"
+        state = self.state
+        assert event.epoch > state.epoch or (event.epoch == state.epoch and not state.leading), (
+            f"epoch {event.epoch} after {state.epoch}"
         )
-        rooms.begin_term(event.epoch)
-        rooms.commit(edits.LeadershipTaken(event.epoch))
-        if not rooms.has_root():
-            rooms.commit(edits.RootMade(rooms.options.superuser, rooms.options.supergroup))
-        rooms.led_us = rooms.now.mono_us
-        rooms.safemode.start(rooms.now)
-        rooms.leases.start(rooms.now.mono_us)
+        state.begin_term(event.epoch)
+        state.commit(term.LeadershipTaken(event.epoch))
+        if not state.has_root():
+            state.commit(tree_edits.RootMade(state.options.superuser, state.options.supergroup))
+        state.led_us = state.now.mono_us
+        state.safemode.start(state.now)
+        state.leases.start(state.now.mono_us)
         self._monitor.start()
+
+
+PARKED = object()
+
+
+def _told_before(state: State, call: Call, event: Any, answer: Any) -> Any:
+    """A repetition's answer, of what the retry table kept."""
+    if event.void:
+        return None
+    return answer if call.again is None else call.again(state, event, answer)

@@ -2,14 +2,15 @@
 datanode at all; or for the store on disk to catch up. Answered when it comes, or with "not yet" at
 their deadline.
 
-A parked request is the event itself; being resumed means being stepped again. Why park: foreign
-clients that are told "not yet" sleep 400 ms, and those that are told of safe mode or of a block
-without replicas fail. So nobody need notice that a namenode was restarted.
+A parked request is the event and the handler that goes on with it, from its first line. Why park:
+foreign clients that are told "not yet" sleep 400 ms, and those that are told of safe mode or of a
+block without replicas fail. So nobody need notice that a namenode was restarted.
 """
 
 from __future__ import annotations
 
 import heapq
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from clusterkit.effects import Event
@@ -35,12 +36,20 @@ class Waits(Exception):
         self.awaited, self.late = awaited, late
 
 
+class Then(NamedTuple):
+    """Given back by a handler that has committed something and may have to wait: this handler goes
+    on with the request, now and after every wait."""
+
+    handler: Callable[..., Any]
+
+
 class Parked(NamedTuple):
     deadline_us: int
     number: int
     awaited: int
     event: Event
     late: Any
+    handler: Callable[..., Any]
 
 
 class Parking:
@@ -58,10 +67,13 @@ class Parking:
     def __len__(self) -> int:
         return sum(len(waiting) for waiting in self._waiting.values())
 
-    def add(self, event: Event, waits: Waits, deadline_us: int) -> None:
+    def add(
+        self, event: Event, waits: Waits, deadline_us: int, handler: Callable[..., Any]
+    ) -> None:
+        """`handler` is called with it again, from its first line."""
         self._number += 1
         deadline_us -= self._credited_us
-        parked = Parked(deadline_us, self._number, waits.awaited, event, waits.late)
+        parked = Parked(deadline_us, self._number, waits.awaited, event, waits.late, handler)
         self._waiting.setdefault(waits.awaited, []).append(parked)
         heapq.heappush(self._deadlines, (deadline_us, self._number, parked))
 

@@ -2,7 +2,7 @@
 same and does nothing again.
 
 What changed something is durable: entries come from edits, are kept for `retry_keep_us` of the
-*log's* time (see `Rooms.commit`) and at most `retry_entries_max` of them, and what is forgotten is
+*log's* time (see `State.commit`) and at most `retry_entries_max` of them, and what is forgotten is
 decided by the edits alone. They live in the overlay like any record: the latest in memory, the
 older ones in the store. A call without a client id is never remembered.
 
@@ -18,10 +18,10 @@ from collections import deque
 from typing import Any
 
 from clusterkit.effects import Edit
-from minihdfs.namenode.core.events import Caller
 from minihdfs.namenode.core.options import Options
 from minihdfs.namenode.core.overlay import Overlay
 from minihdfs.namenode.core.records import Answered, Retry
+from minihdfs.namenode.core.request import Caller
 
 _PAGE = 1_000
 """Of the oldest entries, read from the store at a time."""

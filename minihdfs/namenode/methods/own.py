@@ -8,8 +8,8 @@ from typing import Any
 from google.protobuf.message import Message
 
 from minihdfs.namenode.core import events as ev
-from minihdfs.namenode.core.elected import ResetTrackerEpoch
 from minihdfs.namenode.core.events import Caller
+from minihdfs.namenode.core.tree.publish import ResetTrackerEpoch
 from minihdfs.namenode.methods.changes import CHANGES
 from minihdfs.namenode.methods.reads import READS
 from minihdfs.namenode.methods.system import SYSTEM

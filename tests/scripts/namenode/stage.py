@@ -11,8 +11,9 @@ from typing import Any
 from minihdfs.model import BlockRef
 from minihdfs.namenode.core import events
 from minihdfs.namenode.core.commands import Answer, Refusal
-from minihdfs.namenode.core.elected import COORDINATOR, ResetTrackerEpoch
 from minihdfs.namenode.core.records import BUILDING, COMMITTED
+from minihdfs.namenode.core.tree.elected import COORDINATOR
+from minihdfs.namenode.core.tree.publish import ResetTrackerEpoch
 from tests.scripts.namenode.world import World
 
 
@@ -276,13 +277,13 @@ class Stage(World):
         if status is None:
             self.lines.append(f"{path} does not exist")
             return
-        inode = self.core.rooms.namespace.inode(status.inode_id)
+        inode = self.core.state.namespace.inode(status.inode_id)
         assert inode is not None
         shown = []
         for block_id in inode.blocks:
-            record = self.core.rooms.blocks.require(block_id)
+            record = self.core.state.blocks.require(block_id)
             state = {BUILDING: " building", COMMITTED: " committed"}.get(record.state, "")
-            holders = " ".join(self.core.rooms.blocks.holders(block_id))
+            holders = " ".join(self.core.state.blocks.holders(block_id))
             shown.append(f"{self.block(BlockRef(block_id, record.stamp, 0))}{state} [{holders}]")
         self.lines.append(
             " ".join([path, *shown, "OPEN" if status.under_construction else "COMPLETE"])
@@ -306,7 +307,7 @@ class Stage(World):
 
     def do_counters(self) -> None:
         """The ids and stamps given last, numbered as in everything that is shown."""
-        rooms = self.core.rooms
+        rooms = self.core.state
         self.lines.append(
             f"given up to {self.block(BlockRef(rooms.last_block_id, rooms.last_stamp, 0))}"
         )

@@ -175,7 +175,7 @@ class World:
         """`blk_1`: as the record has it; `blk_1@2`: with that stamp."""
         name, _, stamp = text.partition("@")
         block_id = BLOCK_1 + int(name.removeprefix("blk_")) - 1
-        known = self.core.rooms.blocks.get(block_id)
+        known = self.core.state.blocks.get(block_id)
         base = (
             BlockRef(block_id, known.stamp, known.length)
             if known
@@ -228,9 +228,9 @@ class World:
     def do_restart(self) -> None:
         """The namenode's process ends and starts again from store and journal; datanodes find out
         by their next heartbeat."""
-        before = {table.name: list(table.items()) for table in self.core.rooms.overlay.tables}
+        before = {table.name: list(table.items()) for table in self.core.state.overlay.tables}
         self._open()
-        after = {table.name: list(table.items()) for table in self.core.rooms.overlay.tables}
+        after = {table.name: list(table.items()) for table in self.core.state.overlay.tables}
         self.lines.append(
             "everything durable is as before" if before == after else "the state differs"
         )
@@ -277,8 +277,8 @@ class World:
             if deadline is None or deadline > self.mono_us:
                 break
             self.step(Tick())
-        for name in sorted(self.core.rooms.datanodes.by_uuid):
-            alive = self.core.rooms.datanodes.by_uuid[name].alive
+        for name in sorted(self.core.state.datanodes.by_uuid):
+            alive = self.core.state.datanodes.by_uuid[name].alive
             if self.alive.get(name, True) != alive:
                 self.lines.append(f"{name} {'live again' if alive else 'dead'}")
             self.alive[name] = alive

@@ -21,7 +21,7 @@ from minihdfs.namenode.core.commands import (
     ReportTaken,
     Reregister,
 )
-from minihdfs.namenode.core.room import total
+from minihdfs.namenode.core.datanodes.room import total
 from minihdfs.namenode.datanode_server import datanode_server
 from minihdfs.pb import datanode_pb2 as pb
 from minihdfs.pb.datanode_pb2_grpc import NamenodeForDatanodesStub

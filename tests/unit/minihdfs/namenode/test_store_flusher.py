@@ -83,8 +83,8 @@ def test_changes_reach_the_store_and_the_journal_forgets_them(tmp_path: Path) ->
     node.store.close()
     reopened = Namesystem(OPTIONS, LmdbStore(node.path, "c1"), random.Random(1))
     assert reopened.txid == node.core.txid
-    assert reopened.rooms.counters() == node.core.rooms.counters()
-    assert [name for name, _ in reopened.rooms.namespace.children(16385, "", 9)] == [
+    assert reopened.state.counters() == node.core.state.counters()
+    assert [name for name, _ in reopened.state.namespace.children(16385, "", 9)] == [
         ".system",
         "a",
         "last",

@@ -53,7 +53,7 @@ class Scene:
     def flush(self) -> None:
         batch = self.core.freeze()
         assert batch is not None
-        self.core.rooms.overlay.store.write(batch)
+        self.core.state.overlay.store.write(batch)
         self.step(ev.StoreFlushed(batch.counters.txid))
 
     def mkdir(self, path: str, user: str = "root", mode: int = 0o755) -> None:

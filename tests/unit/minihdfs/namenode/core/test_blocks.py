@@ -7,7 +7,7 @@ import random
 import pytest
 
 from minihdfs.model import BlockRef
-from minihdfs.namenode.core.blocks import BAD, IS_BUILDING, SOUND, UNKNOWN, Blocks
+from minihdfs.namenode.core.blocks.blocks import BAD, IS_BUILDING, SOUND, UNKNOWN, Blocks
 from minihdfs.namenode.core.overlay import Overlay
 from minihdfs.namenode.core.records import BUILDING, COMPLETE, Block
 from minihdfs.namenode.store.memory import MemoryStore

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clusterkit.effects import Instant
-from minihdfs.namenode.core.copies import Copies, Copy
+from minihdfs.namenode.core.blocks.copies import Copies, Copy
 from minihdfs.namenode.core.options import Options
 
 NOW = Instant(1_000_000, 0)

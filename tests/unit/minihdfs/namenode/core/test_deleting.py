@@ -122,7 +122,7 @@ def test_the_systems_own_directory_is_there_hidden_closed_and_stays() -> None:
     assert scene.ask(ev.Rename2(scene.caller(), "/a", "/.system", True)) == "AccessDenied"
     assert scene.ask(ev.Publish(scene.caller(), "/.system", "/y", 0, 0)) == "AccessDenied"
     summary = (
-        scene.core.step(ev.GetContentSummary(scene.caller(), "/"), scene.core.rooms.now)
+        scene.core.step(ev.GetContentSummary(scene.caller(), "/"), scene.core.state.now)
         .sends[0]
         .message.value
     )

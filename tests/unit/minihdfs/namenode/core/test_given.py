@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from minihdfs.model import BlockRef
-from minihdfs.namenode.core.given import RANGES_MAX, SKIP_MAX, Given, is_within, joined
+from minihdfs.namenode.core.blocks.given import RANGES_MAX, SKIP_MAX, Given, is_within, joined
 from minihdfs.namenode.core.records import Counters, Ranges
 
 

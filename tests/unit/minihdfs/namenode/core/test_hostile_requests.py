@@ -57,7 +57,7 @@ class Scene:
         batch = self.core.freeze()
         if batch is not None:
             encode_rows(batch)
-            self.core.rooms.overlay.store.write(batch)
+            self.core.state.overlay.store.write(batch)
             self.core.flushed(batch.counters.txid)
         self.core.check_invariants()
         return effects.sends[0].message if effects.sends else None
@@ -177,6 +177,6 @@ def test_a_replica_that_a_power_cut_unfinished_is_kept_while_nobody_surely_has_a
         scene.register(uuid)
     assert scene.report("d0", unfinished=(scene.block,)) == []
     assert scene.report("d1", unfinished=(scene.block,)) == []
-    assert "d0" not in scene.core.rooms.blocks.holders(scene.block.id)
+    assert "d0" not in scene.core.state.blocks.holders(scene.block.id)
     assert scene.report("d2", replicas=(scene.block,)) == []
     assert scene.report("d0", unfinished=(scene.block,)) == [scene.block], "d2 surely has it now"

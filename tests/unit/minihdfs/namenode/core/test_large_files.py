@@ -4,18 +4,20 @@ grows without end."""
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from clusterkit.effects import Instant, Tick
 from minihdfs.model import BlockRef, DatanodeAddress, DatanodeUsage
-from minihdfs.namenode.core import edits
 from minihdfs.namenode.core import events as ev
 from minihdfs.namenode.core.commands import Answer, Refusal
+from minihdfs.namenode.core.files import edits as file_edits
 from minihdfs.namenode.core.namesystem import Namesystem
 from minihdfs.namenode.core.options import Options
 from minihdfs.namenode.core.records import BLOCKS_AT_ONCE, COMPLETE, Block
+from minihdfs.namenode.core.tree import edits
 from minihdfs.namenode.store.memory import MemoryStore
 
 ROOMY = DatanodeUsage(1 << 50, 0, 1 << 50)
@@ -43,7 +45,7 @@ class Scene:
         inode_id: int = self.step(
             ev.Create(self.caller(), path, f"w{path}", 0o644, False, True, 1, 1024)
         ).value.inode_id
-        rooms = self.core.rooms
+        rooms = self.core.state
         first = rooms.last_block_id + 1
         rooms.given.gave(first + blocks, rooms.last_stamp + 1)
         for number in range(blocks):
@@ -56,7 +58,7 @@ class Scene:
         )
         if closed:
             self.step(ev.Complete(self.caller(), path, f"w{path}", inode_id, None))
-            rooms.commit(edits.FileClosed(inode_id))
+            rooms.commit(file_edits.FileClosed(inode_id))
         rooms.safemode.leave(rooms.now)
         self.core.check_invariants()
         return inode_id
@@ -68,7 +70,7 @@ class Scene:
             self.now_us += 1_000_000
             self.step(Tick())
             done += [op for op in self.edits if isinstance(op, edits.Reclaimed)]
-            if not self.core.rooms.namespace.detached:
+            if not self.core.state.namespace.detached:
                 break
         self.core.check_invariants()
         return done
@@ -79,20 +81,20 @@ def test_a_large_file_is_reclaimed_bit_by_bit(closed: bool) -> None:
     scene = Scene(reclaim_records=700)
     scene.file("/big", 3 * BLOCKS_AT_ONCE, closed=closed)
     assert scene.step(ev.Delete(scene.caller(), "/big", False)) == Answer(True)
-    assert scene.core.rooms.blocks.total == 3 * BLOCKS_AT_ONCE, "only its name went at once"
+    assert scene.core.state.blocks.total == 3 * BLOCKS_AT_ONCE, "only its name went at once"
     assert scene.step(ev.GetFileInfo(scene.caller(), "/big")) == Answer(None)
     scene.core.check_invariants()
     assert [op.blocks for op in scene.reclaim()] == [700] * 4 + [200]
-    assert (scene.core.rooms.blocks.total, scene.core.rooms.namespace.files) == (0, 0)
+    assert (scene.core.state.blocks.total, scene.core.state.namespace.files) == (0, 0)
 
 
 def test_a_file_that_replaces_a_large_one_does_not_wait_for_it() -> None:
     scene = Scene()
     old = scene.file("/big", BLOCKS_AT_ONCE + 1)
     created = scene.step(ev.Create(scene.caller(), "/big", "w", 0o644, True, True, 1, 1024))
-    assert created.value.inode_id != old and scene.core.rooms.namespace.detached == {old: None}
+    assert created.value.inode_id != old and scene.core.state.namespace.detached == {old: None}
     scene.reclaim()
-    assert scene.core.rooms.blocks.total == 0
+    assert scene.core.state.blocks.total == 0
 
 
 def test_files_of_a_deleted_tree_count_with_their_blocks() -> None:
@@ -106,16 +108,16 @@ def test_files_of_a_deleted_tree_count_with_their_blocks() -> None:
         max(len(op.children) * 301 for op in done) <= 1000 and max(op.blocks for op in done) <= 1000
     )
     assert (
-        scene.core.rooms.blocks.total,
-        scene.core.rooms.namespace.files,
-        scene.core.rooms.namespace.directories,
+        scene.core.state.blocks.total,
+        scene.core.state.namespace.files,
+        scene.core.state.namespace.directories,
     ) == (0, 0, 2), "the root and /.system stay"
 
 
 def test_a_file_has_so_many_blocks_and_no_more() -> None:
     scene = Scene(blocks_per_file_max=3)
     inode_id = scene.file("/f", 3, closed=False)
-    rooms = scene.core.rooms
+    rooms = scene.core.state
     last = rooms.namespace.require(inode_id).blocks[-1]
     rooms.blocks.received("d1", BlockRef(last, rooms.last_stamp, 1))
     refused = scene.step(
@@ -134,8 +136,8 @@ def test_a_page_of_locations_is_bounded_by_its_blocks() -> None:
         scene.file(f"/d/f{number}", 300)
     seen: list[bytes] = []
     while True:
-        event = ev.GetListing(scene.caller(), "/d", seen[-1] if seen else b"", True)
-        scene.core.rooms.patient = False
+        caller = replace(scene.caller(), patient=False)
+        event = ev.GetListing(caller, "/d", seen[-1] if seen else b"", True)
         page = scene.step(event).value
         assert len(page.entries) <= 2
         seen += [entry.name for entry in page.entries]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from minihdfs.namenode.core.leases import Leases
+from minihdfs.namenode.core.files.leases import Leases
 from minihdfs.namenode.core.overlay import Overlay
 from minihdfs.namenode.store.memory import MemoryStore
 

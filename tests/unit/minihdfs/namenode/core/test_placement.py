@@ -6,9 +6,9 @@ import random
 
 from clusterkit.effects import Instant
 from minihdfs.model import DatanodeAddress, DatanodeUsage
-from minihdfs.namenode.core.datanodes import Datanodes
+from minihdfs.namenode.core.blocks.placement import Placement
+from minihdfs.namenode.core.datanodes.datanodes import Datanodes
 from minihdfs.namenode.core.options import Options
-from minihdfs.namenode.core.placement import Placement
 
 NOW = Instant(10_000_000, 0)
 OPTIONS = Options("c1", "root")

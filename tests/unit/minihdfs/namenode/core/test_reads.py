@@ -23,9 +23,9 @@ def test_a_namenode_that_is_only_read_does_not_grow() -> None:
         core.step(ev.Create(caller, f"/d/f{number:03}", "w", 0o644, False, True, 1, 0), now)
     batch = core.freeze()
     assert batch is not None
-    core.rooms.overlay.store.write(batch)
+    core.state.overlay.store.write(batch)
     core.flushed(batch.counters.txid)
-    overlay = core.rooms.overlay
+    overlay = core.state.overlay
     for _ in range(3):
         for number in range(300):
             assert core.step(ev.GetFileInfo(caller, f"/d/f{number:03}"), now).sends[

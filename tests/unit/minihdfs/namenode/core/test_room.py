@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from clusterkit.effects import Instant
 from minihdfs.model import DatanodeAddress, DatanodeUsage, Disk
+from minihdfs.namenode.core.datanodes.room import Room, total
 from minihdfs.namenode.core.options import Options
-from minihdfs.namenode.core.room import Room, total
 
 NOW = Instant(1_000_000, 0)
 

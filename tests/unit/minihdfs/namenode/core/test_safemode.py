@@ -6,8 +6,8 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from clusterkit.effects import Instant
+from minihdfs.namenode.core.blocks.safemode import Safemode
 from minihdfs.namenode.core.options import Options
-from minihdfs.namenode.core.safemode import Safemode
 
 SECOND = 1_000_000
 BOOTED_LONG_AGO = 100_000 * SECOND

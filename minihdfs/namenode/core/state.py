@@ -1,36 +1,36 @@
-"""All rooms of the namenode's core, joined: the durable ones over one overlay, the soft ones beside
-them, and the step in progress.
+"""The state of the namenode's core: the nouns of all its state, the durable ones over one overlay,
+the soft ones beside them, and the step in progress.
 
-Handlers (reads, writing, changes, reports, monitor) are functions of these rooms; none of them
-mutates durable state but through `commit`.
+Handlers are functions of this state; none of them mutates what is durable but through `commit`.
 """
 
 from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from clusterkit.effects import Edit, Effects, Instant, Send
 from minihdfs.model import ROOT_INODE_ID
-from minihdfs.namenode.core.blocks import Blocks
-from minihdfs.namenode.core.datanodes import Datanodes
-from minihdfs.namenode.core.deletions import Deletions
-from minihdfs.namenode.core.elected import Elected
-from minihdfs.namenode.core.events import Caller
-from minihdfs.namenode.core.given import Given
-from minihdfs.namenode.core.leases import Leases
-from minihdfs.namenode.core.namespace import Namespace
+from minihdfs.namenode.core.blocks.blocks import Blocks
+from minihdfs.namenode.core.blocks.deletions import Deletions
+from minihdfs.namenode.core.blocks.given import Given
+from minihdfs.namenode.core.blocks.placement import Placement
+from minihdfs.namenode.core.blocks.replication import Replication
+from minihdfs.namenode.core.blocks.safemode import Safemode
+from minihdfs.namenode.core.datanodes.datanodes import Datanodes
+from minihdfs.namenode.core.files.leases import Leases
 from minihdfs.namenode.core.options import Options
 from minihdfs.namenode.core.overlay import Overlay, Store
 from minihdfs.namenode.core.parking import Parking
-from minihdfs.namenode.core.permissions import Permissions
-from minihdfs.namenode.core.placement import Placement
 from minihdfs.namenode.core.records import Counters
-from minihdfs.namenode.core.replication import Replication
+from minihdfs.namenode.core.registry import Applier
+from minihdfs.namenode.core.request import Caller
 from minihdfs.namenode.core.retries import Retries
-from minihdfs.namenode.core.safemode import Safemode
+from minihdfs.namenode.core.tree.elected import Elected
+from minihdfs.namenode.core.tree.namespace import Namespace
+from minihdfs.namenode.core.tree.permissions import Permissions
 
 LEAP_US_MAX = 1_000_000
 """How much further than the time that has really passed one edit may move the log's time, when a
@@ -44,9 +44,16 @@ Slice = Callable[[], bool]
 """A bounded piece of longer work: called again behind other events until it says True (done)."""
 
 
-class Rooms:
-    def __init__(self, options: Options, store: Store, rng: random.Random) -> None:
+class State:
+    def __init__(
+        self,
+        options: Options,
+        store: Store,
+        rng: random.Random,
+        appliers: Mapping[type, Applier],
+    ) -> None:
         self.options, self.rng = options, rng
+        self._appliers = appliers
         counters = store.counters() or Counters()
         self.overlay = Overlay(store, options.cached_records_max)
         self.permissions = Permissions(options)
@@ -87,11 +94,8 @@ class Rooms:
         self.effects = Effects()
         self.reclaiming = False
         self.led_us = 0
-        self.patient = True
-        """False while a request that has waited long enough is answered with what is known."""
-        self.apply: Callable[[Edit], None]
-        self.wake: Callable[[int], None]
-        """Both are the namesystem's: rooms below it reach it through these."""
+        self.came: deque[int] = deque()
+        """What requests may be parked for and has come in this step."""
 
     def counters(self) -> Counters:
         return Counters(
@@ -132,6 +136,17 @@ class Rooms:
         edit = Edit(self.txid + 1, self.epoch, self.now.wall_us, op, *identity, self._log_time())
         self.apply(edit)
         self.effects.journal.append(edit)
+
+    def apply(self, edit: Edit) -> None:
+        assert edit.txid == self.txid + 1, f"edit {edit.txid} follows {self.txid}"
+        self._appliers[type(edit.op)](self, edit.op, edit.wall_us // 1000)
+        self.txid, self.log_us = edit.txid, edit.log_us
+        self.retries.remember(edit)
+
+    def wake(self, awaited: int) -> None:
+        """It came: behind this event, those who are parked for it go on."""
+        if self.parking.is_awaited(awaited):
+            self.came.append(awaited)
 
     def begin_term(self, epoch: int) -> None:
         self.leading, self.epoch = True, epoch

@@ -13,8 +13,8 @@ import random
 from collections.abc import Callable, Collection
 
 from clusterkit.effects import Instant
-from minihdfs.namenode.core.datanodes import Datanode, Datanodes, is_on
-from minihdfs.namenode.core.room import disks_of
+from minihdfs.namenode.core.datanodes.datanodes import Datanode, Datanodes, is_on
+from minihdfs.namenode.core.datanodes.room import disks_of
 
 LOAD_FACTOR = 2.0
 """A datanode with more than this many times the average of open streams counts as loaded."""

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from minihdfs.errors import AccessDenied
-from minihdfs.namenode.core.events import Caller
 from minihdfs.namenode.core.options import Options
 from minihdfs.namenode.core.records import Inode
+from minihdfs.namenode.core.request import Caller
 
 READ, WRITE, EXECUTE = 4, 2, 1
 STICKY = 0o1000

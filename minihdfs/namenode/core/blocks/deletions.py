@@ -24,10 +24,10 @@ from itertools import islice
 
 from clusterkit.effects import Instant
 from minihdfs.model import BlockRef, DatanodeAddress
-from minihdfs.namenode.core.blocks import Blocks
+from minihdfs.namenode.core.blocks.blocks import Blocks
+from minihdfs.namenode.core.blocks.given import Given
 from minihdfs.namenode.core.commands import Invalidate, Order, Repair
-from minihdfs.namenode.core.datanodes import Datanode, Datanodes, Deletion
-from minihdfs.namenode.core.given import Given
+from minihdfs.namenode.core.datanodes.datanodes import Datanode, Datanodes, Deletion
 from minihdfs.namenode.core.options import Options
 from minihdfs.namenode.core.records import COMPLETE, Block
 

@@ -15,9 +15,9 @@ from __future__ import annotations
 
 from clusterkit.effects import Instant
 from minihdfs.errors import SafeMode, StartingUp
-from minihdfs.namenode.core.blocks import Blocks
+from minihdfs.namenode.core.blocks.blocks import Blocks
 from minihdfs.namenode.core.commands import Refusal
-from minihdfs.namenode.core.datanodes import Datanodes
+from minihdfs.namenode.core.datanodes.datanodes import Datanodes
 from minihdfs.namenode.core.options import Options
 from minihdfs.namenode.core.parking import SAFE_MODE_ENDS, STORE_CATCHES_UP, Waits
 

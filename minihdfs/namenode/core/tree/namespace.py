@@ -11,10 +11,10 @@ from __future__ import annotations
 from minihdfs import paths
 from minihdfs.errors import FileNotFound, NotADirectory, ParentNotDirectory
 from minihdfs.model import ROOT_INODE_ID, FileStatus
-from minihdfs.namenode.core.events import Caller
 from minihdfs.namenode.core.overlay import Overlay
-from minihdfs.namenode.core.permissions import Permissions
 from minihdfs.namenode.core.records import BLOCKS_AT_ONCE, Inode
+from minihdfs.namenode.core.request import Caller
+from minihdfs.namenode.core.tree.permissions import Permissions
 
 
 class Namespace:

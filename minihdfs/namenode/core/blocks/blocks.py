@@ -58,6 +58,10 @@ class Blocks:
         self._overlay.block.put(block.id, block)
         self.total += 1
 
+    def begin_pipeline(self, block_id: int, uuids: tuple[str, ...]) -> None:
+        """These datanodes write the block from now on."""
+        self.pipelines[block_id] = uuids
+
     def commit(self, block_id: int, stamp: int, length: int) -> None:
         """The writer's word on the final length: what was reported until now is judged by it."""
         old = self.require(block_id)

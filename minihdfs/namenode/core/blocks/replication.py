@@ -16,13 +16,13 @@ from itertools import islice
 
 from clusterkit.effects import Instant
 from minihdfs.model import BlockRef
-from minihdfs.namenode.core.blocks import Blocks
+from minihdfs.namenode.core.blocks.blocks import Blocks
+from minihdfs.namenode.core.blocks.copies import Copies, Copy
+from minihdfs.namenode.core.blocks.deletions import Deletions
+from minihdfs.namenode.core.blocks.placement import Placement
 from minihdfs.namenode.core.commands import Order, Repair, Replicate
-from minihdfs.namenode.core.copies import Copies, Copy
-from minihdfs.namenode.core.datanodes import Datanode, Datanodes, Deletion
-from minihdfs.namenode.core.deletions import Deletions
+from minihdfs.namenode.core.datanodes.datanodes import Datanode, Datanodes, Deletion
 from minihdfs.namenode.core.options import Options
-from minihdfs.namenode.core.placement import Placement
 from minihdfs.namenode.core.records import COMPLETE, Block
 
 SCANNED_MAX = 2_000

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 
 from clusterkit.effects import Instant
 from minihdfs.model import BlockRef, DatanodeAddress, DatanodeReportRow, DatanodeUsage
+from minihdfs.namenode.core.datanodes.room import Room
 from minihdfs.namenode.core.options import Options
-from minihdfs.namenode.core.room import Room
 
 DOUBTS_MAX, DOUBT_AGAIN_US = 1_000, 60_000_000
 

@@ -1,0 +1,37 @@
+"""The durable changes of the numbers that blocks are given, each followed by what it does to the
+state (rules: tree/edits)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from minihdfs.namenode.core.registry import Edits
+from minihdfs.namenode.core.state import State
+
+
+@dataclass(frozen=True, slots=True)
+class StampAllocated:
+    stamp: int
+
+
+def stamp_allocated(state: State, op: StampAllocated, at_ms: int) -> None:
+    state.given.gave(0, op.stamp)
+
+
+@dataclass(frozen=True, slots=True)
+class IdsSkipped:
+    """Datanodes hold replicas with ids and stamps up to these, and this namespace did not give
+    them: they are never given."""
+
+    block_id: int
+    stamp: int
+
+
+def ids_skipped(state: State, op: IdsSkipped, at_ms: int) -> None:
+    state.given.skip(op.block_id, op.stamp)
+
+
+EDITS: Edits = {
+    40: (StampAllocated, stamp_allocated),
+    41: (IdsSkipped, ids_skipped),
+}
