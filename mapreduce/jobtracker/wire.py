@@ -13,15 +13,12 @@ from mapreduce.errors import JobNotFound, JobRefused, OutputExists
 from mapreduce.jobtracker.core import events, orders
 from mapreduce.jobtracker.core.model import Counters, Failure, FileResult, JobPlan, MapInput
 from mapreduce.pb import tracker_pb2 as pb
-from mapreduce.plan.spec import FailureReport, JobSpec
+from mapreduce.plan.spec import MAX_MAPS, FailureReport, JobSpec
 
 # ── what comes in ─────────────────────────────────────────────────────────────────────────────────
 
 
 MAX_REDUCES, MAX_ATTEMPTS, MAX_FILE_ID = 10_000, 100, (1 << 64) - 1
-MAX_MAPS = 10_000
-"""Splits are doubled until a job has no more (mapreduce.plan.splits); a step of the core touches no
-more records."""
 MAX_SPEC_BYTES, MAX_REST, MAX_OBJECTS, MAX_VALUES = 8 << 20, 1 << 20, 4 * MAX_MAPS, 40 * MAX_MAPS
 MAX_WORDS, MAX_PATH = 1_000, 8_000
 MAX_NAME, MAX_SLOTS, MAX_INVENTORY = 200, 10_000, 100_000

@@ -24,7 +24,9 @@ HASH_SEED = 0
 with it the order of a set, is then the same in all tasks of a job, on all workers, and when the job
 is run again. One number for all jobs, because a process cannot change it."""
 DEFAULT_SPLIT_BYTES = 16 << 20
-MAX_MAPS_BEFORE_DOUBLING = 10_000
+MAX_MAPS = 10_000
+"""Of a job: splits of the usual size are doubled until there are no more, and the tracker takes no
+more, because a step of its core touches no more records."""
 
 
 class Split(msgspec.Struct, frozen=True):

@@ -19,11 +19,9 @@ import msgspec
 from clusterkit.errors import UsageError
 from mapreduce.errors import InputRefused
 from mapreduce.formats.containers import COMPRESSED, HEAD_BYTES, recognise, refusal
-from mapreduce.plan.spec import DEFAULT_SPLIT_BYTES, MAX_MAPS_BEFORE_DOUBLING, Split
+from mapreduce.plan.spec import DEFAULT_SPLIT_BYTES, MAX_MAPS, Split
 from mapreduce.storage.api import FileInfo, Span, Storage
 
-MAX_MAPS = 200_000
-"""More would make the tracker's memory and the shuffle's connections the job's main work."""
 _CRUMB = 0.1
 _OFFSET = attrgetter("offset")
 
@@ -96,9 +94,7 @@ def _size(located: Sequence[tuple[FileInfo, Sequence[Span]]]) -> int:
     """16 MiB, doubled while there are too many maps and a larger size makes fewer."""
     lengths = [span.length for _info, spans in located for span in spans]
     size = DEFAULT_SPLIT_BYTES
-    while sum(
-        _pieces(length, size) for length in lengths
-    ) > MAX_MAPS_BEFORE_DOUBLING and size < max(lengths):
+    while sum(_pieces(length, size) for length in lengths) > MAX_MAPS and size < max(lengths):
         size *= 2
     return size
 

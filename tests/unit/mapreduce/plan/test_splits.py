@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from clusterkit.errors import UsageError
 from mapreduce.plan import splits as splits_module
+from mapreduce.plan.spec import MAX_MAPS
 from mapreduce.plan.splits import make_splits
 from mapreduce.storage.api import FileInfo, Span
 from mapreduce.storage.memory import MemoryStorage
@@ -98,3 +99,9 @@ def test_two_maps_where_the_input_allows() -> None:
 def test_more_splits_than_anybody_wants_are_refused() -> None:
     with pytest.raises(UsageError, match="would make 1000000 maps"):
         make_splits(Blocks(MIB), [file(1_000_000)], split_bytes=1)
+
+
+def test_what_is_planned_is_what_the_tracker_takes() -> None:
+    assert len(make_splits(Blocks(MIB), [file(MAX_MAPS)], split_bytes=1)) == MAX_MAPS
+    with pytest.raises(UsageError, match=f"at most {MAX_MAPS}"):
+        make_splits(Blocks(MIB), [file(MAX_MAPS + 1)], split_bytes=1)
