@@ -28,7 +28,7 @@ import msgspec
 
 from clusterkit.effects import Event
 from clusterkit.errors import ClusterError, CorruptRecord, DiskFailed, Unavailable
-from clusterkit.interpreter import interpreter
+from clusterkit.interpreter import fixed_addresses, interpreter
 from mapreduce.plan.spec import HASH_SEED
 from mapreduce.worker import process_control
 from mapreduce.worker import task_messages as msg
@@ -109,7 +109,7 @@ class TaskPool:
         }
         environment[process_control.POOL_MARK] = str(self._directories.root)
         environment["PYTHONHASHSEED"] = str(HASH_SEED)
-        with theirs:
+        with theirs, fixed_addresses():
             self._server = subprocess.Popen(
                 [
                     sys.executable,

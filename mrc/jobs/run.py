@@ -191,11 +191,11 @@ def exec_with_the_seed_of_tasks() -> None:
     going to run in it."""
     import secrets
 
-    from clusterkit.interpreter import interpreter
+    from clusterkit.interpreter import fix_addresses, interpreter
     from mapreduce.plan.spec import HASH_SEED
     from mapreduce.worker.process_control import POOL_MARK
 
-    if os.environ.get("PYTHONHASHSEED") != str(HASH_SEED):
+    if fix_addresses() or os.environ.get("PYTHONHASHSEED") != str(HASH_SEED):
         environment = os.environ | {
             "PYTHONHASHSEED": str(HASH_SEED),
             POOL_MARK: f"run-{secrets.token_hex(16)}",

@@ -38,7 +38,7 @@ HASHES = """
         reducers = 1
 
         def map(self, line: str):
-            yield hash(line), " ".join({"alpha", "beta", "gamma", line})
+            yield hash((line, None)), " ".join({"alpha", "beta", "gamma", line})
 
         def reduce(self, key, values):
             yield key, list(values)

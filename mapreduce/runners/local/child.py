@@ -14,7 +14,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
-from clusterkit.interpreter import interpreter
+from clusterkit.interpreter import fixed_addresses, interpreter
 from mapreduce.plan.spec import HASH_SEED
 from mapreduce.worker import process_control
 
@@ -62,7 +62,7 @@ def start_conductor() -> Child:
         process_control.POOL_MARK: f"run-{secrets.token_hex(16)}",
     }
     output = 2 if _is_open(2) else subprocess.DEVNULL
-    with theirs:
+    with theirs, fixed_addresses():
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "mapreduce.runners.local.conductor", str(theirs.fileno())],
             executable=interpreter(),
