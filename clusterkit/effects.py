@@ -50,6 +50,7 @@ class Edit:
     call_id: int = 0
     answer: Any = None
     log_us: int = 0
+    asked: int = 0  # what was asked, as a checksum; 0 = not known
 
 
 @dataclass(slots=True)

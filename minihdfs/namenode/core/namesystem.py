@@ -42,6 +42,7 @@ from minihdfs.namenode.core.parking import (
 )
 from minihdfs.namenode.core.registry import Call, appliers, merged_calls, merged_edits
 from minihdfs.namenode.core.request import Caller
+from minihdfs.namenode.core.retries import asked_by
 from minihdfs.namenode.core.state import State
 from minihdfs.namenode.core.tree import calls as tree
 from minihdfs.namenode.core.tree import edits as tree_edits
@@ -169,13 +170,14 @@ class Namesystem:
         """One request, or (`parked`) what is left of one that waited."""
         state = self.state
         kept = event.retried and bool(event.caller.client_id)
+        state.asked = asked = asked_by(event) if kept else 0
         before = state.txid
         try:
             if not state.leading:
                 value: Any = term.not_leading(state)
-            elif kept and (known := state.retries.find(event.caller)) is not None:
+            elif kept and (known := state.retries.find(event.caller, asked)):
                 value, kept = _told_before(state, call, event, known.answer), False
-            elif kept and (told := state.retries.find_soft(event.caller)) is not None:
+            elif kept and (told := state.retries.find_soft(event.caller, asked)):
                 state.effects.sends.append(Send(event.caller.reply_to, told))
                 return
             else:
@@ -192,7 +194,7 @@ class Namesystem:
             return
         message = value if type(value) is Refusal else Answer(value)
         if kept:
-            self._tell_again(event.caller, message, before)
+            self._tell_again(event.caller, asked, message, before)
         state.effects.sends.append(Send(event.caller.reply_to, message))
 
     def _carried_out(self, handler: Any, event: Any, parked: Parked | None) -> Any:
@@ -219,13 +221,15 @@ class Namesystem:
                 return value
             handler = value.handler
 
-    def _tell_again(self, caller: Caller, message: Answer | Refusal, before: int) -> None:
+    def _tell_again(
+        self, caller: Caller, asked: int, message: Answer | Refusal, before: int
+    ) -> None:
         """An answer that no edit carries is kept here; but "come back later" is no answer: the call
         is meant to be repeated."""
         state = self.state
         later = type(message) is Refusal and message.error.retryable
-        if not later and (state.txid == before or state.retries.find(caller) is None):
-            state.retries.remember_soft(caller, message)
+        if not later and (state.txid == before or state.retries.find(caller, asked) is None):
+            state.retries.remember_soft(caller, asked, message)
 
     def _wake(self, awaited: int) -> None:
         """It came: those who waited for it are stepped again, with what is left of their

@@ -72,10 +72,11 @@ class Block(NamedTuple):
 
 class Retry(NamedTuple):
     """What a call was told, as little as the answer can be made of again: True, False, or an inode
-    id."""
+    id. `asked` is a checksum of what it asked for."""
 
     txid: int
     answer: bool | int
+    asked: int = 0  # 0 = written by a version that kept none
 
 
 class Answered(NamedTuple):

@@ -10,10 +10,16 @@ What changed nothing (a delete of what was not there, a refusal) is remembered t
 as `retry_soft_max`, until this process ends. That suffices: such a call can only do harm when its
 first transmission arrives after its repetition was answered, and the connection that carries it
 ends with the process that would listen to it.
+
+Only the same request is a repetition. Clients that count their calls from the beginning on each
+connection, under one client id, make other requests under numbers that were answered before: those
+are done, and told what came of them.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import zlib
 from collections import deque
 from typing import Any
 
@@ -29,6 +35,17 @@ _PAGE = 1_000
 Key = tuple[bytes, int]
 
 
+def asked_by(event: Any) -> int:
+    """A checksum of what a request asks for, never 0. A field that has its default does not count:
+    one that is appended later changes nothing of a request that was made before."""
+    told = [
+        (field.name, value)
+        for field in dataclasses.fields(event)
+        if field.name != "caller" and (value := getattr(event, field.name)) != field.default
+    ]
+    return zlib.crc32(repr((type(event).__name__, told)).encode()) or 1
+
+
 class Retries:
     def __init__(self, overlay: Overlay, options: Options, count: int) -> None:
         """`count`: how many entries the store holds."""
@@ -37,21 +54,23 @@ class Retries:
         self.count = count
         self._oldest: deque[tuple[int, Answered]] = deque()
         self._looked_at = 0  # the txid up to which the order has been read
-        self._soft: dict[Key, Any] = {}
-        self._soft_before: dict[Key, Any] = {}
+        self._soft: dict[Key, tuple[int, Any]] = {}
+        self._soft_before: dict[Key, tuple[int, Any]] = {}
         self._soft_max = options.retry_soft_max // 2
 
-    def find(self, caller: Caller) -> Retry | None:
+    def find(self, caller: Caller, asked: int) -> Retry | None:
         found: Retry | None = (
             self._table.get((caller.client_id, caller.call_id)) if caller.client_id else None
         )
-        return found
+        return found if found is not None and found.asked in (asked, 0) else None
 
     def remember(self, edit: Edit) -> None:
         """Called by `apply` for every edit, so that forgetting happens at the same place in every
         replay."""
         if edit.client_id and edit.answer is not None:
-            self._table.put((edit.client_id, edit.call_id), Retry(edit.txid, edit.answer))
+            self._table.put(
+                (edit.client_id, edit.call_id), Retry(edit.txid, edit.answer, edit.asked)
+            )
             self._order.put(edit.txid, Answered(edit.log_us, edit.client_id, edit.call_id))
             self.count += 1
         for _ in range(2):  # at most one was added, so two a time catches up with any backlog
@@ -63,7 +82,10 @@ class Retries:
                 return
             self._oldest.popleft()
             self._order.remove(txid)
-            self._table.remove((made.client_id, made.call_id))
+            key = (made.client_id, made.call_id)
+            entry = self._table.peek(key)
+            if entry is not None and entry.txid == txid:  # else another request's, made later
+                self._table.remove(key)
             self.count -= 1
 
     def _peek_oldest(self) -> tuple[int, Answered] | None:
@@ -76,16 +98,17 @@ class Retries:
 
     # ── what changed nothing ──────────────────────────────────────────────────────────────────────
 
-    def find_soft(self, caller: Caller) -> Any:
+    def find_soft(self, caller: Caller, asked: int) -> Any:
         """The message that this very call was answered with, or None."""
         key = (caller.client_id, caller.call_id)
-        return self._soft.get(key) or self._soft_before.get(key)
+        found = self._soft.get(key) or self._soft_before.get(key)
+        return found[1] if found is not None and found[0] == asked else None
 
-    def remember_soft(self, caller: Caller, message: Any) -> None:
+    def remember_soft(self, caller: Caller, asked: int, message: Any) -> None:
         if caller.client_id:
             if len(self._soft) >= self._soft_max:
                 self._soft_before, self._soft = self._soft, {}
-            self._soft[caller.client_id, caller.call_id] = message
+            self._soft[caller.client_id, caller.call_id] = asked, message
 
     def answers(self) -> dict[Key, bool | int]:
         """For comparisons under test."""

@@ -90,6 +90,7 @@ class State:
         self._committed: Instant | None = None  # when this term's last edit was made
 
         self.leading = False
+        self.asked = 0  # of the request in progress, for its repetitions
         self.now = Instant(0, 0)
         self.effects = Effects()
         self.reclaiming = False
@@ -133,7 +134,9 @@ class State:
         its retries will be told."""
         known = caller is not None and 0 < len(caller.client_id) <= CLIENT_ID_BYTES_MAX
         identity = (caller.client_id, caller.call_id, answer) if known else (b"", 0, None)  # type: ignore[union-attr]
-        edit = Edit(self.txid + 1, self.epoch, self.now.wall_us, op, *identity, self._log_time())
+        asked = self.asked if known else 0
+        log_us = self._log_time()
+        edit = Edit(self.txid + 1, self.epoch, self.now.wall_us, op, *identity, log_us, asked)
         self.apply(edit)
         self.effects.journal.append(edit)
 

@@ -101,6 +101,8 @@ def add_block(state: State, event: AddBlock) -> LocatedBlock | Then:
     previous, last_id = event.previous, inode.blocks[-1] if inode.blocks else 0
     if previous is not None and last_id and previous.id == last_id:
         commit_last(state, inode, previous)
+    elif _dropped_before(state, inode, previous):
+        return Then(_allocate)
     elif last_id:
         return _added_before(state, inode, event)
     elif previous is not None:
@@ -170,23 +172,31 @@ def _nowhere(state: State, inode: Inode, event: AddBlock) -> Exception:
     return refused
 
 
+def _dropped_before(state: State, inode: Inode, previous: BlockRef | None) -> bool:
+    """The first transmission dropped the empty block that its writer says is the last, and then
+    waited for a replica of the one before, until this namenode was started again."""
+    if previous is None or previous.length or previous.id > state.last_block_id:
+        return False
+    last_id = inode.blocks[-1] if inode.blocks else 0
+    return previous.id > last_id > 0 and state.blocks.require(last_id).state != BUILDING
+
+
 def _added_before(state: State, inode: Inode, event: AddBlock) -> LocatedBlock:
     """The request is a repetition if its `previous` is the block before the last and nothing was
     written to the last: same answer."""
     block = state.blocks.require(inode.blocks[-1])
     before = inode.blocks[-2] if len(inode.blocks) > 1 else 0
-    if (
-        (event.previous.id if event.previous else 0) != before
-        or block.state != BUILDING
-        or block.length
-    ):
-        said = f"block {event.previous.id}" if event.previous else "none"
+    previous = event.previous
+    said = previous.id if previous is not None else 0
+    dropped = previous is not None and previous.length == 0 and before < said < block.id
+    if not (said == before or dropped) or block.state != BUILDING or block.length:
+        last = f"block {said}" if said else "none"
         raise InvalidArgument(
-            f"{event.path}: {said} was said to be its last block, but that is {block.id}"
+            f"{event.path}: {last} was said to be its last block, but that is {block.id}"
         )
-    if not state.blocks.pipelines.get(
-        block.id
-    ):  # forgotten by a restart: the writer never heard of it either
+    uuids = state.blocks.pipelines.get(block.id, ())
+    nodes = [node for uuid in uuids if (node := state.datanodes.get(uuid)) and node.alive]
+    if not nodes:  # forgotten by a restart, or dead since: the writer never heard of it either
         nodes = state.placement.choose(
             inode.replication,
             inode.block_bytes,
@@ -197,10 +207,7 @@ def _added_before(state: State, inode: Inode, event: AddBlock) -> LocatedBlock:
         if not nodes:
             raise _nowhere(state, inode, event)
         _give(state, inode, block.id, nodes)
-    uuids = state.blocks.pipelines[block.id]
-    addresses = tuple(
-        node.address for uuid in uuids if (node := state.datanodes.get(uuid)) is not None
-    )
+    addresses = tuple(node.address for node in nodes)
     return LocatedBlock(BlockRef(block.id, block.stamp, 0), inode.length, addresses)
 
 

@@ -3,7 +3,9 @@ lies in memory or in the store."""
 
 from __future__ import annotations
 
+import dataclasses
 import random
+from typing import Any
 
 from clusterkit.effects import Edit, Instant
 from minihdfs.namenode.core import events as ev
@@ -13,7 +15,7 @@ from minihdfs.namenode.core.namesystem import Namesystem
 from minihdfs.namenode.core.options import Options
 from minihdfs.namenode.core.overlay import Overlay
 from minihdfs.namenode.core.records import Counters
-from minihdfs.namenode.core.retries import Retries
+from minihdfs.namenode.core.retries import Retries, asked_by
 from minihdfs.namenode.store.memory import MemoryStore
 
 OPTIONS = Options("c1", "root", retry_keep_us=100, retry_entries_max=3, retry_soft_max=4)
@@ -45,10 +47,10 @@ def test_only_calls_with_a_client_and_an_answer_are_remembered() -> None:
     retries.remember(edit(2, 0, answer=None))
     retries.remember(edit(3, 0))
     assert known(retries) == [3]
-    found = retries.find(Caller(None, "u", (), b"c", 3))
+    found = retries.find(Caller(None, "u", (), b"c", 3), 1)
     assert found is not None and found.answer is True
-    assert retries.find(Caller(None, "u", (), b"d", 3)) is None
-    assert retries.find(Caller(None, "u", (), b"", 3)) is None
+    assert retries.find(Caller(None, "u", (), b"d", 3), 1) is None
+    assert retries.find(Caller(None, "u", (), b"", 3), 1) is None
 
 
 def test_old_ones_are_forgotten_by_the_time_of_later_edits() -> None:
@@ -91,16 +93,16 @@ def test_what_memory_has_forgotten_is_found_in_the_store_and_forgotten_there_in_
             flush(overlay, txid)
     assert overlay.retry.cached() <= 102
     assert known(retries) == list(range(2_001, 5_001))
-    assert retries.find(Caller(None, "u", (), b"c", 2_001)) is not None
-    assert retries.find(Caller(None, "u", (), b"c", 2_000)) is None
+    assert retries.find(Caller(None, "u", (), b"c", 2_001), 1) is not None
+    assert retries.find(Caller(None, "u", (), b"c", 2_000), 1) is None
 
 
 def test_softly_remembered_are_the_latest() -> None:
     retries = table()
     for call in range(100):
-        retries.remember_soft(Caller(None, "u", (), b"c", call), Answer(False))
+        retries.remember_soft(Caller(None, "u", (), b"c", call), 1, Answer(False))
     assert [
-        call for call in range(100) if retries.find_soft(Caller(None, "u", (), b"c", call))
+        call for call in range(100) if retries.find_soft(Caller(None, "u", (), b"c", call), 1)
     ] == [96, 97, 98, 99]
 
 
@@ -220,3 +222,52 @@ def test_come_back_later_is_no_answer_to_be_repeated() -> None:
     assert term.step(ev.Mkdirs(call(4), "/e", 0o755, True)) == Answer(True), (
         "the late enter entered nothing"
     )
+
+
+# ── another request under a number that was answered ──────────────────────────────────────────────
+
+
+def _asked(core: Namesystem, request: Any, wall_us: int = 1) -> Any:
+    return core.step(request, Instant(wall_us, wall_us)).sends[-1].message
+
+
+def test_another_request_under_an_answered_number_is_done_and_not_told_the_answer() -> None:
+    """A client that counts from the beginning on each connection was told that its delete
+    succeeded, and nothing was deleted."""
+    core = Namesystem(Options("c1", "root"), MemoryStore(), random.Random(1))
+    core.step(ev.LeadershipGained(1), Instant(1, 1))
+    call, soft = (Caller(None, "root", ("root",), b"c", number) for number in (5, 6))
+    made = ev.Mkdirs(call, "/a", 0o755, True)
+    assert _asked(core, made) == Answer(True)
+    assert _asked(core, ev.Mkdirs(call, "/b", 0o755, True)) == Answer(True)
+    assert _asked(core, ev.Delete(call, "/a", True)) == Answer(True)
+    assert _asked(core, ev.Delete(soft, "/none", True)) == Answer(False)
+    assert _asked(core, ev.Delete(soft, "/b", True)) == Answer(True)
+    assert core.state.namespace.find(Caller(None, "root"), "/a") is None
+    assert core.state.namespace.find(Caller(None, "root"), "/b") is None
+
+
+def test_the_answer_of_the_request_that_came_later_is_kept_its_whole_time() -> None:
+    retries = table()
+    first, later = edit(1, 0), edit(2, 50)
+    retries.remember(dataclasses.replace(first, call_id=9, asked=1))
+    retries.remember(dataclasses.replace(later, call_id=9, asked=2, answer=False))
+    caller = Caller(None, "u", (), b"c", 9)
+    assert retries.find(caller, 1) is None
+    retries.remember(edit(3, 100, answer=None))  # the first one is forgotten
+    kept = retries.find(caller, 2)
+    assert kept is not None and kept.answer is False
+    retries.remember(edit(4, 150, answer=None))
+    assert retries.find(caller, 2) is None and retries.count == 0
+
+
+def test_an_answer_kept_by_an_older_version_counts_for_its_number_alone() -> None:
+    retries = table()
+    retries.remember(edit(1, 0))
+    assert retries.find(Caller(None, "u", (), b"c", 1), 77) is not None
+
+
+def test_what_a_request_asks_does_not_change_with_who_repeats_it() -> None:
+    once = ev.Delete(Caller(1, "root", (), b"c", 5), "/a", True)
+    again = ev.Delete(Caller(2, "root", (), b"c", 5, True, "host"), "/a", True)
+    assert asked_by(once) == asked_by(again) != asked_by(ev.Delete(once.caller, "/b", True))
