@@ -326,14 +326,10 @@ class Ledger:
         if self.txid:
             return  # everything before it was applied here: it says what is so already
         jobs = jobs_of(op)
-        self.jobs = {job.job_id: job for job in jobs}
-        self.by_token = {job.token: job.job_id for job in jobs}
+        self.jobs = {job.job_id: job for job in sorted(jobs, key=_when_accepted)}
+        self.by_token = {job.token: job.job_id for job in self.jobs.values()}
         self.last_day, self.last_number = op.last_day, op.last_number
-        self._finished = [
-            job.job_id
-            for job in sorted(jobs, key=lambda job: (job.finished_us, job.job_id))
-            if job.finished
-        ]
+        self._finished = [job.job_id for job in jobs if job.finished]
 
     def _drop_oldest(self) -> None:
         while len(self._finished) > self._keep_finished:
@@ -349,8 +345,15 @@ class Ledger:
         return job, task
 
     def image(self) -> edits.Checkpoint:
-        """The state as one edit."""
-        return edits.Checkpoint(self.last_day, self.last_number, images(self.jobs.values()))
+        """The state as one edit. Finished jobs are in the order in which they finished, which no
+        clock tells again: by it they are dropped."""
+        jobs = [*self.live(), *(self.jobs[job_id] for job_id in self._finished)]
+        return edits.Checkpoint(self.last_day, self.last_number, images(jobs))
+
+
+def _when_accepted(job: JobRecord) -> tuple[str, int]:
+    _job, day, number = job.job_id.split("_")
+    return day, int(number)
 
 
 # ── the checkpoint ──

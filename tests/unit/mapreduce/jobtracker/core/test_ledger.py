@@ -120,3 +120,18 @@ def test_sums_that_no_journal_holds_do_not_keep_a_checkpoint_from_it() -> None:
             ),
         )
     apply(Ledger(10), ledger.image())
+
+
+def test_a_checkpoint_knows_which_job_finished_first_whatever_the_clock_said() -> None:
+    """The one that is dropped first must be the same for who replays: with it goes the token by
+    which a repeated submission is known."""
+    ledger = Ledger(keep_finished=2)
+    first, second, live = accept(ledger), accept(ledger), accept(ledger)
+    apply(ledger, edits.JobFinished(second, "KILLED"))
+    apply(ledger, edits.JobFinished(first, "KILLED"), wall_us=NOON_US - DAY_US)
+    again = Ledger(keep_finished=2)
+    apply(again, ledger.image())
+    for one in (ledger, again):
+        assert list(one.jobs) == [first, second, live]
+        apply(one, edits.JobFinished(live, "KILLED"))
+        assert list(one.jobs) == [first, live] and list(one.by_token.values()) == [first, live]
