@@ -123,30 +123,32 @@ class LocalBlocks:
         self._lock = threading.Lock()
         self._open: dict[int, tuple[str, LocalBlock]] = {}  # by block id, with the holder's uuid
         self._refused: set[tuple[int, str]] = set()
+        self._broken: set[str] = set()  # datanodes whose socket does not work
 
     def holds(self, block: LocatedBlock, address: DatanodeAddress) -> bool:
         known = self._open.get(block.block.id)
         return known is not None and known[0] == address.uuid
 
     def get(self, block: LocatedBlock, address: DatanodeAddress) -> LocalBlock | None:
-        """This datanode's replica of `block`, None when it must be read over TCP. Raises OSError,
-        WireError."""
+        """This datanode's replica of `block`, None when it must be read over TCP: that its socket
+        does not work says nothing about the datanode, which TCP finds out."""
         block_id, length = block.block.id, block.block.length
         known = self._open.get(block_id)
         if known is not None and known[0] == address.uuid:
             return known[1]
         if not self._enabled or not address.domain_socket or not self._datanodes.is_local(address):
             return None
-        if (block_id, address.uuid) in self._refused:
+        if address.uuid in self._broken or (block_id, address.uuid) in self._refused:
             return None
         try:
             opened = open_local(self._datanodes, address, block.block, self._timeout_s)
-        except (
-            NotGiven,
-            FileNotFoundError,
-            PermissionError,
-        ):  # being written, or its socket is in another container or another user's
+        except NotGiven:
             self._refused.add((block_id, address.uuid))
+            return None
+        except (OSError, WireError):
+            # in another container, another user's, a dead process's, without a connection left, or
+            # it does not answer: waited for once, not once a block
+            self._broken.add(address.uuid)
             return None
         if opened.length < length:
             return None

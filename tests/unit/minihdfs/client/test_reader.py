@@ -7,8 +7,11 @@ import contextlib
 import gc
 import os
 import random
+import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -334,3 +337,38 @@ def test_a_block_file_that_cannot_be_read_is_the_replicas_fault(
         with pytest.raises(BlockMissing, match="Input/output"):
             file.pread(1, 10)
     assert not datanodes.suspects() and {uuid for _, uuid in namenode.bad} <= {"d0", "d1", "d2"}
+
+
+@pytest.mark.parametrize("socket_is", ["of a dead process", "out of connections", "silent"])
+def test_a_socket_for_descriptors_that_does_not_work_leaves_tcp(
+    tmp_path: Path, socket_is: str
+) -> None:
+    """The datanode lives, and it is the only one."""
+    node = FakeDatanode("d0", tmp_path)
+    path = tmp_path / "descriptors.sock"
+    node.address = replace(node.address, domain_socket=str(path))
+    namenode, datanodes = FakeNamenode([node]), Datanodes(0.5)
+    namenode.put("/f", DATA, BLOCK)
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    if socket_is != "of a dead process":
+        listener.listen()
+    if socket_is == "out of connections":
+        threading.Thread(target=_close_each, args=(listener,), daemon=True).start()
+    try:
+        with reader((namenode, datanodes)) as file:
+            assert file.pread(5, 100) == DATA[5:105]
+            assert file.read() == DATA
+        assert not datanodes.is_suspect(node.address)
+    finally:
+        with suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        datanodes.close()
+        node.kill()
+
+
+def _close_each(listener: socket.socket) -> None:
+    with suppress(OSError):
+        while True:
+            listener.accept()[0].close()
