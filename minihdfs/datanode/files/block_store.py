@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 from minihdfs.datanode.files.disk_errors import DiskFull
 from minihdfs.datanode.files.replica import (
@@ -72,26 +73,36 @@ class BlockStore:
             replica = Replica(
                 found.block_id, found.stamp, found.length, State.RWR, volume, bad=found.bad
             )
-            if found.block_id not in self._replicas and not replica.bad:
+            if not replica.bad:
                 replica.measure()
             self._take_found(replica)
         volume.measure()
 
     def _take_found(self, replica: Replica) -> None:
-        """Of two replicas of one block the newer counts; the other is kept aside."""
-        held, volume = self._replicas.get(replica.block_id), replica.volume
-        if volume.failure:
+        """Of two replicas of one block the better counts; the other is kept aside. A disk that
+        failed and came back still has what was copied to another one meanwhile."""
+        if replica.volume.failure:
             return
-        if held is not None and held.stamp >= replica.stamp:
-            log.warning(
-                "block %d is here twice: the older replica in %s is kept in the trash",
-                replica.block_id,
-                volume.root,
-            )
-            with suppress(OSError):
-                volume.trash.take(STRAY, (replica.data_path, replica.meta_path), time.monotonic())
+        held = self._replicas.get(replica.block_id)
+        if held is None:
+            self._put(replica)
             return
-        self._put(replica)
+        better, other = sorted((held, replica), key=_worth, reverse=True)
+        if better is replica:
+            self._put(replica)
+        log.warning(
+            "block %d is here twice: %s counts, not %s",
+            held.block_id,
+            better.data_path,
+            other.data_path,
+        )
+        if better.state is not State.FINALIZED:
+            return  # it may be cut yet: the other one stays where it is
+        paths: tuple[Path, ...] = (other.data_path, other.meta_path)
+        if other.state is State.FINALIZED:
+            paths += (other.mark_path,)
+        with suppress(OSError):
+            other.volume.trash.take(STRAY, paths, time.monotonic())
 
     # ── the map ───────────────────────────────────────────────────────────────────────────────────
 
@@ -479,3 +490,8 @@ class BlockStore:
         for volume in self.volumes:
             if not volume.failure:
                 volume.adopt(node_id, cluster_id)
+
+
+def _worth(replica: Replica) -> tuple[int, bool, bool, int]:
+    """The newer before the older, then the complete, the one not known to be bad, the longer."""
+    return replica.stamp, replica.state is State.FINALIZED, not replica.bad, replica.length

@@ -414,3 +414,28 @@ def test_an_epoch_that_cannot_be_written_down_names_the_disk(
     with pytest.raises(DiskFailed, match=r"is full: .*d1, this datanode's identity"):
         journal.append([record])
     directory.close()
+
+
+@pytest.mark.parametrize("damage", ["shorter", "known to be bad"])
+@pytest.mark.parametrize("hurt", [0, 1])
+def test_of_two_replicas_of_one_block_the_better_counts(
+    tmp_path: Path, damage: str, hurt: int
+) -> None:
+    """A disk failed, its block was copied to the other one, and it came back."""
+    store = two_disks(tmp_path)
+    block = on(store, hurt, 7, b"x" * 1000)
+    replica = store.get(7)
+    assert replica is not None
+    data, where = replica.data_path, replica.data_path.relative_to(replica.volume.root)
+    shutil.copytree(data.parents[2], store.volumes[1 - hurt].root / "finalized", dirs_exist_ok=True)
+    if damage == "shorter":
+        os.truncate(data, 300)
+    else:
+        store.mark_bad(block, "its disk said so")
+    again = two_disks(tmp_path)
+    assert again.finalized() == [block]
+    assert again.bad() == []
+    assert read(again, 7) == (b"x" * 1000, True)
+    assert again.usage(0).used_bytes == 1000
+    assert not data.exists()
+    assert (store.volumes[hurt].root / "trash" / "stray" / where.name).exists()
