@@ -16,10 +16,10 @@ from pathlib import Path
 
 from minihdfs.checksum import crc_function
 from minihdfs.datanode.files.disk_errors import FULL
-from minihdfs.datanode.files.meta_file import MetaHeader, crc_offset, encode_header
+from minihdfs.datanode.files.meta_file import CRC_BYTES, MetaHeader, crc_offset, encode_header
 from minihdfs.datanode.files.volume import Volume
 from minihdfs.datanode.files.writeback import begin_writeback
-from minihdfs.errors import FsError
+from minihdfs.errors import ChecksumMismatch, FsError
 from minihdfs.model import BlockRef
 from minihdfs.wire.data_transfer import Checksum, ChecksumType
 
@@ -87,7 +87,7 @@ class ReplicaWriter:
         return sender == self.checksum and offset % self.checksum.bytes_per_checksum == 0
 
     def write(self, offset: int, data: memoryview, checksums: memoryview, sender: Checksum) -> None:
-        """Raises ReplicaGap, DiskFull, OSError."""
+        """Raises ReplicaGap, ChecksumMismatch, DiskFull, OSError."""
         end = offset + len(data)
         if offset > self.length:
             raise ReplicaGap(
@@ -117,7 +117,7 @@ class ReplicaWriter:
         per_chunk = self.checksum.bytes_per_checksum
         chunk, filled = divmod(self.length, per_chunk)
         crc = crc_function(self.checksum.type)
-        running = crc(os.pread(self.data_fd, filled, self.length - filled)) if filled else 0
+        running = self._sum_of_partial(chunk, filled) if filled else 0
         sums, at = [], 0
         while at < len(fresh):
             piece = fresh[at : at + per_chunk - filled]
@@ -126,6 +126,19 @@ class ReplicaWriter:
         _pwrite_all(
             self.meta_fd, memoryview(struct.pack(f">{len(sums)}I", *sums)), crc_offset(chunk)
         )
+
+    def _sum_of_partial(self, chunk: int, filled: int) -> int:
+        """The CRC of the `filled` bytes that are stored of this chunk, read back. Raises
+        ChecksumMismatch: to go on from bytes that rotted would make a sum that agrees with them."""
+        data = os.pread(self.data_fd, filled, self.length - filled)
+        known = int.from_bytes(os.pread(self.meta_fd, CRC_BYTES, crc_offset(chunk)), "big")
+        running = crc_function(self.checksum.type)(data)
+        if len(data) != filled or running != known:
+            raise ChecksumMismatch(
+                f"block {self.block_id}: what is stored of it from byte {self.length - filled} to "
+                f"{self.length - 1} does not match its checksum any more"
+            )
+        return running
 
     def _check_room(self, end: int) -> None:
         """The reserve is kept by looking now and then; a disk that fills faster answers ENOSPC,

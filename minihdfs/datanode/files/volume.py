@@ -154,15 +154,16 @@ class Volume:
     # ── paths ─────────────────────────────────────────────────────────────────────────────────────
 
     def make_finalized_directory(self, block_id: int) -> None:
-        """Makes it durably when it is not there yet. Not under the lock: it may fsync."""
+        """Makes it durably. Not under the lock: it may fsync. One that is there already may be a
+        name that no fsync has followed yet: another stream's of this moment, or one whose fsync
+        failed, or a killed process's. So each is fsynced once by this process."""
         key = _buckets(block_id)
         if key in self._made:
             return
         inner = self.directory(FINALIZED, block_id)
         for path in (inner.parent, inner):
-            if not path.is_dir():
-                path.mkdir(mode=0o700, exist_ok=True)
-                self.directory_sync.sync(path.parent)
+            path.mkdir(mode=0o700, exist_ok=True)
+            self.directory_sync.sync(path.parent)
         self._made.add(key)
 
     def data_path(self, place: str, block_id: int) -> Path:

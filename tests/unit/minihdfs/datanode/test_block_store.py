@@ -13,13 +13,14 @@ import pytest
 from clusterkit.errors import ClusterError, CorruptRecord
 from minihdfs.checksum import checksums_of
 from minihdfs.datanode.files.block_store import BlockStore
+from minihdfs.datanode.files.directory_sync import DirectorySync
 from minihdfs.datanode.files.disk_errors import DiskFull
 from minihdfs.datanode.files.meta_file import MetaHeader, encode_header, read_header
 from minihdfs.datanode.files.replica import ReplicaExists, ReplicaNotFound, State
 from minihdfs.datanode.files.replica_writer import ReplicaGap, ReplicaWriter
 from minihdfs.datanode.files.verify import good_length
 from minihdfs.datanode.files.volume import Volume
-from minihdfs.errors import WrongCluster
+from minihdfs.errors import ChecksumMismatch, WrongCluster
 from minihdfs.model import BlockRef
 from minihdfs.wire.data_transfer import Checksum, ChecksumType
 
@@ -353,3 +354,39 @@ def test_synced_bytes_survive_a_power_cut_that_keeps_longer_data_and_the_checksu
     (tmp_path / "blocks/rbw/blk_1_1.meta").write_bytes(meta)
     again = store_at(tmp_path)
     assert again.unfinished() == [BlockRef(1, 1, 600)] and read(again, 1)[0] == data[:600]
+
+
+def test_bytes_that_rot_are_not_summed_anew_when_a_chunk_goes_on(tmp_path: Path) -> None:
+    store = store_at(tmp_path)
+    writer = store.create(7, 1, SMALL)
+    put(writer, b"x" * 700)
+    os.pwrite(writer.data_fd, b"!", 600)
+    with pytest.raises(ChecksumMismatch, match="from byte 512 to 699"):
+        put(writer, b"y" * 100, offset=700)
+    assert writer.length == 700
+    with store.open_replica(7, 1) as files:
+        assert good_length(files.data_fd, files.meta_fd, 700, SMALL) == 512
+
+
+def test_each_directory_of_replicas_is_synced_even_if_it_is_there_already(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is there may have been made by a process that was killed before its fsync, or by one
+    whose fsync failed."""
+    volume = store_at(tmp_path).volumes[0]
+    inner = volume.directory("finalized", 7)
+    synced: list[Path] = []
+
+    def fsync(path: str) -> None:
+        synced.append(Path(path))
+        if len(synced) == 2:
+            raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(volume, "directory_sync", DirectorySync(fsync))
+    with pytest.raises(OSError, match="Input/output"):
+        volume.make_finalized_directory(7)
+    assert inner.is_dir()
+    volume.make_finalized_directory(7)
+    assert synced[2:] == [inner.parent.parent, inner.parent]
+    volume.make_finalized_directory(7)
+    assert len(synced) == 4
