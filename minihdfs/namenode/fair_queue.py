@@ -1,5 +1,5 @@
-"""Who is served next: fair by time among hosts, among the users of one host, among the connections
-of one user.
+"""Who is served next: fair by time among parties, within one between those that ask call after call
+and those with a backlog, among the users of each and the connections of a user.
 
 Start-time fair queueing at each level. What waits longest *in its own time* goes first: a member's
 tag moves on by what it cost, and one that comes anew begins at the present, which is the lowest tag
@@ -25,8 +25,8 @@ hundred dear ones after the last."""
 
 
 class FairQueue(Generic[Item]):
-    """Every item waits under a path of one length (host, user, connection); one item is in service
-    at a time."""
+    """Every item waits under its path (party, backlogged, user, connection), which begins no other;
+    one item is in service at a time."""
 
     def __init__(self) -> None:
         self._root = _Group()

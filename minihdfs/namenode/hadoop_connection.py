@@ -125,9 +125,9 @@ class ClientConnection:
     # fmt: off
     __slots__ = (
         "_changed", "_frame_number", "_frame_us", "_groups", "_limits", "_lineages", "_methods",
-        "_wire", "closed", "counted", "facts", "given_up", "heard_us", "host", "leaving_us",
-        "lineage", "load", "mask", "number", "out", "pending", "queued", "repeated", "sent_us",
-        "sock",
+        "_wire", "closed", "counted", "facts", "given_up", "hangs_up", "heard_all",
+        "heard_us", "host", "leaving_us", "lineage", "load", "mask", "number", "out", "party",
+        "pending", "queued", "repeated", "sent_us", "sock",
     )
     # fmt: on
 
@@ -137,6 +137,7 @@ class ClientConnection:
         host: str,
         now_us: int,
         *,
+        party: str,
         methods: MethodTable,
         facts: Facts,
         groups: Callable[[str], tuple[str, ...]],
@@ -146,8 +147,9 @@ class ClientConnection:
         number: int,
         load: Load,
     ) -> None:
-        """`changed` hears that there is something to send. `number` rises with every connection."""
-        self.sock, self.host, self.facts = sock, host, facts
+        """`party`: whom the connection is counted for. `changed` hears that there is something to
+        send. `number` rises with every connection."""
+        self.sock, self.host, self.party, self.facts = sock, host, party, facts
         self._methods, self._groups, self._limits, self._changed = methods, groups, limits, changed
         self._lineages, self.number, self.load = lineages, number, load
         self.lineage: Lineage | None = None
@@ -164,6 +166,8 @@ class ClientConnection:
         )  # the frame that is still coming, and since when
         self.out = bytearray()
         self.queued = False  # waits for its turn
+        self.hangs_up = False  # the peer has sent all it will, and may be gone altogether
+        self.heard_all = False  # and all of that has been read
         self.counted = 0  # bytes the loop has counted for it
         self.pending = 0
         self.closed = False
@@ -178,12 +182,24 @@ class ClientConnection:
     @property
     def peer(self) -> tuple[str, str | None]:
         """Who is served, as far as it is known."""
-        return self.host, self._wire.user
+        return self.party, self._wire.user
+
+    @property
+    def place(self) -> tuple[str, bool, str, int]:
+        """Where it waits for its turn (`fair_queue`). Names and connections are free to invent, so
+        a party's time is first divided in two: for those that ask one call after the other, and for
+        those that ask faster than they are answered."""
+        return self.party, self._wire.backlogged, self._wire.user or "", self.number
 
     @property
     def spare(self) -> bool:
         """Nothing is being done for it."""
         return not self.pending and not self._wire.waiting
+
+    @property
+    def over(self) -> bool:
+        """The peer has asked everything and was answered."""
+        return self.heard_all and self.spare and not self.out
 
     @property
     def held(self) -> int:
@@ -293,12 +309,16 @@ class ClientConnection:
             if self.load.pending < self._limits.crowded_calls
             else FEW_CALLS
         )
+        if self.hangs_up:  # whether anybody still reads shows when an answer leaves
+            return not self.out and self.pending < min(most, FEW_CALLS)
         return len(self.out) <= self._limits.paused_answer_bytes and self.pending < most
 
     @property
     def wants_more(self) -> bool:
         """False while calls wait here, the client leaves its answers unread or has too many calls
         open."""
+        if self.heard_all:
+            return False
         return bool(self.leaving_us) or (not self._wire.waiting and self._has_room)
 
     def flush(self, now_us: int) -> bool:

@@ -32,13 +32,12 @@ from minihdfs.namenode.hadoop_connection import ClientConnection, Limits, Load
 from minihdfs.namenode.lineages import Lineages
 from minihdfs.namenode.methods.own import method_table
 from minihdfs.namenode.methods.table import Facts
+from minihdfs.namenode.parties import Parties
 from minihdfs.wire.hadoop_rpc import MalformedRpc
 
 LOG = logging.getLogger(__name__)
 _HOUSEKEEPING_US = 1_000_000
-_READY_MAX = (
-    128  # connections served in one round; the kernel hands out the others first in the next
-)
+_READY_MAX = 128  # connections of one round; the kernel hands out the others first in the next
 _ROOM_LOOKS = 30_000  # at connections, for one newcomer
 _READS_TURN_US = 5_000
 """A turn without edits: there is no fsync that a longer one would spread over more of them, and
@@ -77,7 +76,7 @@ class RpcLoop:
         self.facts = facts
         self._groups, self._clock, self._limits = groups, clock, limits or Limits()
         self.each_second = each_second
-        self._admission = Admission(self._limits)
+        self._admission, self._parties = Admission(self._limits), Parties()
         self._queue: FairQueue[ClientConnection | deque[Event]] = FairQueue()
         self._posted: dict[str, deque[Event]] = {}  # of datanodes that wait in the queue
         self._load = Load()
@@ -145,13 +144,14 @@ class RpcLoop:
         for fd, mask in ready:
             connection = self._connections.get(fd)
             if connection is not None:
-                if (
-                    mask & _BROKEN
-                ):  # nobody is there to read an answer: what it asked for is not done any more
+                # Broken: nobody is there to read an answer, what it asked for is not done any more.
+                if mask & _BROKEN:
                     self._drop(connection)
                 elif mask & select.EPOLLIN:
                     self._read(connection, now_us)
-                if mask & select.EPOLLOUT:
+                if mask & select.EPOLLRDHUP:
+                    connection.hangs_up = True
+                if mask & (select.EPOLLOUT | select.EPOLLRDHUP):
                     self._changed.append(connection)
             elif fd in self._listeners:
                 self._accept(self._listeners[fd], now_us)
@@ -167,13 +167,10 @@ class RpcLoop:
     def _timeout_s(self, driver: Driver) -> float:
         if self._inbox or self._queue:
             return 0
-        deadline = driver.core.next_deadline()
-        deadline = (
-            self._housekeeping_at_us
-            if deadline is None
-            else min(deadline, self._housekeeping_at_us)
-        )
-        return max(0.0, (deadline - self._clock.now().mono_us) / 1e6)
+        deadline_us = self._housekeeping_at_us
+        if (of_core_us := driver.core.next_deadline()) is not None:
+            deadline_us = min(deadline_us, of_core_us)
+        return max(0.0, (deadline_us - self._clock.now().mono_us) / 1e6)
 
     # ── whose turn it is ──────────────────────────────────────────────────────────────────────────
 
@@ -201,13 +198,11 @@ class RpcLoop:
             at_us = now_us
             if at_us - began_us >= (TURN_US if driver.holds else _READS_TURN_US):
                 break
-            if (
-                not more or at_us - flushed_us >= _FLUSH_US
-            ):  # nobody waits for others' calls to be done, with an answer that is ready
+            # Nobody waits for others' calls to be done with an answer that is ready, and what
+            # others' answers took is no cost of the next.
+            if not more or at_us - flushed_us >= _FLUSH_US:
                 self._flush(at_us)
-                flushed_us = at_us = (
-                    self._clock.now().mono_us
-                )  # what others' answers took is no cost of the next
+                flushed_us = at_us = self._clock.now().mono_us
         yield from own
 
     def _sort_inbox(self) -> list[Event]:
@@ -249,7 +244,7 @@ class RpcLoop:
     def _wait_for_turn(self, connection: ClientConnection) -> None:
         if not connection.queued and connection.ready:
             connection.queued = True
-            self._queue.add((*connection.peer, connection.number), connection)
+            self._queue.add(connection.place, connection)
 
     # ── connections ───────────────────────────────────────────────────────────────────────────────
 
@@ -265,7 +260,8 @@ class RpcLoop:
                     self._accept_again(False)
                     return
                 continue  # that client is gone already
-            if not self._make_room(peer[0], now_us):
+            party = self._parties.of(sock, peer[0])
+            if not self._make_room(party, now_us):
                 sock.close()
                 continue
             sock.setblocking(False)
@@ -276,6 +272,7 @@ class RpcLoop:
                 sock,
                 peer[0],
                 now_us,
+                party=party,
                 methods=self._methods,
                 facts=self.facts,
                 groups=self._groups,
@@ -285,16 +282,16 @@ class RpcLoop:
                 number=self._accepted,
                 load=self._load,
             )
-            connection.mask = select.EPOLLIN
+            connection.mask = select.EPOLLIN | select.EPOLLRDHUP
             self._connections[sock.fileno()] = connection
-            self._epoll.register(sock.fileno(), select.EPOLLIN)
+            self._epoll.register(sock.fileno(), connection.mask)
             self._admission.came(connection)
 
-    def _make_room(self, host: str, now_us: int) -> bool:
-        """False when nobody can end for one more of `host`. What lies unread in the kernel is
-        looked at before anybody ends."""
+    def _make_room(self, party: str, now_us: int, user: str | None = None) -> bool:
+        """False when nobody can end for one more of `party`, or of its `user`. What lies unread in
+        the kernel is looked at before anybody ends."""
         for _ in range(1 + _ROOM_LOOKS // (len(self._connections) + 1)):
-            ending = self._admission.to_end(host, now_us)
+            ending = self._admission.to_end(party, now_us, user)
             if not ending:
                 return ending is not None
             before = [(connection, connection.opened) for connection in ending]
@@ -308,7 +305,7 @@ class RpcLoop:
                 for connection in ending:
                     self._drop(connection)
                 return True
-        self._admission.in_vain(host, now_us)
+        self._admission.in_vain(party, now_us, user)
         return False
 
     def _accept_again(self, accepting: bool) -> None:
@@ -323,9 +320,11 @@ class RpcLoop:
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
-            data = b""
-        if not data:
             self._drop(connection)
+            return
+        if not data:  # it may wait for answers all the same
+            connection.hangs_up = connection.heard_all = True
+            self._changed.append(connection)
             return
         if connection.leaving_us:
             return
@@ -336,11 +335,22 @@ class RpcLoop:
             return
         if connection.opened:
             connection.heard_us = now_us  # an opening that trickles in does not prolong itself
-            self._admission.opened(connection)
+            if not self._admit(connection, now_us):
+                return
         self._count(connection)
         self._wait_for_turn(connection)
         if not connection.wants_more:
             self._changed.append(connection)
+
+    def _admit(self, connection: ClientConnection, now_us: int) -> bool:
+        """It has said who it is. False when its user has as many as one may, and it ended."""
+        if not self._admission.is_stranger(connection):
+            return True
+        if self._make_room(connection.party, now_us, connection.peer[1]):
+            self._admission.opened(connection)
+            return True
+        self._drop(connection)
+        return False
 
     def _end_malformed(
         self, connection: ClientConnection, error: MalformedRpc, now_us: int
@@ -362,15 +372,9 @@ class RpcLoop:
         """All connections together hold too much: those that hold most end."""
         if self._held <= self._limits.held_bytes:
             return
-        for connection in sorted(
-            self._connections.values(), key=lambda connection: -connection.counted
-        ):
-            LOG.warning(
-                "client %s is dropped: it holds %d of %d bytes in flight",
-                connection.host,
-                connection.counted,
-                self._held,
-            )
+        told = "client %s is dropped: it holds %d of %d bytes in flight"
+        for connection in sorted(self._connections.values(), key=lambda one: -one.counted):
+            LOG.warning(told, connection.host, connection.counted, self._held)
             self._drop(connection)
             if self._held <= self._limits.held_bytes * 3 // 4:
                 return
@@ -387,12 +391,17 @@ class RpcLoop:
             except OSError:
                 self._drop(connection)
                 continue
+            if connection.over or (connection.heard_all and connection.leaving_us):
+                self._drop(connection)
+                continue
             self._count(connection)
             self._wait_for_turn(connection)
             self._wait_for(connection, left)
 
     def _wait_for(self, connection: ClientConnection, left: bool) -> None:
         mask = (select.EPOLLOUT if left else 0) | (select.EPOLLIN if connection.wants_more else 0)
+        if not connection.hangs_up:
+            mask |= select.EPOLLRDHUP
         if mask != connection.mask:
             connection.mask = mask
             self._epoll.modify(connection.sock.fileno(), mask)
@@ -426,12 +435,11 @@ class RpcLoop:
         for listener in self._listeners.values():
             listener.close()
         self._epoll.close()
+        self._parties.close()
         with self._open:
             self._closed = True
             os.close(self._wakeup)
         unstepped = [*self._inbox, *(event for events in self._posted.values() for event in events)]
-        for (
-            event
-        ) in unstepped:  # nobody will step these: their threads need not wait for the deadline
+        for event in unstepped:  # nobody will: their threads need not wait for the deadline
             if (waiter := getattr(event, "reply_to", None)) is not None:
                 waiter.take(Refusal(Standby, "this namenode is stopping"))

@@ -140,6 +140,15 @@ class ServerConnection:
         except MalformedRpc:
             return True  # `next_call` says it
 
+    @property
+    def backlogged(self) -> bool:
+        """More has come than the first whole frame."""
+        frames = self._frames
+        try:
+            return frames.waiting() and len(frames.buffer) > 4 + frames.announced()
+        except MalformedRpc:
+            return False
+
     def feed(self, data: bytes) -> list[Call]:
         """Raises MalformedRpc when the peer broke the protocol; nothing may be fed after that."""
         self.receive(data)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,7 +21,7 @@ from minihdfs.namenode.methods.table import Facts
 from minihdfs.pb import hadoop_hdfs_pb2 as hdfs
 from minihdfs.pb import hadoop_namenode_pb2 as nn
 from minihdfs.wire import hadoop_rpc
-from tests.unit.minihdfs.namenode.fake_core import FakeCore, Release, running
+from tests.unit.minihdfs.namenode.fake_core import FakeCore, FakeNamenode, Release, running
 from tests.unit.minihdfs.namenode.test_rpc import CLIENT, RawClient, wait_until
 
 
@@ -97,7 +98,8 @@ def hand() -> Iterator[Any]:
 
 def test_a_turn_ends_after_its_time_or_its_count(hand: Any) -> None:
     slow = hand(6_000)
-    slow.connect("ann").sendall(b"".join(map(info, range(100))))
+    asks = slow.connect("ann")  # and stays: little is done for who hangs up
+    asks.sendall(b"".join(map(info, range(100))))
     wait_until(lambda: len(slow.round()) > 0)
     assert len(slow.round()) == 4  # the fourth passes 20 ms
     slow.holds = False
@@ -142,6 +144,38 @@ def test_a_flood_from_many_connections_is_behind_one_call_of_another_user(hand: 
         )
         turn = namenode.turns[-1]
         assert [event.caller.user for event in turn].index("ann") <= 1
+
+
+def test_names_that_are_made_up_win_no_turns_from_who_asks_one_call_at_a_time(hand: Any) -> None:
+    """A hundred backlogged users, one after the other: each call of another, who asks for more
+    than a hundredth of the time, waits for one of theirs at most."""
+    namenode = hand(1_000)
+    flooders = [namenode.connect(f"mallory-{number}") for number in range(100)]
+    polite = namenode.connect("ann")
+    for sock in flooders:
+        sock.sendall(b"".join(map(info, range(100))))
+    wait_until(lambda: namenode.round() is not None and len(namenode.loop._queue) == 100)
+    for number in range(60):
+        polite.sendall(frame("getFileInfo", nn.GetFileInfoRequest(src=f"/polite/{number}")))
+        began = len(namenode.turns)
+        wait_until(lambda: any(event.caller.user == "ann" for event in namenode.round()))
+        assert [event.caller.user for event in namenode.turns[-1]].index("ann") <= 1
+        assert len(namenode.turns) - began <= 2
+
+
+def test_parties_share_before_the_names_of_either_do(hand: Any) -> None:
+    namenode = hand(1_000)
+    parties = iter(["uid 1"] * 40 + ["uid 2"])
+    namenode.loop._parties.of = lambda _sock, _host: next(parties)
+    floods = [namenode.connect(f"mallory-{number}") for number in range(40)]
+    floods.append(namenode.connect("ann"))
+    for sock in floods:
+        sock.sendall(b"".join(map(info, range(100))))
+    wait_until(lambda: namenode.round() is not None and len(namenode.loop._queue) == 41)
+    served: Counter[str] = Counter()
+    while sum(served.values()) < 80:
+        served.update(event.caller.user for event in namenode.round())
+    assert served["ann"] >= 35
 
 
 def test_reports_of_datanodes_wait_each_for_itself_and_hold_up_no_client(hand: Any) -> None:
@@ -318,6 +352,46 @@ def test_nothing_is_done_for_who_is_gone(hand: Any) -> None:
     assert not loop.loop._queue
 
 
+def test_of_a_backlog_whose_client_has_closed_little_is_done() -> None:
+    """A client that read all it was sent ends with a FIN behind its calls."""
+    namenode = FakeNamenode(FakeCore(), start=False)
+    try:
+        client = RawClient(namenode)
+        for number in range(100):
+            client.send(
+                "mkdirs",
+                nn.MkdirsRequest(src="/d", masked={"perm": 1}, createParent=True),
+                call_id=number,
+            )
+        client.sock.close()
+        other = RawClient(namenode)
+        namenode._thread.start()
+        assert other.ask("msync", nn.MsyncRequest()).status == hadoop_rpc.SUCCESS
+        wait_until(lambda: len(namenode.loop.connected()) == 1)
+    finally:
+        namenode.stop()
+    assert sum(isinstance(event, ev.Mkdirs) for event in namenode.core.asked) <= 2 * FEW_CALLS
+
+
+@pytest.mark.parametrize("calls", [1, 400])
+def test_who_only_stopped_asking_is_answered(calls: int) -> None:
+    """Half-closed: all that was asked before is done, parked calls too."""
+    core = FakeCore()
+    core.held, core.rules[ev.Complete] = {ev.Complete}, True
+    with running(core) as namenode:
+        client = RawClient(namenode)
+        client.send("complete", nn.CompleteRequest(src="/f", clientName="c"), call_id=9_999)
+        for number in range(calls):
+            client.send("getFileInfo", nn.GetFileInfoRequest(src="/x"), call_id=number)
+        client.sock.shutdown(socket.SHUT_WR)
+        answered = [client.reply().call_id for _ in range(calls)]
+        assert answered == list(range(calls))
+        namenode.loop.post(Release())
+        assert client.reply().call_id == 9_999
+        assert client.ended()
+        wait_until(lambda: not namenode.loop.connected())
+
+
 # ── how many connections ──────────────────────────────────────────────────────────────────────────
 
 
@@ -349,7 +423,10 @@ def test_what_works_is_never_ended_for_a_newcomer() -> None:
     core = FakeCore()
     core.held, core.rules[ev.Complete] = {ev.Complete}, True
     with running(core, Limits(connections=8)) as namenode:
-        busy = [RawClient(namenode) for _ in range(6)]  # as many as one host may have
+        busy = [  # as many as one host may have
+            RawClient(namenode, hadoop_rpc.encode_opening(user, CLIENT))
+            for user in ("ann", "ann", "ann", "bob", "bob", "bob")
+        ]
         for number, client in enumerate(busy):
             client.send("complete", nn.CompleteRequest(src="/f", clientName="c"), call_id=number)
         wait_until(lambda: len(core.parked) == 6)
@@ -357,10 +434,36 @@ def test_what_works_is_never_ended_for_a_newcomer() -> None:
         assert len(namenode.loop.connected()) == 6
 
 
+def test_one_user_of_a_host_does_not_take_all_that_the_host_may_have() -> None:
+    """Idle ones make room for a newcomer of that user; those that work are not ended for it."""
+    core = FakeCore()
+    core.held, core.rules[ev.Complete] = {ev.Complete}, True
+    with running(core, Limits(connections=16)) as namenode:
+        kept = [RawClient(namenode) for _ in range(8)]
+        for number, client in enumerate(kept):
+            client.send("complete", nn.CompleteRequest(src="/f", clientName="c"), call_id=number)
+        wait_until(lambda: len(core.parked) == 8)
+        for _ in range(20):
+            assert RawClient(namenode).ended()
+        other = RawClient(namenode, hadoop_rpc.encode_opening("bob", CLIENT))
+        assert other.ask("msync", nn.MsyncRequest()).status == hadoop_rpc.SUCCESS
+        namenode.loop.post(Release())
+        for client in kept:
+            client.reply()
+
+        def taken() -> bool:  # a look in vain is not repeated at once
+            with contextlib.suppress(EOFError, ConnectionError):
+                return RawClient(namenode).ask("msync", nn.MsyncRequest()).call_id == 1
+            return False
+
+        wait_until(taken)
+        assert other.ask("msync", nn.MsyncRequest(), call_id=2).status == hadoop_rpc.SUCCESS
+
+
 class Worker:
     """A connection that works on something; counts how often it is looked at."""
 
-    opened, peer, host, looks = True, ("h", "mallory"), "h", 0
+    opened, peer, party, looks = True, ("h", "mallory"), "h", 0
 
     @property
     def spare(self) -> bool:
