@@ -20,9 +20,9 @@ from crc32c import crc32c
 from clusterkit.errors import CorruptRecord
 from clusterkit.journal import JournalRecord
 
-MAGIC = b"mrcjrnl\x02"
-_OLD_MAGIC = b"mrcjrnl\x01"
-VERSION = 2
+_NAME = b"mrcjrnl"
+VERSION = 3
+MAGIC = _NAME + bytes([VERSION])
 MARK_BYTES = 8
 FIRST_OF_A_WRITE = 1  # flag: the records behind it, up to the next such, came in one write
 MAX_RECORD_BYTES = 1 << 30
@@ -60,14 +60,16 @@ class Found(NamedTuple):
 
 def read_header(path: Path, data: bytes, first_txid: int) -> Header | None:
     """None when it is damaged. Raises CorruptRecord for an intact header of another format."""
-    if data[:8] == _OLD_MAGIC:
-        raise CorruptRecord(f"{path} has journal format 1; this version reads {VERSION}")
+    if data[:7] == _NAME and data[7:8] != MAGIC[7:]:
+        raise CorruptRecord(
+            f"{path} has journal format {int.from_bytes(data[7:8])}; this version reads {VERSION}"
+        )
     if len(data) < _HEADER.size:
         return None
     magic, version, mark, first, previous_crc, previous_epoch, crc = _HEADER.unpack_from(data)
     if magic != MAGIC or crc != crc32c(data[: _HEADER.size - 4]) or first != first_txid:
         return None
-    if version > VERSION:
+    if version != VERSION:
         raise CorruptRecord(f"{path} has journal format {version}; this version reads {VERSION}")
     return Header(mark, first, previous_crc, previous_epoch)
 

@@ -21,12 +21,12 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from clusterkit.clock import SystemClock
-from clusterkit.codec import Codec
 from clusterkit.driver import Driver
 from clusterkit.effects import Event, Send
 from clusterkit.errors import PortInUse, Unavailable
 from clusterkit.journal_memory import MemoryJournal
 from clusterkit.listening import format_address
+from clusterkit.records import EditCodec
 from clusterkit.service import DataDirectory
 from mapreduce.worker.core import commands as cmd
 from mapreduce.worker.core import events as ev
@@ -111,7 +111,7 @@ class WorkerService:
         agent = WorkerAgent(
             agent_options, Random(), highest_epoch=self._data.highest_epoch("tracker")
         )
-        self._driver = Driver(agent, MemoryJournal(), Codec([]), self._deliver, SystemClock())
+        self._driver = Driver(agent, MemoryJournal(), EditCodec([]), self._deliver, SystemClock())
         self._room_watch = RoomWatch(options.data_directory.resolve(), self.post)
         self.post(measure(options.data_directory.resolve()))  # before the first hello
         self._room_watch.start()

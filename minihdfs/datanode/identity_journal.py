@@ -9,16 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from clusterkit.codec import Codec
 from clusterkit.disks import disk_failure
-from clusterkit.effects import Edit
 from clusterkit.journal import JournalRecord
+from clusterkit.records import EditCodec
 from clusterkit.service import DataDirectory
 from minihdfs.datanode.core.events import ClusterAdopted, EpochSeen
 from minihdfs.datanode.files.block_store import BlockStore
 
 NAMENODE_SERVICE = "namenode"
-CODEC = Codec([Edit, EpochSeen, ClusterAdopted])
+CODEC = EditCodec([EpochSeen, ClusterAdopted])
 
 
 class IdentityJournal:

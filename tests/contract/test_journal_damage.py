@@ -141,7 +141,7 @@ def test_bytes_of_a_client_are_never_taken_for_records(tmp_path: Path) -> None:
     journal.append(records(1, 1))
     journal.sync()
     own_past = last_segment(here).read_bytes()
-    marks = (bytes(8), b"mrcjrnl\x02", stolen[12:20])
+    marks = (bytes(8), b"mrcjrnl\x03", stolen[12:20])
     payload = (
         stolen
         + own_past

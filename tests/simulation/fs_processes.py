@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from clusterkit.codec import Codec
 from clusterkit.driver import Driver
 from clusterkit.effects import Edit, Event, Send, Tick
 from clusterkit.journal import JournalRecord
+from clusterkit.records import EditCodec
 from minihdfs.datanode.core import events as agent_events
 from minihdfs.datanode.core.agent import Agent, AgentOptions
 from minihdfs.model import BlockRef, DatanodeAddress, DatanodeUsage
@@ -29,7 +29,7 @@ from tests.simulation.fs_plants import infect_core, infect_report
 from tests.simulation.kernel import MS, SECOND, CoreProcess, DiskJournal, Kernel
 
 NAMENODE = "nn"
-AGENT_CODEC = Codec([Edit, agent_events.EpochSeen, agent_events.ClusterAdopted])
+AGENT_CODEC = EditCodec([agent_events.EpochSeen, agent_events.ClusterAdopted])
 
 ORDER_LIFE_US = 4 * SECOND
 """An order that a namenode sent has been carried out, or will never be, after so long: slow

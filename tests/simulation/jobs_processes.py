@@ -12,9 +12,9 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from clusterkit.codec import Codec
 from clusterkit.driver import Driver
-from clusterkit.effects import Edit, Effects, Event, Instant, Send
+from clusterkit.effects import Effects, Event, Instant, Send
+from clusterkit.records import EditCodec
 from mapreduce.errors import PublishRefused
 from mapreduce.jobtracker.core import events, orders
 from mapreduce.jobtracker.core.edits import Checkpoint
@@ -204,7 +204,7 @@ class WorkerProcess(CoreProcess):
             highest_epoch=self.highest_epoch,
         )
         self.runner = TaskRunner(self, self.turn, self._peers, self._files)
-        self.driver = Driver(self.agent, self.journal, Codec([Edit]), self._deliver, self.clock)
+        self.driver = Driver(self.agent, self.journal, EditCodec([]), self._deliver, self.clock)
         self.turn(ev.Started())
 
     def turn(self, *told: Event) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from clusterkit.records import Record
 from minihdfs.model import BlockRef, CopyEnded, DatanodeAddress, Order
 
 NAMENODE = "namenode"
@@ -238,15 +239,13 @@ ShellOrder = CopyReplica | DeleteReplicas | RepairReplica | BringBack | Halt
 # ── durable edits ─────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
-class EpochSeen:
+class EpochSeen(Record, frozen=True, tag=1):
     """The highest namenode epoch this datanode has obeyed: lower ones are refused for ever."""
 
     epoch: int
 
 
-@dataclass(frozen=True, slots=True)
-class ClusterAdopted:
+class ClusterAdopted(Record, frozen=True, tag=2):
     """A fresh directory now belongs to this cluster."""
 
     cluster_id: str

@@ -40,7 +40,7 @@ from minihdfs.namenode.core.parking import (
     Then,
     Waits,
 )
-from minihdfs.namenode.core.registry import Call, appliers, merged_calls, merged_edits
+from minihdfs.namenode.core.registry import Call, merged_calls, merged_edits
 from minihdfs.namenode.core.request import Caller
 from minihdfs.namenode.core.retries import asked_by
 from minihdfs.namenode.core.state import State
@@ -75,7 +75,7 @@ class Namesystem:
     def __init__(self, options: Options, store: Store, rng: random.Random) -> None:
         """Opens on what the store holds; the journal after `self.txid` is then replayed through
         `apply`."""
-        self.state = State(options, store, rng, appliers(EDITS))
+        self.state = State(options, store, rng, EDITS)
         self._monitor = Monitor(self.state)
 
     @property

@@ -7,9 +7,10 @@ a handler, one with two, a number used twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from clusterkit.records import Record, number_of
 from minihdfs.namenode.core.request import Request
 
 if TYPE_CHECKING:  # the state is made of the rooms' nouns, and knows no room's calls
@@ -31,8 +32,8 @@ class Call(NamedTuple):
 
 Calls = dict[type[Request], Call]
 Messages = dict[type, Handler]
-Edits = dict[int, tuple[type, Applier]]
-"""Number on disk → (record, applier). A number is never used again."""
+Edits = dict[type[Record], Applier]
+"""Each edit's number on disk stands in its class, and is never used again."""
 
 
 def merged_calls(*tables: Calls) -> Calls:
@@ -52,17 +53,14 @@ def merged_calls(*tables: Calls) -> Calls:
 
 
 def merged_edits(*tables: Edits) -> Edits:
-    """Raises TypeError for a number or a record that stands there twice."""
+    """Raises TypeError for an edit without a number, or one with another's."""
     merged: Edits = {}
-    kinds: set[type] = set()
+    numbers: dict[int, str] = {}
     for table in tables:
-        for number, (kind, applier) in table.items():
-            if number in merged or kind in kinds:
-                raise TypeError(f"edit {number}, {kind.__name__}: its number or it is there twice")
-            merged[number] = kind, applier
-            kinds.add(kind)
+        for kind, applier in table.items():
+            number = number_of(kind)
+            if number in numbers:
+                raise TypeError(f"edit {number} is {numbers[number]}, and {kind.__name__}")
+            numbers[number] = kind.__name__
+            merged[kind] = applier
     return merged
-
-
-def appliers(edits: Mapping[int, tuple[type, Applier]]) -> dict[type, Applier]:
-    return dict(edits.values())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from clusterkit.records import Record
 from minihdfs.errors import Standby
 from minihdfs.namenode.core.commands import Refusal
 from minihdfs.namenode.core.registry import Edits
@@ -17,8 +18,7 @@ class LeadershipGained:
     epoch: int
 
 
-@dataclass(frozen=True, slots=True)
-class LeadershipTaken:
+class LeadershipTaken(Record, frozen=True, tag=2):
     """A leader's first edit: nothing of a lower epoch follows it."""
 
     epoch: int
@@ -33,5 +33,5 @@ def not_leading(state: State) -> Refusal:
 
 
 EDITS: Edits = {
-    2: (LeadershipTaken, leadership_taken),
+    LeadershipTaken: leadership_taken,
 }

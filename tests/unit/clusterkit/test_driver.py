@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import pytest
 
-from clusterkit.codec import Codec
 from clusterkit.driver import MAX_BATCH, Driver, within_a_turn
 from clusterkit.effects import Edit, Effects, Instant, Send, Tick
 from clusterkit.errors import CorruptRecord, Fenced
 from clusterkit.journal import JournalRecord
 from clusterkit.journal_memory import MemoryJournal
+from clusterkit.records import EditCodec, Record
 
 
-@dataclass(frozen=True)
-class Added:
+class Added(Record, frozen=True, tag=1):
     amount: int
 
 
@@ -72,7 +69,7 @@ class Watched(MemoryJournal):
         super().sync()
 
 
-CODEC = Codec([Edit, Added])
+CODEC = EditCodec([Added])
 
 
 def test_one_fsync_for_a_batch_and_no_word_before_it() -> None:

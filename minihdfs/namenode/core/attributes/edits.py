@@ -3,14 +3,12 @@ by what it does to the state (rules: tree/edits)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from clusterkit.records import Record
 from minihdfs.namenode.core.registry import Edits
 from minihdfs.namenode.core.state import State
 
 
-@dataclass(frozen=True, slots=True)
-class PermissionSet:
+class PermissionSet(Record, frozen=True, tag=60):
     inode_id: int
     permission: int
 
@@ -19,8 +17,7 @@ def permission_set(state: State, op: PermissionSet, at_ms: int) -> None:
     state.namespace.put(state.namespace.require(op.inode_id)._replace(permission=op.permission))
 
 
-@dataclass(frozen=True, slots=True)
-class OwnerSet:
+class OwnerSet(Record, frozen=True, tag=61):
     inode_id: int
     owner: str
     group: str
@@ -32,8 +29,7 @@ def owner_set(state: State, op: OwnerSet, at_ms: int) -> None:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class TimesSet:
+class TimesSet(Record, frozen=True, tag=62):
     inode_id: int
     modified_ms: int
     accessed_ms: int
@@ -47,8 +43,7 @@ def times_set(state: State, op: TimesSet, at_ms: int) -> None:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class ReplicationSet:
+class ReplicationSet(Record, frozen=True, tag=63):
     inode_id: int
     replication: int
 
@@ -61,8 +56,8 @@ def replication_set(state: State, op: ReplicationSet, at_ms: int) -> None:
 
 
 EDITS: Edits = {
-    60: (PermissionSet, permission_set),
-    61: (OwnerSet, owner_set),
-    62: (TimesSet, times_set),
-    63: (ReplicationSet, replication_set),
+    PermissionSet: permission_set,
+    OwnerSet: owner_set,
+    TimesSet: times_set,
+    ReplicationSet: replication_set,
 }

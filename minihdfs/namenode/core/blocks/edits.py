@@ -3,14 +3,12 @@ state (rules: tree/edits)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from clusterkit.records import Record
 from minihdfs.namenode.core.registry import Edits
 from minihdfs.namenode.core.state import State
 
 
-@dataclass(frozen=True, slots=True)
-class StampAllocated:
+class StampAllocated(Record, frozen=True, tag=40):
     stamp: int
 
 
@@ -18,8 +16,7 @@ def stamp_allocated(state: State, op: StampAllocated, at_ms: int) -> None:
     state.given.gave(0, op.stamp)
 
 
-@dataclass(frozen=True, slots=True)
-class IdsSkipped:
+class IdsSkipped(Record, frozen=True, tag=41):
     """Datanodes hold replicas with ids and stamps up to these, and this namespace did not give
     them: they are never given."""
 
@@ -32,6 +29,6 @@ def ids_skipped(state: State, op: IdsSkipped, at_ms: int) -> None:
 
 
 EDITS: Edits = {
-    40: (StampAllocated, stamp_allocated),
-    41: (IdsSkipped, ids_skipped),
+    StampAllocated: stamp_allocated,
+    IdsSkipped: ids_skipped,
 }

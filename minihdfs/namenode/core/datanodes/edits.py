@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from clusterkit.records import Record
 from minihdfs.namenode.core.registry import Edits
 from minihdfs.namenode.core.state import State
 
 
-@dataclass(frozen=True, slots=True)
-class DatanodeMet:
+class DatanodeMet(Record, frozen=True, tag=50):
     """It registered for the first time: a safe mode waits for it. `forgotten` ("" = none) makes
     room for it."""
 
@@ -27,5 +25,5 @@ def datanode_met(state: State, op: DatanodeMet, at_ms: int) -> None:
 
 
 EDITS: Edits = {
-    50: (DatanodeMet, datanode_met),
+    DatanodeMet: datanode_met,
 }

@@ -3,16 +3,14 @@ to the state (rules: tree/edits)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from clusterkit.records import Record
 from minihdfs.namenode.core.records import BUILDING, Block, Inode
 from minihdfs.namenode.core.registry import Edits
 from minihdfs.namenode.core.state import State
 from minihdfs.namenode.core.tree.freeing import free_block, remove_name
 
 
-@dataclass(frozen=True, slots=True)
-class FileCreated:
+class FileCreated(Record, frozen=True, tag=20):
     """`replaced_id` (0 = none) stood at that name and is gone with this edit."""
 
     parent_id: int
@@ -53,8 +51,7 @@ def file_created(state: State, op: FileCreated, at_ms: int) -> None:
     state.leases.begin(op.inode_id, op.client_name)
 
 
-@dataclass(frozen=True, slots=True)
-class BlockAdded:
+class BlockAdded(Record, frozen=True, tag=22):
     """The file's blocks before this one are complete."""
 
     inode_id: int
@@ -71,8 +68,7 @@ def block_added(state: State, op: BlockAdded, at_ms: int) -> None:
     state.namespace.put(inode._replace(blocks=(*inode.blocks, op.block_id)))
 
 
-@dataclass(frozen=True, slots=True)
-class BlockCommitted:
+class BlockCommitted(Record, frozen=True, tag=23):
     inode_id: int
     block_id: int
     stamp: int
@@ -84,8 +80,7 @@ def block_committed(state: State, op: BlockCommitted, at_ms: int) -> None:
     state.blocks.commit(op.block_id, op.stamp, op.length)
 
 
-@dataclass(frozen=True, slots=True)
-class BlockDropped:
+class BlockDropped(Record, frozen=True, tag=24):
     """The last block was abandoned by its writer, or nothing of it was ever reported."""
 
     inode_id: int
@@ -102,8 +97,7 @@ def block_dropped(state: State, op: BlockDropped, at_ms: int) -> None:
     free_block(state, op.block_id)
 
 
-@dataclass(frozen=True, slots=True)
-class BlockLengthNoted:
+class BlockLengthNoted(Record, frozen=True, tag=25):
     """The writer made bytes of the block visible (hflush, hsync): this many, or (0) some that
     nobody counted."""
 
@@ -117,8 +111,7 @@ def block_length_noted(state: State, op: BlockLengthNoted, at_ms: int) -> None:
     state.blocks.note_length(op.block_id, op.length)
 
 
-@dataclass(frozen=True, slots=True)
-class FileClosed:
+class FileClosed(Record, frozen=True, tag=21):
     inode_id: int
 
 
@@ -130,8 +123,7 @@ def file_closed(state: State, op: FileClosed, at_ms: int) -> None:
     state.namespace.put(inode._replace(client_name="", modified_ms=at_ms))
 
 
-@dataclass(frozen=True, slots=True)
-class PipelineUpdated:
+class PipelineUpdated(Record, frozen=True, tag=26):
     """The block goes on with this stamp: replicas with an older one are worth nothing."""
 
     inode_id: int
@@ -156,11 +148,11 @@ def _lengthen(state: State, inode_id: int, block_id: int, length: int) -> None:
 
 
 EDITS: Edits = {
-    20: (FileCreated, file_created),
-    21: (FileClosed, file_closed),
-    22: (BlockAdded, block_added),
-    23: (BlockCommitted, block_committed),
-    24: (BlockDropped, block_dropped),
-    25: (BlockLengthNoted, block_length_noted),
-    26: (PipelineUpdated, pipeline_updated),
+    FileCreated: file_created,
+    FileClosed: file_closed,
+    BlockAdded: block_added,
+    BlockCommitted: block_committed,
+    BlockDropped: block_dropped,
+    BlockLengthNoted: block_length_noted,
+    PipelineUpdated: pipeline_updated,
 }

@@ -8,8 +8,7 @@ is never used again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from clusterkit.records import Record
 from minihdfs.model import ROOT_INODE_ID, SYSTEM_INODE_ID
 from minihdfs.namenode.core.records import Inode
 from minihdfs.namenode.core.registry import Edits
@@ -18,8 +17,7 @@ from minihdfs.namenode.core.tree import reserved
 from minihdfs.namenode.core.tree.freeing import free, free_block, remove_name
 
 
-@dataclass(frozen=True, slots=True)
-class RootMade:
+class RootMade(Record, frozen=True, tag=1):
     """With it comes `/.system`, in which only the superuser may look."""
 
     owner: str
@@ -42,8 +40,7 @@ def root_made(state: State, op: RootMade, at_ms: int) -> None:
     state.namespace.add(system)
 
 
-@dataclass(frozen=True, slots=True)
-class DirectoryMade:
+class DirectoryMade(Record, frozen=True, tag=3):
     parent_id: int
     name: str
     inode_id: int
@@ -69,8 +66,7 @@ def directory_made(state: State, op: DirectoryMade, at_ms: int) -> None:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Renamed:
+class Renamed(Record, frozen=True, tag=4):
     inode_id: int
     to_parent_id: int
     to_name: str
@@ -83,8 +79,7 @@ def renamed(state: State, op: Renamed, at_ms: int) -> None:
     state.namespace.move(op.inode_id, op.to_parent_id, op.to_name, at_ms)
 
 
-@dataclass(frozen=True, slots=True)
-class RenamedMany:
+class RenamedMany(Record, frozen=True, tag=5):
     renames: tuple[Renamed, ...]
 
 
@@ -93,8 +88,7 @@ def renamed_many(state: State, op: RenamedMany, at_ms: int) -> None:
         renamed(state, one, at_ms)
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
+class Published(Record, frozen=True, tag=6):
     renamed: Renamed
     staging: str
     tracker_epoch: int
@@ -108,8 +102,7 @@ def published(state: State, op: Published, at_ms: int) -> None:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class TrackerEpochReset:
+class TrackerEpochReset(Record, frozen=True, tag=7):
     """Down to what the coordinator has handed out: a number that was nobody's fenced every
     tracker."""
 
@@ -120,8 +113,7 @@ def tracker_epoch_reset(state: State, op: TrackerEpochReset, _at_ms: int) -> Non
     state.tracker_epoch = op.tracker_epoch
 
 
-@dataclass(frozen=True, slots=True)
-class Deleted:
+class Deleted(Record, frozen=True, tag=8):
     """The name is gone. A file or an empty directory is freed with it; a tree or a large file is
     detached, then reclaimed bit by bit."""
 
@@ -132,8 +124,7 @@ def deleted(state: State, op: Deleted, at_ms: int) -> None:
     remove_name(state, op.inode_id, at_ms)
 
 
-@dataclass(frozen=True, slots=True)
-class Reclaimed:
+class Reclaimed(Record, frozen=True, tag=9):
     """Children of a detached directory: files are freed, directories and large files become
     detached themselves. Or so many of the last blocks of a detached file. `emptied` frees the
     directory or file."""
@@ -161,12 +152,12 @@ def reclaimed(state: State, op: Reclaimed, at_ms: int) -> None:
 
 
 EDITS: Edits = {
-    1: (RootMade, root_made),
-    3: (DirectoryMade, directory_made),
-    4: (Renamed, renamed),
-    5: (RenamedMany, renamed_many),
-    6: (Published, published),
-    7: (TrackerEpochReset, tracker_epoch_reset),
-    8: (Deleted, deleted),
-    9: (Reclaimed, reclaimed),
+    RootMade: root_made,
+    DirectoryMade: directory_made,
+    Renamed: renamed,
+    RenamedMany: renamed_many,
+    Published: published,
+    TrackerEpochReset: tracker_epoch_reset,
+    Deleted: deleted,
+    Reclaimed: reclaimed,
 }

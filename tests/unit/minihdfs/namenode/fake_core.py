@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from clusterkit.clock import SystemClock
-from clusterkit.codec import Codec
 from clusterkit.driver import Driver
 from clusterkit.effects import Edit, Effects, Instant, Send, Tick
 from clusterkit.journal_memory import MemoryJournal
+from clusterkit.records import EditCodec, Record
 from minihdfs.model import ServerDefaults
 from minihdfs.namenode.core import events as ev
 from minihdfs.namenode.core.commands import Answer, Refusal
@@ -21,6 +21,10 @@ from minihdfs.namenode.hadoop_server import RpcLoop, listen
 from minihdfs.namenode.methods.table import Facts
 
 Rule = Callable[[Any], Any]
+
+
+class Made(Record, frozen=True, tag=1):
+    path: str
 
 
 class FakeCore:
@@ -54,7 +58,7 @@ class FakeCore:
         effects = Effects(sends=[send])
         if isinstance(event, ev.Mkdirs):
             self._txid += 1
-            effects.journal.append(Edit(self._txid, 1, now.wall_us, event.path))
+            effects.journal.append(Edit(self._txid, 1, now.wall_us, Made(event.path)))
         return effects
 
     def next_deadline(self) -> int | None:
@@ -96,7 +100,7 @@ class FakeNamenode:
         self.loop = RpcLoop(
             [listener], facts=facts, groups=lambda user: (f"{user}s",), clock=clock, limits=limits
         )
-        driver = Driver(core, self.journal, Codec([Edit]), self.loop.deliver, clock)
+        driver = Driver(core, self.journal, EditCodec([Made]), self.loop.deliver, clock)
         self.failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, args=(driver,), daemon=True)
         if start:

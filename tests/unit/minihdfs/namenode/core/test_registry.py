@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import pytest
 
+from clusterkit.records import Record, number_of
 from minihdfs.namenode.core.namesystem import EDITS, REQUESTS
 from minihdfs.namenode.core.registry import Call, merged_calls, merged_edits
 from minihdfs.namenode.core.request import Request
 from minihdfs.namenode.core.tree import calls, edits
-from minihdfs.namenode.core.tree.edits import DirectoryMade, directory_made, renamed
 
 
 def test_a_request_without_a_handler_is_refused_by_name() -> None:
@@ -25,16 +25,25 @@ def test_a_request_with_two_handlers_is_refused_by_name() -> None:
         merged_calls(REQUESTS, twice)
 
 
-def test_a_number_of_an_edit_or_an_edit_that_is_there_twice_is_refused() -> None:
-    with pytest.raises(TypeError, match="edit 3"):
-        merged_edits(edits.EDITS, {3: (Request, renamed)})
-    with pytest.raises(TypeError, match="DirectoryMade"):
-        merged_edits(edits.EDITS, {999: (DirectoryMade, directory_made)})
+def test_a_number_that_is_another_edits_is_refused_by_name() -> None:
+    class Moved(Record, frozen=True, tag=4):
+        inode_id: int
+
+    with pytest.raises(TypeError, match="edit 4 is Renamed, and Moved"):
+        merged_edits(edits.EDITS, {Moved: lambda state, op, at_ms: None})
+
+
+def test_an_edit_without_a_number_is_refused_by_name() -> None:
+    class Moved(Record, frozen=True):
+        inode_id: int
+
+    with pytest.raises(TypeError, match="Moved has no number"):
+        merged_edits({Moved: lambda state, op, at_ms: None})
 
 
 def test_numbers_of_edits_are_what_they_were() -> None:
     """Journals hold them: a number is never used again, for anything else."""
-    assert {number: kind.__name__ for number, (kind, _applier) in EDITS.items()} == {
+    assert {number_of(kind): kind.__name__ for kind in EDITS} == {
         1: "RootMade",
         2: "LeadershipTaken",
         3: "DirectoryMade",
