@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import subprocess
 import sys
 import time
@@ -11,11 +12,16 @@ from pathlib import Path
 import pytest
 
 from clusterkit.errors import ClusterError, CorruptRecord
-from minihdfs.checksum import checksums_of
+from minihdfs.checksum import checksums_of, crc32c
 from minihdfs.datanode.files.block_store import BlockStore
 from minihdfs.datanode.files.directory_sync import DirectorySync
 from minihdfs.datanode.files.disk_errors import DiskFull
-from minihdfs.datanode.files.meta_file import MetaHeader, encode_header, read_header
+from minihdfs.datanode.files.meta_file import (
+    MetaHeader,
+    decode_header,
+    encode_header,
+    read_header,
+)
 from minihdfs.datanode.files.replica import ReplicaExists, ReplicaNotFound, State
 from minihdfs.datanode.files.replica_writer import ReplicaGap, ReplicaWriter
 from minihdfs.datanode.files.verify import good_length
@@ -243,6 +249,17 @@ def test_every_flipped_bit_of_a_meta_header_is_noticed(tmp_path: Path) -> None:
         path.write_bytes(broken)
         with path.open("rb") as file, pytest.raises(CorruptRecord):
             read_header(file.fileno(), 7, 3)
+
+
+def test_a_meta_file_of_another_format_is_refused_by_its_number() -> None:
+    older = struct.pack(">8sHBxIQQ", b"MRCBLOCK", 1, 2, 512, 7, 3)
+    older += struct.pack(">I", crc32c(older))
+    newer = bytearray(encode_header(MetaHeader(7, 3, SMALL)))
+    newer[9] = 3
+    newer[44:48] = struct.pack(">I", crc32c(newer[:44]))
+    for data, number in ((older, 1), (older.ljust(200, b"\0"), 1), (bytes(newer), 3)):
+        with pytest.raises(CorruptRecord, match=f"format {number}"):
+            decode_header(data)
 
 
 def test_the_reserve_is_kept(tmp_path: Path) -> None:
