@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 
 from clusterkit.descriptors import raise_descriptor_limit
 from minihdfs.client.namenode_calls import NamenodeClient
+from minihdfs.model import RENAMES_MAX
 from minihdfs.pb import hadoop_namenode_pb2 as nn
 from minihdfs.wire import hadoop_rpc
 
@@ -126,7 +127,8 @@ def giant(address: str) -> None:
             client.create(source, "giant")
             client.complete(source, "giant")
         while True:
-            client.rename_many(there)
+            for at in range(0, len(there), RENAMES_MAX):
+                client.rename_many(there[at : at + RENAMES_MAX])
             there = [(destination, source) for source, destination in there]
 
     for number in range(4):

@@ -13,6 +13,9 @@ SYSTEM_INODE_ID = (
     ROOT_INODE_ID - 1
 )  # /.system, which no listing shows and no count of children counts
 DEFAULT_BLOCK_BYTES = 128 << 20
+RENAMES_MAX = 250
+"""In one call of ours: what 4 ms of the namenode's one thread can do, so that nobody waits for a
+job that publishes thousands of parts."""
 MIN_BLOCK_BYTES = 1 << 10
 MAX_BLOCK_BYTES = 1 << 40
 MAX_COMPONENT_BYTES = 255

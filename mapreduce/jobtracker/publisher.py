@@ -1,9 +1,9 @@
 """Puts a finished job's output in place, and removes its work. Every step can be repeated after a
 crash; the core orders again what it has no result of.
 
-    verify that each granted file is the one that was granted → move them to STAGING/publish (≤
-    1,000 renames a call) → `_SUCCESS`, `.manifest.json` → one publish call that makes the directory
-    appear, fenced by the tracker's epoch
+    verify that each granted file is the one that was granted → move them to STAGING/publish (by
+    the thousand) → `_SUCCESS`, `.manifest.json` → one publish call that makes the directory appear,
+    fenced by the tracker's epoch
 
 A publish that took effect before the crash is recognised by the job's id in the manifest under the
 output's name.

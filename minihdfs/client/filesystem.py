@@ -27,6 +27,7 @@ from minihdfs.client.api import ClientOptions, NamenodeCalls
 from minihdfs.client.datanodes import Datanodes
 from minihdfs.errors import FileNotFound, InvalidPath, IsADirectory
 from minihdfs.model import (
+    RENAMES_MAX,
     ContentSummary,
     DatanodeReportRow,
     FileStatus,
@@ -43,7 +44,7 @@ if TYPE_CHECKING:  # the data plane is loaded with the first file: `ls` does wit
 
 SCHEME = "hdfs://"
 DEFAULT_PORT = 8020
-RENAMES_PER_CALL, RENAME_CHARACTERS_PER_CALL = 1000, 1 << 20
+RENAME_CHARACTERS_PER_CALL = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,13 +313,13 @@ class FileSystem:
         self.calls.rename2(_checked(source), _checked(destination), overwrite)
 
     def rename_many(self, pairs: Sequence[tuple[str, str]]) -> None:
-        """In calls of at most 1,000, and of a megabyte of names; each call is all or nothing and
-        may be repeated."""
+        """In calls of at most RENAMES_MAX, and of a megabyte of names; each call is all or nothing
+        and may be repeated."""
         part: list[tuple[str, str]] = []
         size = 0
         for pair in pairs:
             size += len(pair[0]) + len(pair[1])
-            if part and (len(part) >= RENAMES_PER_CALL or size > RENAME_CHARACTERS_PER_CALL):
+            if part and (len(part) >= RENAMES_MAX or size > RENAME_CHARACTERS_PER_CALL):
                 self.calls.rename_many(part)
                 part, size = [], len(pair[0]) + len(pair[1])
             part.append(pair)

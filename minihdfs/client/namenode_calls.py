@@ -332,7 +332,7 @@ class NamenodeClient:
         )
 
     def rename_many(self, pairs: Sequence[tuple[str, str]]) -> None:
-        """Up to 1,000 renames, all or none; repeating it after success does nothing."""
+        """Up to RENAMES_MAX renames, all or none; repeating it after success does nothing."""
         request = own.RenameManyRequest(
             pairs=[
                 own.Pair(source=source, destination=destination) for source, destination in pairs

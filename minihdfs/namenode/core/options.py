@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from minihdfs.model import ServerDefaults
+from minihdfs.model import RENAMES_MAX, ServerDefaults
 
 _SECOND = 1_000_000
 DEAD_AFTER_US_MIN = 100_000
@@ -64,7 +64,7 @@ class Options:
     reclaim_records: int = 1_000
     """Of what was deleted, so many inodes and blocks are freed by one edit."""
     blocks_per_file_max: int = 10_000
-    renames_max: int = 1_000
+    renames_max: int = RENAMES_MAX
     retry_keep_us: int = 600 * _SECOND
     """Of the log's time: how long a call's repetition is known for one. An unmodified Hadoop shell
     came back after 39 s (measured)."""

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from minihdfs.errors import InvalidArgument
-from minihdfs.model import MAX_PATH_BYTES
+from minihdfs.model import MAX_PATH_BYTES, RENAMES_MAX
 from minihdfs.wire.hadoop_rpc import SMALL_FRAME_BYTES
 
 UNLOOKED_BYTES = 255
@@ -36,7 +36,7 @@ class Bounds:
 
 _DEFAULT = Bounds()
 _BOUNDS = {
-    "renameMany": Bounds(4 << 20, 3 * 1_000),  # a pair is three fields: itself and two paths
+    "renameMany": Bounds(4 << 20, 3 * RENAMES_MAX),  # a pair is three fields: itself and two paths
     "addBlock": Bounds(512 << 10, 20_000),  # each excluded node is one of twenty fields
     "getAdditionalDatanode": Bounds(512 << 10, 20_000),
     "reportBadBlocks": Bounds(512 << 10, 20_000),

@@ -171,8 +171,8 @@ def _may_replace(
 
 @dataclass(frozen=True, slots=True)
 class RenameMany(Request):
-    """Ours: up to 1,000 renames in one edit, all or none; a pair whose source is gone and whose
-    destination exists counts as done."""
+    """Ours: up to RENAMES_MAX renames in one edit, all or none; a pair whose source is gone and
+    whose destination exists counts as done."""
 
     retried = True
     void = True

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from clusterkit.effects import Event, Instant
+from minihdfs.model import RENAMES_MAX
 from minihdfs.namenode.admission import Admission
 from minihdfs.namenode.core import events as ev
 from minihdfs.namenode.hadoop_connection import FEW_CALLS, Limits
@@ -267,7 +268,10 @@ def test_entries_are_counted_before_they_are_decoded() -> None:
     with running() as namenode:
         client = RawClient(namenode)
         said = client.ask("renameMany", Raw(), protocol=hadoop_rpc.OWN_PROTOCOL)
-        assert (said.code, "more than 3000 entries" in said.message) == ("INVALID_ARGUMENT", True)
+        assert (said.code, f"more than {3 * RENAMES_MAX} entries" in said.message) == (
+            "INVALID_ARGUMENT",
+            True,
+        )
         assert client.ask("msync", nn.MsyncRequest()).status == hadoop_rpc.SUCCESS
     assert {type(event) for event in namenode.core.asked} == {ev.GetServerDefaults}  # msync alone
 
