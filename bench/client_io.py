@@ -24,10 +24,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from coordinator.home import Home
+from coordinator.leaders import HomeLeaders
 from minihdfs.client.api import ClientOptions
 from minihdfs.client.filesystem import FileSystem, connect
-from mrc.cluster.home import Home
-from mrc.cluster.leaders import HomeLeaders
 
 MIB = 1 << 20
 BUFFER_BYTES = 4 * MIB

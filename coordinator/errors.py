@@ -50,3 +50,10 @@ def check_epoch(number: int) -> int:
     if number > MAX_EPOCH:
         raise UsageError(f"{number} is no epoch that a leader can have had")
     return number
+
+
+def masked(url: str) -> str:
+    """Without its password: URLs end up on screens and in logs."""
+    scheme, separator, rest = url.partition("://")
+    credentials, at, place = rest.rpartition("@")
+    return f"{scheme}{separator}{credentials.partition(':')[0]}:…@{place}" if at else url

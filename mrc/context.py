@@ -11,20 +11,16 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING
 
-from mrc.cluster.home import Home
+from coordinator.connect import check_cluster
+from coordinator.home import Home
+from coordinator.leaders import Leaders
 from mrc.printing import err
 
 if TYPE_CHECKING:
     from minihdfs.client.filesystem import FileSystem
-    from mrc.cluster.leaders import Leaders
 
-SESSION_TIMEOUT_S = 6.0
-LOOKS_ONLY = "private-network"
-"""As what a command connects to a coordinator: it makes no nodes there that a stranger could
-change."""
 NOTICE_AFTER_S = 1.0
 
 
@@ -55,10 +51,8 @@ class Context:
     def of(cls, given: Mapping[str, str | None] | None) -> Context:
         """From what the `mrc` group put into click's context object."""
         given = given or {}
-        return cls(
-            Home.named(given.get("home")),
-            given.get("cluster") or os.environ.get("MRC_CLUSTER") or "",
-        )
+        cluster = given.get("cluster") or os.environ.get("MRC_CLUSTER") or ""
+        return cls(Home.named(given.get("home")), check_cluster(cluster) if cluster else "")
 
     @property
     def user(self) -> str:
@@ -83,13 +77,6 @@ class Context:
     def leaders(self) -> Leaders:
         """For long use: asked again, it finds a leader that moved. A cluster of several machines is
         connected once in a process."""
-        from mrc.cluster.leaders import HomeLeaders
+        from coordinator.connect import find_leaders
 
-        return _leaders_of(self.cluster) if self.cluster else HomeLeaders(self.home)
-
-
-@cache
-def _leaders_of(cluster: str) -> Leaders:
-    from mrc.cluster.leaders import CoordinatorLeaders
-
-    return CoordinatorLeaders(cluster, f"mrc-{os.getpid()}", SESSION_TIMEOUT_S, LOOKS_ONLY)
+        return find_leaders(self.home.path, self.cluster)

@@ -16,7 +16,8 @@ from msgspec import Meta
 
 from clusterkit.config import check_listen_host, check_reachable, load
 from clusterkit.errors import UsageError
-from mrc.cluster.home import Home
+from coordinator.errors import masked
+from coordinator.home import Home
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Seconds = Annotated[float, Meta(gt=0, le=30 * 86400)]
@@ -25,7 +26,7 @@ Name = Annotated[str, Meta(pattern=r"^[^\s:,/\x00-\x1f\x7f]+$", max_length=255)]
 
 
 class Cluster(msgspec.Struct, frozen=True):
-    coordinator: str = "embedded"  # or zk://HOST:PORT[,HOST:PORT…]/PATH
+    coordinator: str = "embedded"  # files of the home; or zk://HOST:PORT[,HOST:PORT…]/PATH
     session_timeout_s: Seconds = (
         6.0  # after this silence the coordinator takes a leader or member for gone
     )
@@ -140,10 +141,9 @@ def _check_relations(settings: Settings) -> None:
             "tracker.worker_dead_after_s is less than three worker heartbeats: healthy workers "
             "would be declared dead"
         )
-    if settings.cluster.coordinator != "embedded" and not settings.cluster.coordinator.startswith(
-        "zk://"
-    ):
+    named = settings.cluster.coordinator
+    if named != "embedded" and not named.startswith("zk://"):
         raise UsageError(
-            f'cluster.coordinator = "{settings.cluster.coordinator}" is neither "embedded" nor '
-            "zk://HOST:PORT/PATH"
+            f'cluster.coordinator = "{masked(named)}" is neither "embedded" (files of the home) '
+            "nor zk://HOST:PORT/PATH"
         )

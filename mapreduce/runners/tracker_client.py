@@ -18,6 +18,7 @@ import msgspec
 
 from clusterkit.errors import Cancelled, ClusterError, TimedOut, TryAgain, Unavailable
 from clusterkit.rpc import Channel, make_channel
+from coordinator.connect import find_leaders
 from mapreduce.pb import tracker_pb2 as pb
 from mapreduce.pb import tracker_pb2_grpc as pb_grpc
 
@@ -41,14 +42,16 @@ class AttemptLog:
 class TrackerClient:
     def __init__(
         self,
-        find_tracker: Callable[[], str],
+        find_tracker: Callable[[], str] | None = None,
         *,
         patience_s: float = 60.0,
         away: Callable[[str], None] = lambda _why: None,
     ) -> None:
-        """`find_tracker` gives host:port or raises Unavailable. `away` hears, once per absence,
-        that the tracker is being waited for."""
-        self._find_tracker, self._patience_s, self._away = find_tracker, patience_s, away
+        """`find_tracker` gives host:port or raises Unavailable; by default it finds the tracker of
+        the cluster that MRC_CLUSTER, MRC_HOME or else the user's own home names. `away` hears, once
+        per absence, that the tracker is being waited for."""
+        self._find_tracker = find_tracker or find_leaders().tracker
+        self._patience_s, self._away = patience_s, away
         self._channel: Channel | None = None
         self._answered = False
 

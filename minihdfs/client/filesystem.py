@@ -61,21 +61,26 @@ Entries = list[Entry]
 
 
 def connect(
-    target: str | Sequence[str],
+    target: str | Sequence[str] = "",
     *,
     user: str | None = None,
     options: ClientOptions | None = None,
     calls: CallOptions | None = None,
     waiting: Callable[[str], None] | None = None,
 ) -> FileSystem:
-    """`target`: hdfs://HOST[:PORT][/…], HOST:PORT, or several HOST:PORT (a list, or with commas).
-    No call is made yet.
+    """`target`: hdfs://HOST[:PORT][/…], HOST:PORT, or several HOST:PORT (a list, or with commas);
+    "" is the cluster that MRC_CLUSTER, MRC_HOME or else the user's own home names: raises
+    Unavailable when it does not run. No call is made yet.
 
     `user` is who the namenode is told is asking; by default the name of this process's user.
     `waiting` hears why a call waits for a namenode that is away or starting up, at least every
     second, and "" when it goes on."""
     from minihdfs.client.namenode_calls import NamenodeClient
 
+    if not target:
+        from coordinator.connect import find_leaders
+
+        target = find_leaders().namenode()
     addresses = [
         with_port(address)
         for address in (parse_uri(target)[0].split(",") if isinstance(target, str) else target)

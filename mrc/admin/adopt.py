@@ -15,7 +15,7 @@ from clusterkit.errors import ClusterError, UsageError
 from clusterkit.homes import ServiceHome
 from clusterkit.service import DataDirectory, identity_of
 from coordinator.api import Coordinator
-from mrc.cluster.home import Home
+from coordinator.home import Home
 from mrc.printing import err
 from mrc.settings import read_settings
 from mrc.verb import VerbGroup

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 import msgspec
 
-from mrc.cluster.home import Home
+from coordinator.home import Home
 from mrc.cluster.up import tell_not_in_force
 from mrc.printing import out, out_json
 from mrc.settings import read_settings

@@ -26,7 +26,7 @@ from clusterkit.errors import ClusterError
 from clusterkit.garbage import GarbagePolicy
 from clusterkit.log import start_logging
 from clusterkit.service import Announcement, Service
-from mrc.cluster.home import Home
+from coordinator.home import Home
 from mrc.cluster.in_force import began_with
 from mrc.settings import Settings, read_settings
 
@@ -37,7 +37,7 @@ EXIT_STEPPED_DOWN = 3
 SAYS_NEXT = "; try: "
 """Between the cause of a failed start and the command that helps, in the line that the launcher
 reads."""
-SERVES_MANY = ("namenode", "datanode", "tracker", "coordinator")
+SERVES_MANY = ("namenode", "datanode", "tracker")
 """Roles with a thousand clients. Not the worker: a user's tasks inherit its limits."""
 HOLDS_MUCH = ("namenode", "datanode")
 """Roles with a million records in memory, and no children that would inherit how garbage is

@@ -9,10 +9,10 @@ import socket
 import click
 
 from clusterkit.errors import UsageError
-from mrc.cluster.home import Home
+from coordinator.home import Home
 from mrc.verb import Verb
 
-ROLES = ("coordinator", "namenode", "datanode", "tracker", "worker")
+ROLES = ("namenode", "datanode", "tracker", "worker")
 
 
 @click.command(cls=Verb)

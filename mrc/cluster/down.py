@@ -11,11 +11,11 @@ import time
 
 import click
 
-from mrc.cluster.home import Home
+from coordinator.home import Home
 from mrc.printing import err
 from mrc.verb import Verb
 
-WAVES = (("worker", "tracker", "console"), ("datanode",), ("namenode",), ("coordinator",))
+WAVES = (("worker", "tracker", "console"), ("datanode",), ("namenode",))
 GRACE_S = 10.0
 
 

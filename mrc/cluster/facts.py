@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from clusterkit.errors import ClusterError, Unavailable
 from clusterkit.listening import format_address
 from clusterkit.service import Announcement
-from mrc.cluster.home import Home
-from mrc.context import LOOKS_ONLY, SESSION_TIMEOUT_S
+from coordinator.connect import LOOKS_ONLY, SESSION_TIMEOUT_S
+from coordinator.home import Home
 
 if TYPE_CHECKING:
     from coordinator.api import Member

@@ -8,12 +8,11 @@ from typing import Any
 
 import msgspec
 
-from mrc.cluster.home import Home
+from coordinator.home import Home
 from mrc.settings import Settings
 
 FACT = "settings"
 SECTIONS = {
-    "coordinator": ("security", "network"),
     "namenode": ("cluster", "security", "network", "namenode"),
     "datanode": ("cluster", "security", "network", "datanode"),
     "tracker": ("cluster", "security", "network", "tracker"),

@@ -1,7 +1,7 @@
 """Starting daemons of one machine fast: one process imports what they share, then forks each of
 them.
 
-Nine interpreters that each import gRPC cost two seconds of processor time; one import and nine
+Eight interpreters that each import gRPC cost two seconds of processor time; one import and eight
 forks a tenth of it. The launcher is single threaded and has created no gRPC object (importing is
 not initialising), so forking is safe; what runs users' code is made by exec (the worker's warm
 server) and shares nothing with it. A daemon leads its own session, writes to its log, and tells the
@@ -19,11 +19,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from clusterkit.errors import ClusterError
-from mrc.cluster.home import Home
+from coordinator.home import Home
 
 PRELOADED = (
     "clusterkit.rpc",
-    "coordinator.service",
+    "coordinator.backends.home",
     "coordinator.connect",
     "minihdfs.namenode.service",
     "minihdfs.datanode.service",

@@ -12,18 +12,18 @@ import msgspec
 
 from clusterkit.durable_file import write_durably
 from clusterkit.errors import ClusterError
-from mrc.cluster.home import Home
+from coordinator.home import Home
 
 Member = tuple[str, str]
 """(role, id)."""
 
 DEFAULT_SIZE = 3
-ALWAYS: tuple[Member, ...] = (("coordinator", "c1"), ("namenode", "nn1"), ("tracker", "jt1"))
+ALWAYS: tuple[Member, ...] = (("namenode", "nn1"), ("tracker", "jt1"))
 
 
 def members(home: Home, size: int | None) -> list[Member]:
     """Every daemon the cluster should have: what the home has ever had, and up to `size` datanodes
-    and workers."""
+    and workers. Raises ClusterError for a home of an older version."""
     known = set(remembered(home)) | {
         (role, node_id)
         for role, _, node_id in (
@@ -31,6 +31,12 @@ def members(home: Home, size: int | None) -> list[Member]:
         )
     }
     counts = [sum(role == kind for role, _ in known) for kind in ("datanode", "worker")]
+    if "coordinator" in {role for role, _ in known}:
+        raise ClusterError(
+            f"{home.path} was made by a version whose coordinator was a daemon, and nothing reads "
+            "its formats any more: begin anew in another home, and put the files there",
+            next_command="export MRC_HOME=DIR; mrc up",
+        )
     count = size if size is not None else (0 if all(counts) else max(counts) or DEFAULT_SIZE)
     wanted = set(ALWAYS) | known
     for i in range(1, count + 1):

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from clusterkit.errors import ClusterError, TimedOut, TryAgain, Unavailable
+from coordinator.home import Home
 from mrc.cluster.facts import Facts, gather
-from mrc.cluster.home import Home
 from mrc.printing import err
 
 ASK_AGAIN_S = 0.03

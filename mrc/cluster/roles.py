@@ -5,15 +5,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from clusterkit.config import check_listen_host
-from clusterkit.errors import PortInUse
 from clusterkit.listening import listen, own_address
-from clusterkit.service import DataDirectory, Service
+from clusterkit.service import Service
 from coordinator.api import Coordinator
-from mrc.cluster.home import Home
-from mrc.cluster.leaders import CoordinatorLeaders, HomeLeaders, Leaders
+from coordinator.errors import masked
+from coordinator.home import Home
+from coordinator.leaders import CoordinatorLeaders, HomeLeaders, Leaders
 from mrc.settings import Settings
 
 DEFAULT_PORTS = {"namenode": 8020, "datanode": 9866, "tracker": 8032}
@@ -23,24 +23,22 @@ PUBLISHER_PATIENCE_S = 2.0
 def coordinator_of(home: Home, member_id: str, settings: Settings) -> Coordinator:
     from coordinator.connect import connect
 
-    url = settings.cluster.coordinator
-    if url == "embedded":
-        # It may be a moment behind us: `mrc up` starts them together.
-        (announcement,) = home.announced("coordinator")[:1] or (None,)
-        url = f"embedded://{announcement.address}" if announcement else "embedded://127.0.0.1:1"
+    given = settings.cluster
     return connect(
-        url, member_id, settings.cluster.session_timeout_s, security_mode=settings.security.mode
+        home.coordinator_url if given.coordinator == "embedded" else given.coordinator,
+        member_id,
+        given.session_timeout_s,
+        security_mode=settings.security.mode,
     )
 
 
 def leaders_of(home: Home, member_id: str, settings: Settings) -> Leaders:
+    """A coordinator of several machines is connected when first needed: datanodes and workers ask
+    it only for this."""
     if settings.cluster.coordinator == "embedded":
         return HomeLeaders(home)
     return CoordinatorLeaders(
-        settings.cluster.coordinator,
-        member_id,
-        settings.cluster.session_timeout_s,
-        settings.security.mode,
+        lambda: coordinator_of(home, member_id, settings), masked(settings.cluster.coordinator)
     )
 
 
@@ -53,54 +51,6 @@ def hosts(settings: Settings) -> tuple[str, str]:
     if not told and listen in ("0.0.0.0", "::"):
         told = own_address(listen == "::")
     return listen, told or listen
-
-
-def coordinator(home: Home, node_id: str, settings: Settings) -> Service:
-    return EmbeddedCoordinator(home, node_id, settings)
-
-
-class EmbeddedCoordinator:
-    """The coordinator's service with its data directory: locked, its port kept."""
-
-    def __init__(self, home: Home, node_id: str, settings: Settings) -> None:
-        self._directory = DataDirectory.open(
-            home.data("coordinator", node_id), "coordinator", node_id
-        )
-        host, _ = hosts(settings)
-        self._service = self._made(host, self._directory.ports.get("rpc", 0))
-
-    def _made(self, host: str, port: int) -> Service:
-        from clusterkit.journal_local import LocalJournal
-        from coordinator.service import CoordinatorService, ServiceOptions
-
-        journal = LocalJournal(self._directory.path / "journal")
-        service = CoordinatorService(journal, ServiceOptions(host=host, port=port))
-        try:
-            service.start()
-        except PortInUse:
-            service.stop()
-            if not port:
-                raise
-            return self._made(host, 0)
-        return service
-
-    @property
-    def address(self) -> str:
-        return self._service.address
-
-    @property
-    def ports(self) -> Mapping[str, int]:
-        return self._service.ports
-
-    def start(self) -> None:
-        self._directory.remember_ports(self.ports)
-
-    def wait(self) -> None:
-        self._service.wait()
-
-    def stop(self) -> None:
-        self._service.stop()
-        self._directory.close()
 
 
 def namenode(home: Home, node_id: str, settings: Settings) -> Service:
@@ -224,7 +174,6 @@ def free_port(home: Home, role: str, node_id: str, host: str, settings: Settings
 
 
 BUILDERS: dict[str, Callable[[Home, str, Settings], Service]] = {
-    "coordinator": coordinator,
     "namenode": namenode,
     "datanode": datanode,
     "tracker": tracker,

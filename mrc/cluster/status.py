@@ -9,6 +9,7 @@ from mrc.context import Context
 from mrc.printing import out, out_json
 from mrc.verb import Verb
 
+BACKENDS = {"embedded": "files of this home"}
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
@@ -28,9 +29,8 @@ def status(obj: dict[str, str | None], output: str) -> None:
 
 
 def as_text(facts: Facts) -> str:
-    lines = [
-        f"{'ready' if facts.ready else 'NOT READY'}  {facts.home}  (coordinator: {facts.backend})"
-    ]
+    ready = "ready" if facts.ready else "NOT READY"
+    lines = [f"{ready}  {facts.home}  (coordinator: {BACKENDS.get(facts.backend, facts.backend)})"]
     fs = facts.filesystem
     if fs:
         lines.append(

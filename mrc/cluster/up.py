@@ -13,7 +13,7 @@ import click
 
 from clusterkit.durable_file import write_durably
 from clusterkit.errors import ClusterError, UsageError
-from mrc.cluster.home import Home
+from coordinator.home import Home
 from mrc.cluster.in_force import not_in_force
 from mrc.cluster.members import gone, members, remember
 from mrc.main import in_this_cluster
@@ -26,7 +26,6 @@ LOST = {
     "datanode": "; what it held is copied again from the others",
     "worker": "",
     "tracker": "; it knows no earlier jobs",
-    "coordinator": "",
 }
 
 
@@ -69,8 +68,8 @@ def bring_up(home: Home, size: int | None, flags: tuple[str, ...] = ()) -> None:
     settings, _ = read_settings(home, flags)
     if settings.cluster.coordinator != "embedded":
         raise UsageError(
-            "`mrc up` starts a one-machine cluster with the embedded coordinator; this home's "
-            "configuration names another",
+            "`mrc up` starts a one-machine cluster, whose coordinator is files of its home; this "
+            "home's configuration names another",
             next_command="mrc daemon --help",
         )
     home.path.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -96,11 +95,7 @@ def bring_up(home: Home, size: int | None, flags: tuple[str, ...] = ()) -> None:
         if not settings.worker.slots:
             share = (os.cpu_count() or 1) // sum(role == "worker" for role, _ in wanted)
             flags = (*flags, f"worker.slots={max(1, share)}")
-        coordinators = [who for who in missing if who[0] == "coordinator"]
-        await_serving(home, launch(home, coordinators, flags))  # the others ask it who leads
-        await_serving(
-            home, launch(home, [who for who in missing if who not in coordinators], flags)
-        )
+        await_serving(home, launch(home, missing, flags))
     await_ready(home, wanted, time.monotonic() + READY_LIMIT_S)
     tell_not_in_force(home, read_settings(home, given)[0])
 

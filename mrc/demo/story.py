@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clusterkit.errors import ClusterError
-from mrc.cluster.home import Home
+from coordinator.home import Home
 from mrc.interruption import interruptible
 from mrc.printing import out
 from mrc.verb import Verb
@@ -118,7 +118,7 @@ class Demo:
         bring_up(self._home, 3)
         say(
             f"cluster up in {time.monotonic() - start:.1f} s: 1 namenode, 3 datanodes, 1 "
-            "tracker, 3 workers, a coordinator"
+            "tracker, 3 workers"
         )
         files = [Path(name) for name in gathering.communicate()[0].split("\0") if name]
         if not files:

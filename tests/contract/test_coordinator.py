@@ -1,5 +1,4 @@
-"""The coordinator's contract, on every backend: memory, embedded (a real service with a real
-journal) and a real ZooKeeper."""
+"""The coordinator's contract, on every backend: memory, files of a home, and a real ZooKeeper."""
 
 from __future__ import annotations
 
@@ -13,12 +12,10 @@ from typing import Any
 import pytest
 
 from clusterkit import errors
-from clusterkit.journal_local import LocalJournal
 from coordinator.api import Candidate, Coordinator, Leadership, Member, Setting
 from coordinator.backends.memory import MemoryCoordinator, MemoryHub
 from coordinator.connect import connect
 from coordinator.errors import MAX_EPOCH, MAX_VALUE_BYTES, Conflict
-from coordinator.service import CoordinatorService, ServiceOptions
 from tests.equipment.zookeeper import ZooKeeper
 
 SESSION_S = 2.0
@@ -44,19 +41,8 @@ def memory(_request: pytest.FixtureRequest, _tmp_path: Path) -> Iterator[Backend
     yield Backend(lambda _id: MemoryCoordinator(hub), lambda: None)
 
 
-def embedded(_request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]:
-    running = [CoordinatorService(LocalJournal(tmp_path / "journal"))]
-    running[0].start()
-
-    def restart() -> None:
-        running[0].stop()
-        running[0] = CoordinatorService(
-            LocalJournal(tmp_path / "journal"), ServiceOptions(port=running[0].ports["rpc"])
-        )
-        running[0].start()
-
-    yield Backend(lambda id_: connect(f"embedded://{running[0].address}", id_, SESSION_S), restart)
-    running[0].stop()
+def home(_request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]:
+    yield Backend(lambda id_: connect(f"home://{tmp_path}", id_, SESSION_S), lambda: None)
 
 
 def on_zookeeper(request: pytest.FixtureRequest, _tmp_path: Path) -> Iterator[Backend]:
@@ -71,7 +57,7 @@ def on_zookeeper(request: pytest.FixtureRequest, _tmp_path: Path) -> Iterator[Ba
     yield Backend(lambda id_: connect(f"zk://{server.hosts}{root}", id_, SESSION_S), restart)
 
 
-@pytest.fixture(params=[memory, embedded, on_zookeeper], ids=["memory", "embedded", "zookeeper"])
+@pytest.fixture(params=[memory, home, on_zookeeper], ids=["memory", "home", "zookeeper"])
 def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]:
     for made in request.param(request, tmp_path):
         yield made

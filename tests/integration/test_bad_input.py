@@ -229,7 +229,7 @@ def test_a_damaged_journal_is_refused_and_a_torn_one_is_not(tmp_path: Path) -> N
     with whole_cluster(tmp_path, size=1) as cluster:
         for index in range(20):
             cluster.mrc("fs", "mkdir", f"/d{index}")
-        for daemon in ("namenode", "datanode", "tracker", "worker", "coordinator"):
+        for daemon in ("namenode", "datanode", "tracker", "worker"):
             cluster.kill(daemon)
         (segment,) = (cluster.home.data("namenode", "nn1") / "journal").glob("edits_*")
         data = segment.read_bytes()

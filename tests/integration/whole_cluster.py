@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from clusterkit.service import Announcement
+from coordinator.home import Home
 from mapreduce.runners.tracker_client import TrackerClient
 from minihdfs.client.filesystem import FileSystem
-from mrc.cluster.home import Home
 from mrc.context import Context
 from tests.equipment.until import until
 

@@ -16,7 +16,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("minihdfs.datanode.core", ("minihdfs.model", "minihdfs.errors")),
     ("minihdfs.namenode", ("minihdfs", "coordinator.api")),
     ("minihdfs.datanode", ("minihdfs",)),
-    ("minihdfs.client", ("minihdfs",)),
+    ("minihdfs.client", ("minihdfs", "coordinator.connect")),
     ("minihdfs", ("minihdfs",)),
     ("mapreduce.jobtracker.core", ("mapreduce.plan.spec", "mapreduce.model", "mapreduce.errors")),
     ("mapreduce.worker.core", ("mapreduce.plan.spec", "mapreduce.model", "mapreduce.errors")),
@@ -67,7 +67,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
     ("mapreduce.worker", ("mapreduce",)),
-    ("mapreduce.runners", ("mapreduce",)),
+    ("mapreduce.runners", ("mapreduce", "coordinator.connect")),
     ("mapreduce", ("mapreduce",)),
     ("mrc", ("coordinator", "minihdfs", "mapreduce")),
 )
@@ -99,7 +99,6 @@ CORES = (
     "minihdfs.datanode.core",
     "mapreduce.jobtracker.core",
     "mapreduce.worker.core",
-    "coordinator.core",
 )
 # fmt: off
 CORE_MAY_IMPORT = frozenset({

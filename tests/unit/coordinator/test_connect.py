@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from clusterkit.errors import Unavailable, UsageError
-from coordinator.connect import connect
+from clusterkit.service import Announcement, DataDirectory
+from coordinator.connect import connect, find_leaders
+from coordinator.leaders import CoordinatorLeaders
+from mapreduce.runners.tracker_client import TrackerClient
+from minihdfs.client import filesystem
 
 
 @pytest.mark.parametrize(
     ("url", "cause"),
     [
-        ("", "neither embedded"),
-        ("embedded", "neither embedded"),
-        ("http://h:1", "neither embedded"),
-        ("embedded://h", "is not HOST:PORT"),
-        ("embedded://h:0", "is not HOST:PORT"),
-        ("embedded://h:65536", "is not HOST:PORT"),
+        ("", "neither home:"),
+        ("http://h:1", "neither home:"),
+        ("home://not/absolute", "neither home:"),
+        ("zk://h:0/x", "is not HOST:PORT"),
+        ("zk://h:65536/x", "is not HOST:PORT"),
         ("zk://h/x", "is not HOST:PORT"),
         ("zk://h:1,h/x", "is not HOST:PORT"),
         ("zk://user@h:1/x", "before @ stands USER:PASSWORD"),
@@ -38,17 +43,52 @@ def test_a_password_is_never_shown() -> None:
     assert "swordfish" not in str(refusal.value)
 
 
-@pytest.mark.parametrize("patience_s", [0.0, 0.3])
-def test_nobody_at_an_embedded_address_is_one_line_with_the_next_command(patience_s: float) -> None:
-    with pytest.raises(Unavailable, match=r"no coordinator answers at 127\.0\.0\.1:1") as refusal:
-        connect("embedded://127.0.0.1:1", "m", 2.0, patience_s=patience_s)
-    assert refusal.value.next_command == "mrc up"
+@pytest.mark.parametrize("url", ["embedded", "embedded://127.0.0.1:4711"])
+def test_the_address_that_the_coordinator_of_one_machine_had_is_told_what_to_say_instead(
+    url: str,
+) -> None:
+    with pytest.raises(UsageError, match="files of its home and listens nowhere") as refusal:
+        connect(url, "m", 2.0)
+    assert "MRC_HOME" in str(refusal.value.next_command)
+
+
+@pytest.mark.parametrize("name", ["embedded://127.0.0.1:4711", "home:///x", "/x", "hdfs://h:1"])
+def test_what_names_no_cluster_of_several_machines_is_told_what_to_say(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MRC_CLUSTER", name)
+    with pytest.raises(UsageError, match="names no cluster of several machines") as refusal:
+        find_leaders()
+    assert "MRC_HOME" in str(refusal.value.next_command)
+
+
+def test_a_program_finds_the_cluster_of_a_home_as_mrc_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MRC_CLUSTER", raising=False)
+    monkeypatch.setenv("MRC_HOME", str(tmp_path))
+    with pytest.raises(Unavailable, match=f"no namenode is running in {tmp_path}"):
+        filesystem.connect()
+    with TrackerClient(patience_s=0) as client, pytest.raises(Unavailable, match="no tracker"):
+        client.status("job_20261126_1000001")
+    held = DataDirectory.open(tmp_path / "data/namenode-nn1", "namenode", "nn1")
+    Announcement(role="namenode", id="nn1", pid=os.getpid(), address="127.0.0.1:8020").publish(
+        tmp_path
+    )
+    try:
+        with filesystem.connect() as found:
+            assert found.uri == "hdfs://127.0.0.1:8020"
+        monkeypatch.setenv("MRC_CLUSTER", "zk://127.0.0.1:1/mrc")
+        assert find_leaders(tmp_path).namenode() == "127.0.0.1:8020"  # said in words: this home
+        assert isinstance(find_leaders(), CoordinatorLeaders)
+    finally:
+        held.close()
 
 
 def test_a_machine_without_zookeeper_never_imports_kazoo() -> None:
     program = (
         "import sys\nfrom coordinator.connect import connect\n"
-        "try: connect('embedded://127.0.0.1:1', 'm', 2.0, patience_s=0)\nexcept Exception: pass\n"
+        "connect('home:///nowhere', 'm', 2.0).election.leader('namenode')\n"
         "print([name for name in sys.modules if name.startswith('kazoo')])"
     )
     done = subprocess.run(

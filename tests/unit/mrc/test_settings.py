@@ -8,7 +8,7 @@ import pytest
 
 from clusterkit.errors import UsageError
 from clusterkit.service import Announcement
-from mrc.cluster.home import Home
+from coordinator.home import Home
 from mrc.cluster.in_force import began_with, not_in_force
 from mrc.settings import Settings, read_settings
 

@@ -9,11 +9,9 @@ from pathlib import Path
 import pytest
 
 from clusterkit.homes import ServiceHome
-from clusterkit.journal_memory import MemoryJournal
-from clusterkit.service import Announcement, DataDirectory
+from clusterkit.service import DataDirectory
 from coordinator.api import Candidate
 from coordinator.connect import connect
-from coordinator.service import CoordinatorService
 from mrc.main import run
 
 Said = Callable[..., tuple[int, str]]
@@ -22,12 +20,7 @@ Said = Callable[..., tuple[int, str]]
 class Cluster:
     def __init__(self, home: Path) -> None:
         self.home = home
-        self.coordinator = CoordinatorService(MemoryJournal())
-        self.coordinator.start()
-        Announcement(role="coordinator", id="c1", pid=1, address=self.coordinator.address).publish(
-            home
-        )
-        self.session = connect(f"embedded://{self.coordinator.address}", "test", 5.0)
+        self.session = connect(f"home://{home}", "test", 5.0)
 
     def led(self, role: str, cluster_id: str = "c0ffee") -> Path:
         """A directory that led once, and then a copy of it."""
@@ -54,7 +47,6 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
     made = Cluster(tmp_path)
     yield made
     made.session.close()
-    made.coordinator.stop()
 
 
 @pytest.fixture

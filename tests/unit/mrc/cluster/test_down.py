@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from clusterkit.service import Announcement, DataDirectory
+from coordinator.home import Home
 from mrc.cluster.down import bring_down
-from mrc.cluster.home import Home
 
 HOLD = """
 import sys

@@ -10,7 +10,7 @@ import pytest
 
 from clusterkit.errors import ClusterError, UsageError
 from clusterkit.service import Announcement
-from mrc.cluster.home import Home
+from coordinator.home import Home
 from mrc.cluster.members import gone, members, remember
 from mrc.main import run
 
@@ -39,9 +39,7 @@ def test_a_directory_that_is_gone_is_missed(tmp_path: Path) -> None:
     home = Home(tmp_path)
     first = members(home, 2)
     several = [(role, f"{role[0]}{i}") for role in ("datanode", "worker") for i in (1, 2)]
-    assert first == sorted(
-        [("coordinator", "c1"), ("namenode", "nn1"), ("tracker", "jt1"), *several]
-    )
+    assert first == sorted([("namenode", "nn1"), ("tracker", "jt1"), *several])
     remember(home, first)
     made(home, *first)
     for lost in (("worker", "w1"), ("worker", "w2"), ("datanode", "d2")):
@@ -62,6 +60,26 @@ def test_a_home_without_its_list_is_known_by_its_directories(tmp_path: Path) -> 
         ("worker", "w2"),
     ]
     assert gone(home) == []
+
+
+def test_a_home_whose_coordinator_was_a_daemon_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = Home(tmp_path)
+    made(home, ("coordinator", "c1"), ("namenode", "nn1"))
+    assert run(["--home", str(tmp_path), "up"]) == 1
+    said = capsys.readouterr().err
+    assert "a version whose coordinator was a daemon" in said and "export MRC_HOME=DIR" in said
+    assert not (tmp_path / "members.json").exists()
+
+
+@pytest.mark.parametrize("name", ["embedded://127.0.0.1:4711", "home:///x", "/x"])
+def test_a_cluster_that_is_none_is_told_what_to_say(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["--cluster", name, "status"]) == 2
+    said = capsys.readouterr().err
+    assert "names no cluster of several machines" in said and "MRC_HOME" in said
 
 
 def test_a_user_without_name_and_home_is_told_what_to_say(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,13 @@ def service(role: str, node_id: str, pid: int, *data_dirs: str) -> dict[str, obj
     }
 
 
+def test_the_coordinator_is_named() -> None:
+    for backend, said in (("embedded", "files of this home"), ("zookeeper", "zookeeper")):
+        assert as_text(Facts("/home", backend, [])).splitlines()[0] == (
+            f"NOT READY  /home  (coordinator: {said})"
+        )
+
+
 def test_rows_are_columns_whatever_is_in_them() -> None:
     services = [service("worker", "a-very-long-id-of-a-worker", 12), service("namenode", "nn1", 0)]
     first, second = as_text(Facts("/home", "embedded", services)).splitlines()[-2:]

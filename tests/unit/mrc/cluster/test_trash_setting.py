@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from clusterkit.errors import UsageError
-from mrc.cluster.home import Home
+from coordinator.home import Home
 from mrc.settings import read_settings
 
 

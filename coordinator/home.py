@@ -31,6 +31,10 @@ class Home:
             ) from None
 
     @property
+    def coordinator_url(self) -> str:
+        return f"home://{self.path}"
+
+    @property
     def config_file(self) -> Path:
         return self.path / "cluster.toml"
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import atexit
 import threading
+from collections.abc import Callable
 from typing import Protocol
 
 from clusterkit.errors import Unavailable
 from clusterkit.service import Announcement
 from coordinator.api import Coordinator
-from mrc.cluster.home import Home
+from coordinator.home import Home
 
 
 class Leaders(Protocol):
@@ -53,27 +54,17 @@ class CoordinatorLeaders:
     """Of a coordinator that is connected when first needed: datanodes and workers ask it only for
     this."""
 
-    def __init__(
-        self, url: str, member_id: str, session_timeout_s: float, security_mode: str
-    ) -> None:
-        self._url, self._member_id, self._timeout_s, self._security_mode = (
-            url,
-            member_id,
-            session_timeout_s,
-            security_mode,
-        )
+    def __init__(self, connect: Callable[[], Coordinator], where: str) -> None:
+        """`where` is for people."""
+        self._connect, self._where = connect, where
         self._coordinator: Coordinator | None = None
         self._lock = threading.Lock()
 
     @property
     def coordinator(self) -> Coordinator:
-        from coordinator.connect import connect
-
         with self._lock:
             if self._coordinator is None:
-                self._coordinator = connect(
-                    self._url, self._member_id, self._timeout_s, security_mode=self._security_mode
-                )
+                self._coordinator = self._connect()
                 atexit.register(
                     self._coordinator.close
                 )  # else its session lingers until the coordinator's timeout
@@ -93,5 +84,5 @@ class CoordinatorLeaders:
     def _address(self, service: str, index: int) -> str:
         leader = self.coordinator.election.leader(service)
         if leader is None:
-            raise Unavailable(f"no {service} leads in {self._url}", next_command="mrc status")
+            raise Unavailable(f"no {service} leads in {self._where}", next_command="mrc status")
         return leader.address.split(",")[index]
