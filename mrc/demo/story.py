@@ -264,9 +264,9 @@ class Demo:
 
 
 def example() -> Path:
-    """examples/wordcount.py: beside the packages in a source tree, inside this one in an installed
+    """examples/wordcount.py: beside the packages in a source tree, inside mrc in an installed
     wheel."""
-    here = Path(__file__).resolve().parent
+    here = Path(__file__).resolve().parents[1]  # mrc
     found = [
         path
         for path in (here.parent / "examples" / "wordcount.py", here / "examples" / "wordcount.py")
