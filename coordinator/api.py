@@ -1,4 +1,4 @@
-"""The coordinator's three interfaces. Backends: `backends.embedded` (one machine),
+"""The coordinator's three interfaces. Backends: `backends.home` (one machine),
 `backends.zookeeper`, `backends.memory` (tests).
 
 Rules every backend keeps (tests/contract/test_coordinator.py):
@@ -9,7 +9,7 @@ Rules every backend keeps (tests/contract/test_coordinator.py):
   another machine with the same id) it waits like anybody else;
 * `Leadership.deadline_us()` is when the holder must have stopped speaking: counted from *before*
   the last confirmed renewal was sent, on the monotonic clock of clusterkit.clock. None = never
-  (embedded: nobody else can be elected without the coordinator's word).
+  (a home: nobody else can be elected while the holder's process lives).
 """
 
 from __future__ import annotations

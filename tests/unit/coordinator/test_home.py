@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from clusterkit.errors import ClusterError, CorruptRecord, Unavailable, UsageError
-from coordinator.api import Candidate, Coordinator, Leadership, Member
+from coordinator.api import Candidate, Coordinator, Leadership, Member, Setting
 from coordinator.backends import home as home_backend
 from coordinator.backends import home_state
 from coordinator.backends.home_state import HomeFiles
@@ -91,6 +91,23 @@ def test_a_state_that_cannot_be_read_is_refused_and_never_taken_for_a_new_one(
             call()
         assert str(file) in str(told.value.next_command)
     assert file.read_bytes() == found
+
+
+VERSION_1 = f"""{HEAD},"moved":"","epochs":{{"namenode":7,"tracker":274877906944}},
+"leaders":{{"namenode":
+{{"id":"nn1","address":"h:1,h:2","place":"m b 1:2","epoch":7,"session":"00"}}}},
+"members":{{"tracker":{{"jt1":{{"address":"h:3","capabilities":{{"k":"v"}},"session":"00"}}}}}},
+"settings":{{"cluster_id":{{"value":"YzBmZmVl","version":3}}}}}}"""
+
+
+def test_a_state_of_version_1_is_read_for_ever(session: Sessions) -> None:
+    (session.home / "state.json").write_text(VERSION_1)
+    one = session()
+    assert one.election.highest_epoch("tracker") == MAX_EPOCH
+    assert one.config.get("cluster_id") == Setting(b"c0ffee", 3)
+    assert one.election.leader("namenode") is None and one.membership.members("tracker") == []
+    assert elect(one, NN2).epoch == 8
+    assert one.config.set("cluster_id", b"c0ffee") == 4
 
 
 def test_a_state_that_is_no_file_is_refused(session: Sessions) -> None:
@@ -334,11 +351,17 @@ def test_whoever_was_overtaken_while_its_file_was_gone_has_lost(
     assert found is not None and found.id == "nn2"
 
 
-def test_a_deleted_home_ends_what_was_led_from_it_and_is_not_made_again(session: Sessions) -> None:
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_home_that_is_deleted_or_moved_ends_what_was_led_from_it_and_is_not_made_again(
+    session: Sessions, moved: bool
+) -> None:
     lost = threading.Event()
     one = session()
     led = elect(one, on_lost=lost.set)
-    shutil.rmtree(session.home)
+    if moved:
+        session.home.rename(session.home.with_name("moved"))
+    else:
+        shutil.rmtree(session.home)
     assert lost.wait(DEADLINE_S)
     led.resign()
     one.close()
