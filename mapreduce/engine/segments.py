@@ -9,8 +9,7 @@ from clusterkit.checksum import crc32c
 from clusterkit.errors import CorruptRecord
 from mapreduce.engine.attempt import Segment
 from mapreduce.engine.codec import HEADER, Frame, Section, decode_frame
-from mapreduce.engine.failures import SegmentCorrupt
-from mapreduce.plan.spec import FailureReport
+from mapreduce.failures import FailureReport, SegmentCorrupt
 
 WINDOW_BYTES = 1 << 18
 """Read at once; a merge of 256 runs holds 64 MiB of them."""

@@ -21,8 +21,14 @@ from mapreduce.api.counters import Counter, Counters, TooManyCounters, Totals
 from mapreduce.api.job import Job, start
 from mapreduce.engine import map_side, user_calls
 from mapreduce.engine.attempt import Progress, ProgressSink, Task
-from mapreduce.engine.failures import (
+from mapreduce.engine.keys import BadKey
+from mapreduce.engine.pulse import Moves, Pulse
+from mapreduce.engine.user_calls import UserCalls
+from mapreduce.engine.values import CannotPickle, CannotUnpickle
+from mapreduce.errors import Interrupted
+from mapreduce.failures import (
     MESSAGE_CHARACTERS,
+    FailureReport,
     TaskFailed,
     UserCodeFailed,
     cut,
@@ -35,17 +41,12 @@ from mapreduce.engine.failures import (
     record_text,
     user_frames,
 )
-from mapreduce.engine.keys import BadKey
-from mapreduce.engine.pulse import Moves, Pulse
-from mapreduce.engine.user_calls import UserCalls
-from mapreduce.engine.values import CannotPickle, CannotUnpickle
-from mapreduce.errors import Interrupted
 from mapreduce.formats import text_output
 from mapreduce.formats.errors import BadInput, BadRecord
 from mapreduce.formats.pairs import BadPair
 from mapreduce.formats.text_output import CannotWrite
 from mapreduce.plan.parameters import all_decoded
-from mapreduce.plan.spec import FailureReport, JobSpec
+from mapreduce.plan.spec import JobSpec
 
 REPORT_EVERY_S = 0.2
 _GC_THRESHOLD = (50_000, 20, 50)

@@ -24,15 +24,15 @@ from mapreduce.errors import OutputExists, PublishRefused
 from mapreduce.jobtracker.core import events, orders
 from mapreduce.jobtracker.status_json import grouped
 from mapreduce.plan.earlier import check_replaceable
-from mapreduce.plan.manifest import (
+from mapreduce.storage.api import FileInfo, Storage
+from mapreduce.storage.manifest import (
     MANIFEST_NAME,
     SUCCESS_NAME,
     Manifest,
     published_by,
     staging_directory,
 )
-from mapreduce.plan.manifest import Part as ManifestPart
-from mapreduce.storage.api import FileInfo, Storage
+from mapreduce.storage.manifest import Part as ManifestPart
 
 RENAMES_PER_CALL = 1_000
 THREADS = 4

@@ -14,7 +14,7 @@ from typing import Any, get_type_hints
 
 from clusterkit.errors import UsageError
 from mapreduce.api.job import PARAMETER_TYPES, Job, defines
-from mapreduce.engine.failures import printable
+from mapreduce.failures import printable
 from mapreduce.plan.imports import CodeSource
 from mapreduce.plan.loading import choose_job, load_module, private_modules
 from mapreduce.plan.parameters import shown

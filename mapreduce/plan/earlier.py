@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 
 from mapreduce.errors import OutputExists
-from mapreduce.plan.manifest import MANIFEST_NAME, SUCCESS_NAME, Manifest, read_manifest
 from mapreduce.storage.api import Storage
+from mapreduce.storage.manifest import MANIFEST_NAME, SUCCESS_NAME, Manifest, read_manifest
 
 _JOB_ID, _PART = re.compile(r"job_\d+_\d+"), re.compile(r"part-[mr]-\d+")
 

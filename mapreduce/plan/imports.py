@@ -21,7 +21,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from mapreduce.engine.failures import seed_linecache
+from mapreduce.failures import seed_linecache
 
 PROTECTED = sys.stdlib_module_names | {
     "mapreduce",

@@ -21,8 +21,8 @@ import msgspec
 
 from clusterkit.errors import UsageError
 from mapreduce.api.job import Job, defines
-from mapreduce.engine.failures import UserCodeFailed, raised, seed_linecache
 from mapreduce.errors import SeveralJobs
+from mapreduce.failures import FailureReport, UserCodeFailed, raised, seed_linecache
 from mapreduce.plan.imports import (
     PROTECTED,
     CodeFinder,
@@ -32,7 +32,7 @@ from mapreduce.plan.imports import (
     is_installed,
 )
 from mapreduce.plan.no_input import no_input
-from mapreduce.plan.spec import CodeRef, FailureReport
+from mapreduce.plan.spec import CodeRef
 
 
 def load_module(

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from clusterkit.errors import CorruptRecord, UsageError
-from mapreduce.engine.failures import printable
+from mapreduce.failures import printable
 from mapreduce.plan.spec import CodeRef
 
 MAX_ARCHIVE_BYTES = 64 << 20

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from clusterkit.errors import UsageError
-from mapreduce.engine.failures import printable
 from mapreduce.errors import InputRefused, OutputExists
+from mapreduce.failures import printable
 from mapreduce.plan.describe import SETTINGS, JobClassFacts
 from mapreduce.plan.earlier import check_replaceable
 from mapreduce.plan.inputs import input_files

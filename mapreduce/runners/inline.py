@@ -25,13 +25,12 @@ from typing import TextIO
 from clusterkit.errors import ClusterError
 from mapreduce.engine.attempt import Progress
 from mapreduce.engine.child_main import prepare_children
-from mapreduce.engine.failures import TaskFailed, full_traceback, one_line
 from mapreduce.engine.limits import limited_files
+from mapreduce.failures import FailureReport, TaskFailed, full_traceback, one_line
 from mapreduce.plan.describe import JobClassFacts
 from mapreduce.plan.loading import load_job
 from mapreduce.plan.packaging import package_code
 from mapreduce.plan.planning import plan_job
-from mapreduce.plan.spec import FailureReport
 from mapreduce.runners.api import Status, Submission
 from mapreduce.runners.leftovers import WORK_PREFIXES, Owned, sweep
 from mapreduce.runners.output import Output

@@ -13,7 +13,10 @@ from pathlib import Path
 
 from mapreduce.api.counters import Totals
 from mapreduce.plan.earlier import check_replaceable
-from mapreduce.plan.manifest import (
+from mapreduce.plan.spec import JobSpec
+from mapreduce.runners.leftovers import Owned, sweep
+from mapreduce.storage.api import Storage
+from mapreduce.storage.manifest import (
     MANIFEST_NAME,
     SUCCESS_NAME,
     Manifest,
@@ -21,9 +24,6 @@ from mapreduce.plan.manifest import (
     part_name,
     staging_directory,
 )
-from mapreduce.plan.spec import JobSpec
-from mapreduce.runners.leftovers import Owned, sweep
-from mapreduce.storage.api import Storage
 
 RENAMES_PER_CALL = 1_000
 

@@ -11,7 +11,8 @@ import msgspec
 
 from mapreduce.api.counters import JOB_GROUP, Totals, add_totals
 from mapreduce.errors import JobNotFound
-from mapreduce.plan.spec import FailureReport, JobSpec
+from mapreduce.failures import FailureReport
+from mapreduce.plan.spec import JobSpec
 from mapreduce.runners.api import FINISHED, Status
 
 

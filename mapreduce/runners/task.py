@@ -13,14 +13,14 @@ from clusterkit.errors import CorruptRecord
 from mapreduce.api.counters import Totals
 from mapreduce.api.job import Job
 from mapreduce.engine.attempt import PartOutput, ProgressSink, Segment, Task
-from mapreduce.engine.failures import printable
 from mapreduce.engine.map_output import DATA_NAME, INDEX_NAME, read_index
 from mapreduce.engine.tasks import run_map, run_map_only, run_reduce
-from mapreduce.plan.manifest import Part, part_name
-from mapreduce.plan.spec import FailureReport, JobSpec
+from mapreduce.failures import FailureReport, printable
+from mapreduce.plan.spec import JobSpec
 from mapreduce.runners.output import Output
 from mapreduce.runners.record import JobRecord
 from mapreduce.storage.api import Storage, Writer
+from mapreduce.storage.manifest import Part, part_name
 
 
 @dataclass(frozen=True, slots=True)

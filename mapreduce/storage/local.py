@@ -16,8 +16,8 @@ from pathlib import Path
 
 from clusterkit.disks import with_its_disk
 from clusterkit.durable_file import fsync_directory
-from mapreduce.plan.manifest import published_by
 from mapreduce.storage.api import AT_ONCE, FileInfo, Reader, Span, Storage, Waiting, Writer
+from mapreduce.storage.manifest import published_by
 
 _RENAME_NOREPLACE, _RENAME_EXCHANGE, _AT_FDCWD = 1, 2, -100
 _serial = itertools.count()

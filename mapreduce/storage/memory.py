@@ -10,8 +10,8 @@ import posixpath
 from collections.abc import Callable, Iterable, Sequence
 from typing import NoReturn
 
-from mapreduce.plan.manifest import published_by
 from mapreduce.storage.api import FileInfo, Reader, Span, Storage, Writer
+from mapreduce.storage.manifest import published_by
 
 
 class _Entry:

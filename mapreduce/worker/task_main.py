@@ -26,14 +26,14 @@ from clusterkit.errors import ClusterError, CorruptRecord, DiskFailed
 from mapreduce.api.job import Job
 from mapreduce.engine.attempt import PartOutput, Progress, Segment, Task
 from mapreduce.engine.child_main import prepare_children
-from mapreduce.engine.failures import TaskFailed
 from mapreduce.engine.limits import limit_files
 from mapreduce.engine.tasks import run_map, run_map_only, run_reduce
+from mapreduce.failures import FailureReport, TaskFailed
 from mapreduce.plan.loading import load_job
-from mapreduce.plan.manifest import part_name, staging_directory
 from mapreduce.plan.packaging import unpack_code
-from mapreduce.plan.spec import HASH_SEED, FailureReport, JobSpec, Split
+from mapreduce.plan.spec import HASH_SEED, JobSpec, Split
 from mapreduce.storage.api import Storage, Waiting, Writer
+from mapreduce.storage.manifest import part_name, staging_directory
 from mapreduce.storage.opening import open_storage
 from mapreduce.worker import task_messages as msg
 from mapreduce.worker.shuffle_client import ShuffleClient

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import msgspec
 
 from clusterkit.errors import CorruptRecord
-from mapreduce.plan.spec import FailureReport
+from mapreduce.failures import FailureReport
 from mapreduce.worker.core.events import MapLocation
 
 MAX_FRAME_BYTES = 64 << 20

@@ -7,8 +7,8 @@ import msgspec
 
 from clusterkit.errors import CorruptRecord
 from mapreduce.api.counters import JOB_GROUP, MAX_NAMES, MAX_NAMES_BYTES
+from mapreduce.failures import FailureReport
 from mapreduce.pb import tracker_pb2 as pb
-from mapreduce.plan.spec import FailureReport
 from mapreduce.worker.core import commands as cmd
 from mapreduce.worker.core import events as ev
 

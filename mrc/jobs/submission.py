@@ -63,7 +63,7 @@ def submit_job(
 
 def describe_or_explain(target: str, *, verbose: bool) -> JobClassFacts:
     """Loads the job's file; what is wrong in it is shown as its author would see it."""
-    from mapreduce.engine.failures import TaskFailed
+    from mapreduce.failures import TaskFailed
     from mapreduce.plan.describe import describe, split_target
     from mrc.jobs.options import command_again
 

@@ -20,11 +20,11 @@ from clusterkit.errors import ClusterError, UsageError
 from mapreduce.engine.keys import encode
 from mapreduce.errors import InputRefused, JobNotFound, OutputExists
 from mapreduce.plan.describe import describe
-from mapreduce.plan.manifest import Manifest
 from mapreduce.runners.api import Runner, Status, Submission
 from mapreduce.runners.inline import InlineRunner
 from mapreduce.runners.local.runner import LocalRunner
 from mapreduce.storage.local import LocalStorage
+from mapreduce.storage.manifest import Manifest
 
 RUNNERS: dict[str, Callable[[Path], Runner]] = {
     "inline": lambda work: InlineRunner(LocalStorage(), work=work),

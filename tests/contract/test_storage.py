@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from mapreduce.plan.manifest import Manifest
 from mapreduce.storage.api import Storage
 from mapreduce.storage.local import LocalStorage
+from mapreduce.storage.manifest import Manifest
 from mapreduce.storage.memory import MemoryStorage
 from mapreduce.storage.minihdfs import MinihdfsStorage
 from minihdfs.model import ServerDefaults

@@ -14,10 +14,11 @@ from typing import Any
 import msgspec
 
 from clusterkit.rpc import make_channel, make_server
+from mapreduce.failures import FailureReport
 from mapreduce.pb import tracker_pb2 as pb
 from mapreduce.pb import tracker_pb2_grpc as pb_grpc
 from mapreduce.plan.packaging import package_code
-from mapreduce.plan.spec import CodeRef, FailureReport, JobSpec, Split
+from mapreduce.plan.spec import CodeRef, JobSpec, Split
 from mapreduce.worker.service import WorkerOptions, WorkerService
 
 LIMIT_S = 30.0

@@ -23,7 +23,7 @@ from mapreduce.jobtracker.core.options import Options
 from mapreduce.jobtracker.core.tracker import JobTracker
 from mapreduce.jobtracker.edit_codec import edit_codec
 from mapreduce.jobtracker.publisher import publish
-from mapreduce.plan.manifest import staging_directory
+from mapreduce.storage.manifest import staging_directory
 from mapreduce.storage.memory import MemoryStorage
 from mapreduce.worker.core import commands as cmd
 from mapreduce.worker.core import events as ev

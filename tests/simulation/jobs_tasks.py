@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mapreduce.jobtracker.core.model import is_of_job
-from mapreduce.plan.manifest import part_name, staging_directory
+from mapreduce.storage.manifest import part_name, staging_directory
 from mapreduce.worker.core import commands as cmd
 from mapreduce.worker.core import events as ev
 from tests.simulation.kernel import MS, SECOND, Process

@@ -21,7 +21,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("mapreduce.jobtracker.core", ("mapreduce.plan.spec", "mapreduce.model", "mapreduce.errors")),
     ("mapreduce.worker.core", ("mapreduce.plan.spec", "mapreduce.model", "mapreduce.errors")),
     ("mapreduce.storage.minihdfs", ("mapreduce.storage", "minihdfs")),
-    ("mapreduce.storage", ("mapreduce.storage", "mapreduce.errors", "mapreduce.plan.manifest")),
+    ("mapreduce.storage", ("mapreduce.storage", "mapreduce.errors", "mapreduce.storage.manifest")),
     ("mapreduce.api", ("mapreduce.api", "mapreduce.errors", "mapreduce.plan.spec")),
     (
         "mapreduce.engine",
@@ -51,7 +51,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "mapreduce.api",
             "mapreduce.storage.api",
             "mapreduce.errors",
-            "mapreduce.engine.failures",
+            "mapreduce.failures",
             "mapreduce.formats.containers",
         ),
     ),

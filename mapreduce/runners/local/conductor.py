@@ -23,10 +23,9 @@ from pathlib import Path
 
 from clusterkit.errors import ClusterError
 from mapreduce.engine.child_main import prepare_children
-from mapreduce.engine.failures import full_traceback, one_line
 from mapreduce.engine.limits import limit_files
+from mapreduce.failures import FailureReport, full_traceback, one_line
 from mapreduce.plan.loading import load_job
-from mapreduce.plan.spec import FailureReport
 from mapreduce.runners.leftovers import WORK_PREFIXES, Owned, end_descendants, sweep
 from mapreduce.runners.local.child import Child
 from mapreduce.runners.local.process import fork_task, run_task

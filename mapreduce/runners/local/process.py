@@ -20,8 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mapreduce.engine.attempt import Progress
-from mapreduce.engine.failures import TaskFailed, full_traceback, one_line
-from mapreduce.plan.spec import FailureReport
+from mapreduce.failures import FailureReport, TaskFailed, full_traceback, one_line
 from mapreduce.runners.local.child import Child
 from mapreduce.runners.local.wire import Failed, Finished, Message, Progressed, encode
 from mapreduce.runners.task import TaskPlan, Workplace, loaded_versions, run_one

@@ -8,10 +8,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from mapreduce.failures import FailureReport
 from mapreduce.plan.describe import JobClassFacts
 from mapreduce.plan.packaging import package_code
 from mapreduce.plan.planning import plan_job
-from mapreduce.plan.spec import FailureReport
 from mapreduce.runners.api import FINISHED, Status, Submission
 from mapreduce.runners.local.child import Child, start_conductor
 from mapreduce.runners.local.wire import Inbox, LocalOrder, StatusNow, encode

@@ -9,8 +9,9 @@ from typing import Any
 
 import msgspec
 
-from mapreduce.plan.manifest import Part
-from mapreduce.plan.spec import FailureReport, JobSpec
+from mapreduce.failures import FailureReport
+from mapreduce.plan.spec import JobSpec
+from mapreduce.storage.manifest import Part
 
 _LENGTH = struct.Struct("<I")
 

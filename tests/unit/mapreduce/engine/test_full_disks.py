@@ -13,9 +13,9 @@ from clusterkit.disks import mount_point
 from clusterkit.errors import DiskFailed
 from mapreduce.api.job import Job
 from mapreduce.engine.attempt import Task, no_progress
-from mapreduce.engine.failures import TaskFailed
 from mapreduce.engine.map_output import MapOutputWriter
 from mapreduce.engine.map_task import run_map
+from mapreduce.failures import TaskFailed
 from mapreduce.jobtracker.core.attempts import OUTSIDE_FAULTS
 from mapreduce.plan.spec import Split
 from mapreduce.storage.local import LocalStorage, LocalWriter

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from mapreduce import Job
 from mapreduce.engine import map_task
 from mapreduce.engine.attempt import Segment
-from mapreduce.engine.failures import SegmentCorrupt, TaskFailed, UserCodeFailed
 from mapreduce.engine.keys import encode
+from mapreduce.failures import SegmentCorrupt, TaskFailed, UserCodeFailed
 from mapreduce.formats.containers import BYTE_ORDER_MARK, recognise
 from mapreduce.formats.text_output import line as output_line
 from tests.unit.mapreduce.engine.running import run_job

@@ -16,8 +16,8 @@ from mapreduce import Job
 from mapreduce.api.counters import Totals, add_totals
 from mapreduce.engine import task_run
 from mapreduce.engine.attempt import Progress
-from mapreduce.engine.failures import UserCodeFailed
 from mapreduce.engine.pulse import Moves, Pulse
+from mapreduce.failures import UserCodeFailed
 from mapreduce.jobtracker.core.ledger import JobRecord, StageRecord
 from mapreduce.worker.wire import counters_of
 from tests.equipment.until import until

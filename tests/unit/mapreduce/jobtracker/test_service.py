@@ -15,12 +15,13 @@ from clusterkit.homes import NotTheHome
 from clusterkit.rpc import make_channel
 from clusterkit.rpc_lanes import Lane
 from mapreduce.errors import JobNotFound, JobRefused, OutputExists
+from mapreduce.failures import FailureReport
 from mapreduce.jobtracker import service
 from mapreduce.jobtracker.rpc_workers import StreamsByHost
 from mapreduce.jobtracker.service import TrackerOptions, TrackerService
 from mapreduce.pb import tracker_pb2 as pb
 from mapreduce.pb import tracker_pb2_grpc as pb_grpc
-from mapreduce.plan.spec import FailureReport, JobSpec
+from mapreduce.plan.spec import JobSpec
 from tests.unit.mapreduce.jobtracker.fakes import SPEC, House
 
 

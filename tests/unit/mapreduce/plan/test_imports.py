@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from clusterkit.errors import CorruptRecord, UsageError
-from mapreduce.engine.failures import UserCodeFailed
+from mapreduce.failures import UserCodeFailed
 from mapreduce.plan import packaging
 from mapreduce.plan.describe import describe
 from mapreduce.plan.loading import load_job

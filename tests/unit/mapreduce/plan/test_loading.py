@@ -17,7 +17,7 @@ import msgspec
 import pytest
 
 from clusterkit.errors import CorruptRecord, UsageError
-from mapreduce.engine.failures import UserCodeFailed
+from mapreduce.failures import UserCodeFailed
 from mapreduce.plan.describe import describe
 from mapreduce.plan.imports import CodeSource
 from mapreduce.plan.loading import load_job, module_name

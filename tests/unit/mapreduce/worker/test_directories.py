@@ -9,7 +9,7 @@ import pytest
 
 from clusterkit.errors import DiskFailed, UsageError
 from mapreduce.engine.map_output import MapOutputWriter
-from mapreduce.plan.spec import FailureReport
+from mapreduce.failures import FailureReport
 from mapreduce.worker import directories as module
 from mapreduce.worker.directories import WorkerDirectories
 from mapreduce.worker.shuffle_server import SegmentPlace

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mapreduce.plan.spec import FailureReport
+from mapreduce.failures import FailureReport
 from mapreduce.worker import task_messages as msg
 from mapreduce.worker.task_main import TaskChannel, _last_words, _say_failure
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from clusterkit.errors import CorruptRecord
-from mapreduce.plan.spec import FailureReport
+from mapreduce.failures import FailureReport
 from mapreduce.worker import task_messages as msg
 from mapreduce.worker.core.events import MapLocation
 

@@ -12,8 +12,8 @@ import msgspec
 import pytest
 
 from clusterkit.service import Announcement
+from mapreduce.failures import FailureReport
 from mapreduce.pb import tracker_pb2 as pb
-from mapreduce.plan.spec import FailureReport
 from mrc.main import run
 from tests.equipment.terminal import SEEN_BY_TERMINALS, acts_on_a_terminal, on_a_terminal
 from tests.unit.mapreduce.jobtracker.fakes import SPEC, House

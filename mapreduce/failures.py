@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 
-from mapreduce.plan.spec import FailureReport
+import msgspec
 
 RECORD_CHARACTERS = 200
 MESSAGE_CHARACTERS = 1000
@@ -23,9 +23,34 @@ LINE_CHARACTERS, TRACEBACK_CHARACTERS = 4_000, 48_000
 it complains about."""
 _HEADER = "Traceback (most recent call last):\n"
 _OURS = tuple(
-    str(Path(__file__).resolve().parents[2] / package) + "/"
+    str(Path(__file__).resolve().parents[1] / package) + "/"
     for package in ("mapreduce", "mrc", "clusterkit", "minihdfs")
 )
+
+
+class FailureReport(msgspec.Struct, frozen=True, kw_only=True):
+    """Why an attempt ended, as the user should read it."""
+
+    # raised | exited | signalled | no_progress | memory | bad_key | bad_record | input | storage |
+    # permission | shuffle | disk | engine
+    kind: str
+    # one line: "ValueError: invalid literal …", "exited with status 3", "killed by SIGSEGV"
+    message: str
+    traceback: str = ""  # the user's frames only
+    engine_traceback: str = ""  # all frames, shown with -v
+    path: str = ""
+    offset: int = -1  # byte offset of the record
+    record: str = ""  # its text, cut at 200 characters
+    attempt_id: str = ""
+    worker_id: str = ""
+    next_command: str = ""  # what to try on that worker's machine; "" = what is tried for any job
+
+    def to_json(self) -> bytes:
+        return msgspec.json.encode(self)
+
+    @staticmethod
+    def from_json(data: bytes) -> FailureReport:
+        return msgspec.json.decode(data, type=FailureReport)
 
 
 class TaskFailed(Exception):
