@@ -99,7 +99,7 @@ def run_maps(job: type[Job], spec: JobSpec, scratch: Path) -> list[MapOutput]:
 
 
 def reduce_one(job: type[Job], spec: JobSpec, outputs: list[MapOutput], scratch: Path) -> None:
-    entries = [read_index(output.index_path)[0] for output in outputs]
+    entries = [read_index(output.index_path).entries[0] for output in outputs]
     segments = [
         Segment(i, e.length, e.crc32c, str(outputs[i].data_path), e.offset)
         for i, e in enumerate(entries)

@@ -71,9 +71,9 @@ class SegmentCorrupt(TaskFailed):
     """A map output segment does not match its checksum or does not decode: fetch it again, or make
     it again."""
 
-    def __init__(self, report: FailureReport, map_index: int) -> None:
+    def __init__(self, report: FailureReport, task: int) -> None:
         super().__init__(report)
-        self.map_index = map_index
+        self.task = task  # whose output it is
 
 
 _STANDARD_LIBRARY = str(Path(linecache.__file__).resolve().parent) + "/"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mapreduce.api.counters import Totals
+from mapreduce.model import FRAMES
 
 
 class Progress(NamedTuple):
@@ -22,7 +23,7 @@ ProgressSink = Callable[[Progress], None]
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Who is running: `index` is the map's or the reduce's number, from 0."""
+    """Who is running: `index` is the task's number in its stage, from 0."""
 
     attempt_id: str
     index: int
@@ -30,8 +31,8 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class MapOutput:
-    """A finished map: files `data_path` and `index_path` (read them with map_output.read_index),
-    one segment per partition."""
+    """What a task made for others: files `data_path` and `index_path` (read them with
+    map_output.read_index), one segment per partition."""
 
     data_path: Path
     index_path: Path
@@ -42,15 +43,22 @@ class MapOutput:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One map's part of one partition, as fetched: bytes in a local file, or in memory when `data`
-    is given."""
+    """One partition of what another task made, as fetched: bytes in a local file, or in memory when
+    `data` is given. Values are merged in the order of (edge, task, partition)."""
 
-    map_index: int
+    task: int
     length: int
-    crc32c: int  # of the whole segment, from the map output's index
+    crc32c: int  # of the whole segment, from the output's index
     path: str = ""
     offset: int = 0
     data: bytes | None = None
+    edge: int = 0
+    partition: int = 0
+    codec: int = FRAMES
+
+    @property
+    def order(self) -> tuple[int, int, int]:
+        return self.edge, self.task, self.partition
 
 
 @dataclass(frozen=True, slots=True)

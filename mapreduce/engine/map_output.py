@@ -1,12 +1,12 @@
-"""A finished map's two files: `data`, one segment per partition one after the other, and `index`,
-where each one is.
+"""A finished output's two files: `data`, one segment per partition one after the other, and
+`index`, where each one is.
 
-The index is written last and renamed into place, so a map output with an index is whole. Neither
+The index is written last and renamed into place, so an output with an index is whole. Neither
 file is fsynced: what a power cut takes is made again. Knows bytes and checksums only, so daemons
 may import it; what a segment says is codec.py's.
 
-    data    magic `MRMO` · version u16 · reserved u16 · segments
-    index   magic `MRIX` · version u16 · reserved u16 · partitions u32
+    data    magic `MRMO` · version u16 · codec u16 · segments
+    index   magic `MRIX` · version u16 · codec u16 · partitions u32
             · per partition: offset u64, length u64, records u64, crc32c u32
             · crc32c u32 of everything before
 """
@@ -21,9 +21,10 @@ from typing import NamedTuple
 from clusterkit.checksum import crc32c
 from clusterkit.disks import with_its_disk
 from clusterkit.errors import CorruptRecord
+from mapreduce.model import FRAMES
 
 DATA_NAME, INDEX_NAME = "map.data", "map.index"
-VERSION = 1
+VERSION = 2
 _HEAD = struct.Struct("<4sHH")
 _COUNT = struct.Struct("<I")
 _ENTRY = struct.Struct("<QQQI")
@@ -37,12 +38,17 @@ class SegmentEntry(NamedTuple):
     crc32c: int  # of the segment's bytes; 0 when it is empty
 
 
-def read_index(path: Path) -> list[SegmentEntry]:
-    """One entry per partition. Raises CorruptRecord, FileNotFoundError."""
+class OutputIndex(NamedTuple):
+    codec: int  # of every segment: 1 = the engine's frames, anything else is not ours to read
+    entries: list[SegmentEntry]  # one a partition
+
+
+def read_index(path: Path) -> OutputIndex:
+    """Raises CorruptRecord, FileNotFoundError."""
     data = path.read_bytes()
     if len(data) < _HEAD.size + _COUNT.size + 4 or _HEAD.unpack_from(data)[0] != b"MRIX":
         raise CorruptRecord(f"{path} is not a map output index")
-    _magic, version, _reserved = _HEAD.unpack_from(data)
+    _magic, version, codec = _HEAD.unpack_from(data)
     if version != VERSION:
         raise CorruptRecord(f"{path} has version {version}, this program reads {VERSION}")
     if crc32c(data[:-4]) != int.from_bytes(data[-4:], "little"):
@@ -51,7 +57,8 @@ def read_index(path: Path) -> list[SegmentEntry]:
     start = _HEAD.size + _COUNT.size
     if len(data) != start + count * _ENTRY.size + 4:
         raise CorruptRecord(f"{path} has the wrong length for {count} partitions")
-    return [SegmentEntry(*_ENTRY.unpack_from(data, start + i * _ENTRY.size)) for i in range(count)]
+    places = (_ENTRY.unpack_from(data, start + i * _ENTRY.size) for i in range(count))
+    return OutputIndex(codec, [SegmentEntry(*place) for place in places])
 
 
 HOLDS = "which takes what a task sets aside on its way"
@@ -61,14 +68,17 @@ class MapOutputWriter:
     """Writes partitions in their order: `begin` each, `write` its bytes, `finish` at the end.
     `abort` removes everything."""
 
-    def __init__(self, directory: Path, partitions: int, *, stem: str = "map") -> None:
+    def __init__(
+        self, directory: Path, partitions: int, *, stem: str = "map", codec: int = FRAMES
+    ) -> None:
+        self._codec = codec
         self.data_path, self.index_path = directory / f"{stem}.data", directory / f"{stem}.index"
         self._partitions = partitions
         try:
             self._file = self.data_path.open("wb", buffering=_WRITE_BYTES)
         except OSError as error:
             raise with_its_disk(error, self.data_path, HOLDS) from error
-        self._file.write(_HEAD.pack(b"MRMO", VERSION, 0))
+        self._file.write(_HEAD.pack(b"MRMO", VERSION, self._codec))
         self._at = _HEAD.size
         self._entries: list[SegmentEntry] = []
         self._start = self._records = self._crc = 0
@@ -102,7 +112,7 @@ class MapOutputWriter:
     def _finish(self) -> None:
         self._file.close()
         body = (
-            _HEAD.pack(b"MRIX", VERSION, 0)
+            _HEAD.pack(b"MRIX", VERSION, self._codec)
             + _COUNT.pack(self._partitions)
             + b"".join(_ENTRY.pack(*entry) for entry in self._entries)
         )

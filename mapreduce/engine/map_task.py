@@ -68,7 +68,7 @@ class _Input:
                 self._slice, self._slice_end = iter(part), self._slice_end + len(part)
                 yield from self._slice
                 records.inc(len(part))
-                size = _adapted(size, self._run.tick() - started, MAX_SLICE_RECORDS)
+                size = adapted(size, self._run.tick() - started, MAX_SLICE_RECORDS)
             self._run.fraction = self._text.bytes_done / max(self._split.length, 1)
         self._batch = None
         check_unchanged(self._reader, self._split)
@@ -87,13 +87,13 @@ class _Input:
         while take(pairs, limit):
             between()
             now = self._run.tick()
-            limit, before = _adapted(limit, now - before, MAX_TAKEN_PAIRS), now
+            limit, before = adapted(limit, now - before, MAX_TAKEN_PAIRS), now
 
     def close(self) -> None:
         self._reader.close()
 
 
-def _adapted(size: int, took_s: float, most: int) -> int:
+def adapted(size: int, took_s: float, most: int) -> int:
     if took_s < _BATCH_FAST_S:
         return min(2 * size, most)
     return max(size // 2, 1) if took_s > _BATCH_SLOW_S else size
@@ -109,6 +109,7 @@ def run_map(
     task: Task,
     progress: ProgressSink,
     gauge: SpillGauge | None = None,
+    partitions: int = 0,
 ) -> MapOutput:
     """See tasks.run_map. `gauge` is for tests."""
     run = TaskRun(job, spec, task, progress, phase="map", input_path=split.path)
@@ -119,7 +120,7 @@ def run_map(
         spills = Spills(
             collector,
             directory,
-            spec.reducers,
+            partitions or spec.reducers,
             gauge or ResidentGauge(spec.spill_bytes),
             can_fold=combine is not None,
         )

@@ -1,4 +1,5 @@
-"""The reduce task: merge the segments, group equal keys, write what the job's reduce yields.
+"""Reduce tasks: merge the segments, group equal keys, and write what the job's reduce yields into a
+part file, or partition it for the next stage.
 
 What goes wrong in reading a segment is raised inside the user's generator (it pulls the values),
 where a broad `except` could swallow it and end the job with values missing. So it is kept, and
@@ -15,13 +16,16 @@ from pathlib import Path
 from typing import Any
 
 from mapreduce.api.job import Job
-from mapreduce.engine.attempt import PartOutput, ProgressSink, Segment, Task
+from mapreduce.engine.attempt import MapOutput, PartOutput, ProgressSink, Segment, Task
 from mapreduce.engine.codec import Section
 from mapreduce.engine.keys import decode
-from mapreduce.engine.map_output import MapOutputWriter
+from mapreduce.engine.map_output import DATA_NAME, INDEX_NAME, MapOutputWriter
+from mapreduce.engine.map_side import Collector
+from mapreduce.engine.map_task import MAX_TAKEN_PAIRS
+from mapreduce.engine.memory import ResidentGauge
 from mapreduce.engine.merge import merge
 from mapreduce.engine.segments import SegmentReader
-from mapreduce.engine.spill import write_merged
+from mapreduce.engine.spill import Spills, write_merged
 from mapreduce.engine.task_run import GentleGarbageCollection, Position, TaskRun
 from mapreduce.engine.values import thaw_pair
 from mapreduce.formats.pairs import Pair
@@ -49,29 +53,84 @@ def run_reduce(
     """See tasks.run_reduce."""
     run = TaskRun(job, spec, task, progress, phase="sort")
     with run.boundary(), GentleGarbageCollection():
-        ordered = sorted(
-            (segment for segment in segments if segment.length),
-            key=lambda segment: segment.map_index,
-        )
-        run.begin()
-        readers = [SegmentReader(segment) for segment in _narrowed(ordered, directory, run.tick)]
-        total = max(sum(reader.bytes_left for reader in readers), 1)
-
-        def on_round() -> None:
-            run.fraction = 1 - sum(reader.bytes_left for reader in readers) / total
-            run.tick()
-
-        run.phase = "reduce"
+        source = _Source(run, segments, directory)
         output = TextOutput(writer)
-        _Reduction(run, output, lambda: any(reader.is_frozen for reader in readers)).consume(
-            merge(readers, on_round)
-        )
+        source.reduction().consume(source.sections(), output.write)
         run.calls.once("teardown")
         output.flush()
         run.counter("reduce_output_records").inc(output.records)
         run.fraction = 1.0
         run.report()
     return PartOutput(output.length, output.crc32c, output.records, run.totals())
+
+
+def run_reduce_into_partitions(
+    job: type[Job],
+    spec: JobSpec,
+    segments: Iterable[Segment],
+    output: Path,
+    directory: Path,
+    *,
+    partitions: int,
+    task: Task,
+    progress: ProgressSink,
+) -> MapOutput:
+    """See tasks.run_reduce_into_partitions."""
+    run = TaskRun(job, spec, task, progress, phase="sort")
+    with run.boundary(), GentleGarbageCollection():
+        source = _Source(run, segments, directory)
+        collector = Collector(None, run.moves)
+        gauge = ResidentGauge(spec.spill_bytes)
+        spills = Spills(collector, output, partitions, gauge, can_fold=False)
+
+        def take(pairs: Iterable[Pair]) -> None:
+            pairs = iter(pairs)
+            while collector.take(pairs, MAX_TAKEN_PAIRS):
+                spills.check()
+
+        source.reduction().consume(source.sections(), take)
+        run.calls.once("teardown")
+        entries = spills.finish(run.tick)
+        run.counter("reduce_output_records").inc(sum(entry.records for entry in entries))
+        if spills.spilled_records:
+            run.counter("spilled_records").inc(spills.spilled_records)
+        run.fraction = 1.0
+        run.report()
+    return MapOutput(
+        data_path=output / DATA_NAME,
+        index_path=output / INDEX_NAME,
+        segment_bytes=tuple(entry.length for entry in entries),
+        segment_records=tuple(entry.records for entry in entries),
+        counters=run.totals(),
+    )
+
+
+class _Source:
+    """The segments of a task, merged, and how far it has come with them."""
+
+    def __init__(self, run: TaskRun, segments: Iterable[Segment], directory: Path) -> None:
+        self._run = run
+        ordered = sorted(
+            (segment for segment in segments if segment.length),
+            key=lambda segment: segment.order,
+        )
+        run.begin()
+        self._readers = [SegmentReader(one) for one in _narrowed(ordered, directory, run.tick)]
+        self._total = max(self._left(), 1)
+
+    def _left(self) -> int:
+        return sum(reader.bytes_left for reader in self._readers)
+
+    def sections(self) -> Iterator[tuple[Section, Iterator[list[Pair]]]]:
+        self._run.phase = "reduce"
+        return merge(self._readers, self._on_round)
+
+    def _on_round(self) -> None:
+        self._run.fraction = 1 - self._left() / self._total
+        self._run.tick()
+
+    def reduction(self) -> _Reduction:
+        return _Reduction(self._run, lambda: any(one.is_frozen for one in self._readers))
 
 
 class _EndOf:
@@ -93,8 +152,8 @@ class _EndOf:
 
 
 class _Reduction:
-    def __init__(self, run: TaskRun, output: TextOutput, is_frozen: Callable[[], bool]) -> None:
-        self._run, self._output, self._is_frozen = run, output, is_frozen
+    def __init__(self, run: TaskRun, is_frozen: Callable[[], bool]) -> None:
+        self._run, self._is_frozen = run, is_frozen
         self._records, self._groups = (
             run.counter("reduce_input_records"),
             run.counter("reduce_input_groups"),
@@ -102,12 +161,12 @@ class _Reduction:
         self.key: Any = None
         self._failure: BaseException | None = None
 
-    def consume(self, sections: Iterator[tuple[Section, Iterator[list[Pair]]]]) -> None:
-        reduce_function, write, through = (
-            self._run.calls.pairs_of("reduce"),
-            self._output.write,
-            self._run.moves.through,
-        )
+    def consume(
+        self,
+        sections: Iterator[tuple[Section, Iterator[list[Pair]]]],
+        write: Callable[[Iterable[Pair]], None],
+    ) -> None:
+        reduce_function, through = self._run.calls.pairs_of("reduce"), self._run.moves.through
         self._run.position = lambda: Position(record=f"key {self.key!r}", method="reduce")
         for section, pieces in sections:
             for key, group in groupby(through(self._pairs(pieces)), _KEY):
@@ -159,11 +218,13 @@ def _narrowed(
             (entry,) = writer.finish()
             merged.append(
                 Segment(
-                    group[0].map_index,
-                    entry.length,
-                    entry.crc32c,
-                    str(writer.data_path),
-                    entry.offset,
+                    task=group[0].task,
+                    length=entry.length,
+                    crc32c=entry.crc32c,
+                    path=str(writer.data_path),
+                    offset=entry.offset,
+                    edge=group[0].edge,
+                    partition=group[0].partition,
                 )
             )
         segments = merged

@@ -10,6 +10,7 @@ from clusterkit.errors import CorruptRecord
 from mapreduce.engine.attempt import Segment
 from mapreduce.engine.codec import HEADER, Frame, Section, decode_frame
 from mapreduce.failures import FailureReport, SegmentCorrupt
+from mapreduce.model import FRAMES
 
 WINDOW_BYTES = 1 << 18
 """Read at once; a merge of 256 runs holds 64 MiB of them."""
@@ -27,6 +28,8 @@ class SegmentReader:
         self._crc = 0
         if segment.data is not None and len(segment.data) != segment.length:
             raise self._corrupt(f"has {len(segment.data)} bytes, its index says {segment.length}")
+        if segment.codec != FRAMES:
+            raise self._corrupt(f"has codec {segment.codec}, which is not read here")
         self.section: Section | None = None
         self.is_frozen = False  # a frame that was read held values that have to be thawed
         self._peek()
@@ -82,10 +85,8 @@ class SegmentReader:
             return file.read(length)
 
     def _corrupt(self, reason: str) -> SegmentCorrupt:
-        index = self.segment.map_index
+        message = f"partition {self.segment.partition} of task {self.segment.task} {reason}"
         return SegmentCorrupt(
-            FailureReport(
-                kind="shuffle", message=f"map {index}'s output {reason}", path=self.segment.path
-            ),
-            index,
+            FailureReport(kind="shuffle", message=message, path=self.segment.path),
+            self.segment.task,
         )

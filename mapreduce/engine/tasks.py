@@ -1,9 +1,11 @@
-"""What a task is, whoever runs it: three functions, the same under every runner.
+"""What a task is, whoever runs it: four functions, the same under every runner.
 
     run_map       one split -> one partitioned, sorted, checksummed map output (data file and index)
                   in a local directory
     run_map_only  one split -> one part file (jobs with reducers = 0)
-    run_reduce    one partition's segments of every map -> one part file
+    run_reduce    what was fetched of other tasks' outputs -> one part file
+    run_reduce_into_partitions
+                  the same -> one partitioned output, for the next stage
 
 All run in a process where user code may run (a task process, or the inline runner's own), load
 nothing that talks to a cluster, and raise only TaskFailed (UserCodeFailed, SegmentCorrupt; see
@@ -42,6 +44,7 @@ __all__ = [
     "run_map",
     "run_map_only",
     "run_reduce",
+    "run_reduce_into_partitions",
 ]
 
 
@@ -54,10 +57,20 @@ def run_map(
     *,
     task: Task,
     progress: ProgressSink = no_progress,
+    partitions: int = 0,
 ) -> MapOutput:
-    """Maps, combines, partitions, sorts. `directory` exists and is this attempt's own; it holds
-    only the two files afterwards."""
-    return map_task.run_map(job, spec, split, storage, directory, task=task, progress=progress)
+    """Maps, combines, partitions (0 = as many as the job has reducers), sorts. `directory` exists
+    and is this attempt's own; it holds only the two files afterwards."""
+    return map_task.run_map(
+        job,
+        spec,
+        split,
+        storage,
+        directory,
+        task=task,
+        progress=progress,
+        partitions=partitions,
+    )
 
 
 def run_map_only(
@@ -84,12 +97,36 @@ def run_reduce(
     task: Task,
     progress: ProgressSink = no_progress,
 ) -> PartOutput:
-    """Merges the segments of partition `task.index`, groups equal keys and writes what `reduce`
-    yields as text.
+    """Merges the segments, groups equal keys and writes what `reduce` yields as text.
 
-    Segments may come in any order; every map with a non-empty segment must be there exactly once.
-    `directory` exists and is this attempt's own: merges of very many segments pass through it.
-    SegmentCorrupt names the map whose bytes are bad."""
+    Segments may come in any order; every non-empty one of what the task reads must be there exactly
+    once. `directory` exists and is this attempt's own: merges of very many segments pass through
+    it. SegmentCorrupt names the task whose bytes are bad."""
     return reduce_task.run_reduce(
         job, spec, segments, writer, directory, task=task, progress=progress
+    )
+
+
+def run_reduce_into_partitions(
+    job: type[Job],
+    spec: JobSpec,
+    segments: Iterable[Segment],
+    output: Path,
+    directory: Path,
+    *,
+    partitions: int,
+    task: Task,
+    progress: ProgressSink = no_progress,
+) -> MapOutput:
+    """As `run_reduce`, but partitions and sorts what `reduce` yields. `output` exists and is this
+    attempt's own; it holds only the two files afterwards."""
+    return reduce_task.run_reduce_into_partitions(
+        job,
+        spec,
+        segments,
+        output,
+        directory,
+        partitions=partitions,
+        task=task,
+        progress=progress,
     )

@@ -1,31 +1,15 @@
-"""The tracker's edits as journal bytes. Shell-side: cores know no encoding."""
+"""The tracker's edits as journal bytes."""
 
 from __future__ import annotations
 
-from clusterkit.codec import Codec
-from clusterkit.effects import Edit
-from mapreduce.jobtracker.core import edits, model
-
-CLASSES: tuple[type, ...] = (
-    Edit,
-    model.MapInput,
-    model.JobPlan,
-    model.FileResult,
-    model.AttemptRow,
-    edits.JobAccepted,
-    edits.JobStarted,
-    edits.MapMade,
-    edits.MapOutputLost,
-    edits.AttemptEnded,
-    edits.CommitGranted,
-    edits.JobFinished,
-    edits.StagingCleared,
-    edits.TaskImage,
-    edits.StageImage,
-    edits.JobImage,
-    edits.Checkpoint,
-)
+from clusterkit.records import EditCodec, number_of
+from mapreduce.jobtracker.core.edits import EDITS, Checkpoint
 
 
-def edit_codec() -> Codec:
-    return Codec(CLASSES)
+def edit_codec() -> EditCodec:
+    return EditCodec(EDITS)
+
+
+def is_checkpoint(payload: bytes | memoryview) -> bool:
+    """Told by its number, which is the first item of the row, without decoding it all."""
+    return payload[1] == number_of(Checkpoint)

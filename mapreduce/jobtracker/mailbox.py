@@ -5,14 +5,27 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from clusterkit.errors import TryAgain
+from clusterkit.errors import ClusterError, TryAgain, UsageError
+from mapreduce.errors import JobNotFound, JobRefused, OutputExists
+from mapreduce.jobtracker.core.events import Refusal
 
 STREAM_LIMIT = 10_000
 """Orders a worker may lag behind before its stream is closed; it then attends anew and its
 inventory settles what it missed."""
+
+
+def error_of(refusal: Refusal) -> ClusterError:
+    kinds: dict[str, Callable[..., ClusterError]] = {
+        "NOT_FOUND": JobNotFound,
+        "ALREADY_EXISTS": OutputExists,
+        "FAILED_PRECONDITION": JobRefused,
+        "INVALID_ARGUMENT": UsageError,
+        "TRY_AGAIN": TryAgain,
+    }
+    return kinds[refusal.code](refusal.message, next_command=refusal.next_command or None)
 
 
 class Reply:
@@ -27,11 +40,14 @@ class Reply:
         self._there.set()
 
     def wait(self, timeout_s: float) -> Any:
-        """Raises TryAgain when the core says nothing in time: it is stopping, or overloaded."""
+        """Raises TryAgain when the core says nothing in time (it is stopping, or overloaded), and
+        what a refusal says."""
         if not self._there.wait(timeout_s):
             raise TryAgain(
                 f"the tracker did not answer within {timeout_s:g} s", next_command="mrc status"
             )
+        if isinstance(self._message, Refusal):
+            raise error_of(self._message)
         return self._message
 
 

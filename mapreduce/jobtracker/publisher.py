@@ -1,9 +1,9 @@
 """Puts a finished job's output in place, and removes its work. Every step can be repeated after a
 crash; the core orders again what it has no result of.
 
-    verify that each granted file is the one that was granted → move them to STAGING/publish (by
-    the thousand) → `_SUCCESS`, `.manifest.json` → one publish call that makes the directory appear,
-    fenced by the tracker's epoch
+    verify that each granted file is the one that was granted → move them to
+    STAGING/publish-SEQ-OUTPUT (a few hundred a call) → `_SUCCESS`, `.manifest.json` → one publish
+    call that makes the directory appear, fenced by the tracker's epoch
 
 A publish that took effect before the crash is recognised by the job's id in the manifest under the
 output's name.
@@ -17,11 +17,9 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import msgspec
-
 from clusterkit.errors import ClusterError, Fenced, NotPermitted
 from mapreduce.errors import OutputExists, PublishRefused
-from mapreduce.jobtracker.core import events, orders
+from mapreduce.jobtracker.core import events
 from mapreduce.jobtracker.status_json import grouped
 from mapreduce.plan.earlier import check_replaceable
 from mapreduce.storage.api import FileInfo, Storage
@@ -29,10 +27,11 @@ from mapreduce.storage.manifest import (
     MANIFEST_NAME,
     SUCCESS_NAME,
     Manifest,
+    Part,
+    publish_directory,
     published_by,
     staging_directory,
 )
-from mapreduce.storage.manifest import Part as ManifestPart
 
 RENAMES_PER_CALL = 1_000
 THREADS = 4
@@ -68,7 +67,7 @@ class Publisher:
 
     def take(self, order: Any) -> None:
         """Carries the order out on a thread of its own."""
-        if isinstance(order, orders.PublishOutput):
+        if isinstance(order, events.PublishOutput):
             self._pool.submit(self._publish_until_done, order)
         else:
             self._pool.submit(self._remove_until_done, order)
@@ -107,23 +106,23 @@ class Publisher:
 
     # ── trying ────────────────────────────────────────────────────────────────────────────────────
 
-    def _publish_until_done(self, order: orders.PublishOutput) -> None:
+    def _publish_until_done(self, order: events.PublishOutput) -> None:
         failure = self._try(
             order.user,
             lambda storage: publish(storage, order, self._epoch),
             f"publishing {order.job_id}",
         )
         if not self._stopping.is_set():
+            key = (order.job_id, order.seq, order.output)
             self._post(
-                events.PublishFailed(order.job_id, failure)
-                if failure
-                else events.OutputPublished(order.job_id)
+                events.PublishFailed(*key, failure) if failure else events.OutputAppeared(*key)
             )
 
-    def _remove_until_done(self, order: orders.RemoveStaging) -> None:
-        staging = staging_directory(order.output, order.job_id)
+    def _remove_until_done(self, order: events.RemoveStaging) -> None:
+        paths = [staging_directory(output, order.job_id) for output in order.outputs]
+        paths += [order.code] if order.code else []
         failure = self._try(
-            order.user, lambda storage: _remove(storage, staging, order.code), f"removing {staging}"
+            order.user, lambda storage: _remove(storage, paths), f"removing {', '.join(paths)}"
         )
         if not failure and not self._stopping.is_set():
             self._post(events.StagingRemoved(order.job_id))
@@ -169,18 +168,17 @@ class Publisher:
         return "stopping"
 
 
-def _remove(storage: Storage, staging: str, code: str) -> None:
-    storage.delete(staging)
-    if code:
-        storage.delete(code)
+def _remove(storage: Storage, paths: list[str]) -> None:
+    for path in paths:
+        storage.delete(path)
 
 
-def publish(storage: Storage, order: orders.PublishOutput, epoch: int) -> None:
-    staging = publish_directory(order)
-    there = storage.stat(order.output) if order.replaced_file_id else None
+def publish(storage: Storage, order: events.PublishOutput, epoch: int) -> None:
+    staging = publish_directory(order.path, order.job_id, order.seq, order.output)
+    there = storage.stat(order.path) if order.replaced_file_id else None
     still_old = there is not None and there.file_id == order.replaced_file_id
     if not still_old and published_by(
-        storage, order.output, staging
+        storage, order.path, staging
     ):  # what is to be replaced may be a job's of the same id elsewhere
         return
     storage.mkdirs(staging)
@@ -189,20 +187,16 @@ def publish(storage: Storage, order: orders.PublishOutput, epoch: int) -> None:
     _write(storage, f"{staging}/{SUCCESS_NAME}", b"")
     _write(storage, f"{staging}/{MANIFEST_NAME}", manifest(order).to_json())
     if still_old:
-        check_replaceable(storage, order.output, made_by=_facts(order.spec_json).replaced_job_id)
-    storage.publish(staging, order.output, replaced_file_id=order.replaced_file_id, epoch=epoch)
+        check_replaceable(storage, order.path, made_by=order.replaced_job_id)
+    storage.publish(staging, order.path, replaced_file_id=order.replaced_file_id, epoch=epoch)
 
 
-def publish_directory(order: orders.PublishOutput) -> str:
-    return staging_directory(order.output, order.job_id) + "/publish"
-
-
-def _moves(storage: Storage, order: orders.PublishOutput, staging: str) -> list[tuple[str, str]]:
+def _moves(storage: Storage, order: events.PublishOutput, staging: str) -> list[tuple[str, str]]:
     """Renames that are still to do. Raises PublishRefused when a granted file is neither where it
     was nor where it goes."""
     moved = _listing(storage, staging)
     waiting = (
-        _listing(storage, staging_directory(order.output, order.job_id) + "/attempts")
+        _listing(storage, staging_directory(order.path, order.job_id) + "/attempts")
         if order.parts
         else {}
     )
@@ -227,40 +221,33 @@ def _listing(storage: Storage, directory: str) -> dict[str, FileInfo]:
         return {}
 
 
-def _is_granted(info: FileInfo | None, part: orders.Part) -> bool:
+def _is_granted(info: FileInfo | None, part: events.GrantedPart) -> bool:
     if info is None or info.is_directory or info.length != part.file.length:
         return False
     return not (info.file_id and part.file.file_id) or info.file_id == part.file.file_id
 
 
-def manifest(order: orders.PublishOutput) -> Manifest:
+def manifest(order: events.PublishOutput) -> Manifest:
     parts = [
-        ManifestPart(part.name, part.file.length, part.file.crc32c, part.attempt_id, part.records)
+        Part(
+            name=part.name,
+            length=part.file.length,
+            crc32c=part.file.crc32c,
+            attempt_id=part.attempt_id,
+            records=part.file.records,
+        )
         for part in order.parts
     ]
     return Manifest(
         job_id=order.job_id,
         name=order.name,
         user=order.user,
-        code_sha256=_facts(order.spec_json).code.sha256,
+        code_sha256=order.code_sha256,
+        seq=order.seq,
+        output=order.output,
         parts=parts,
         counters=grouped(order.counters),
     )
-
-
-class _Code(msgspec.Struct):
-    sha256: str = ""
-
-
-class _FactsOfSpec(msgspec.Struct):
-    """What publishing wants of a JobSpec."""
-
-    code: _Code = msgspec.field(default_factory=_Code)
-    replaced_job_id: str = ""
-
-
-def _facts(spec_json: bytes) -> _FactsOfSpec:
-    return msgspec.json.decode(spec_json, type=_FactsOfSpec) if spec_json else _FactsOfSpec()
 
 
 def _write(storage: Storage, path: str, data: bytes) -> None:

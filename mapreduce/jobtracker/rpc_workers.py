@@ -11,11 +11,12 @@ from typing import Any
 
 from clusterkit.errors import Overloaded
 from clusterkit.rpc import peer_host
-from mapreduce.jobtracker import wire
-from mapreduce.jobtracker.core import events, orders
-from mapreduce.jobtracker.mailbox import Reply, Stream
+from mapreduce.exchange import CommitAnswer, Ping, ReportReceived
+from mapreduce.jobtracker.core import events
+from mapreduce.jobtracker.mailbox import Reply, Stream, error_of
 from mapreduce.pb import tracker_pb2 as pb
 from mapreduce.pb import tracker_pb2_grpc as pb_grpc
+from mapreduce.wire import exchange as wire
 
 ANSWER_LIMIT_S = 20.0
 STREAMS_OF_A_HOST = 256
@@ -70,36 +71,35 @@ class WorkerCalls(pb_grpc.TrackerForWorkersServicer):
     def _orders(self, request: pb.WorkerHello, context: Any) -> Iterator[pb.WorkerOrder]:
         stream = Stream()
         context.add_callback(stream.close)
-        self._post(wire.hello(request, stream))
+        self._post(events.WorkerAttended(stream, wire.hello(request)))
         try:
             # The first message tells the worker the epoch and that it is seated, before there is
             # anything to do.
-            yield pb.WorkerOrder(epoch=self._epoch(), ping=pb.Ping())
+            yield wire.order_to_pb(Ping(), self._epoch())
             for message in stream:
-                if isinstance(message, orders.EndStream):
+                if isinstance(message, events.EndStream):
                     return
-                if isinstance(message, orders.Refusal):
-                    raise wire.error(message)
-                yield wire.order(message, self._epoch())
+                if isinstance(message, events.Refusal):
+                    raise error_of(message)
+                yield wire.order_to_pb(message, self._epoch())
         finally:
             self._post(events.StreamEnded(request.worker_id, stream))
 
     def Report(self, request: pb.WorkerReport, context: Any) -> pb.ReportReply:
-        reply = Reply()
-        self._post(wire.report(request, reply))
-        answer = self._await(reply)
+        told, reply = wire.report(request), Reply()
+        self._post(
+            events.WorkerReported(
+                reply_to=reply,
+                worker_id=request.worker_id,
+                incarnation=request.incarnation,
+                report=told,
+            )
+        )
+        answer: ReportReceived = reply.wait(ANSWER_LIMIT_S)
         return pb.ReportReply(epoch=self._epoch(), hello_again=answer.hello_again)
 
     def Commit(self, request: pb.CommitRequest, context: Any) -> pb.CommitReply:
-        reply = Reply()
-        self._post(wire.commit(request, reply))
-        answer = self._await(reply)
-        return pb.CommitReply(
-            epoch=self._epoch(), granted=answer.granted, winner=answer.winner, reason=answer.reason
-        )
-
-    def _await(self, reply: Reply) -> Any:
-        message = reply.wait(ANSWER_LIMIT_S)
-        if isinstance(message, orders.Refusal):
-            raise wire.error(message)
-        return message
+        asked, reply = wire.commit(request), Reply()
+        self._post(events.CommitRequested(reply, request.worker_id, asked))
+        answer: CommitAnswer = reply.wait(ANSWER_LIMIT_S)
+        return wire.answer_to_pb(answer, self._epoch())

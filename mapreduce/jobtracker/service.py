@@ -27,10 +27,10 @@ from clusterkit.rpc import format_address, make_server
 from clusterkit.rpc_lanes import Lane
 from clusterkit.service import DataDirectory
 from coordinator.api import Candidate, Coordinator, Leadership, Member
-from mapreduce.jobtracker.core import edits, events, orders
+from mapreduce.jobtracker.core import edits, events
 from mapreduce.jobtracker.core.options import Options
 from mapreduce.jobtracker.core.tracker import JobTracker
-from mapreduce.jobtracker.edit_codec import edit_codec
+from mapreduce.jobtracker.edit_codec import edit_codec, is_checkpoint
 from mapreduce.jobtracker.mailbox import Reply, Stream
 from mapreduce.jobtracker.publisher import Publisher
 from mapreduce.jobtracker.rpc_clients import ClientCalls
@@ -240,11 +240,9 @@ class TrackerService:
     def _replay_from(self) -> int:
         """Edits before the last checkpoint may refer to what was forgotten; the checkpoint replaces
         them."""
-        codec, start = edit_codec(), 0
+        start = 0
         for record in self._journal.read():
-            if edits.Checkpoint.__name__.encode() in record.payload and isinstance(
-                codec.decode(record.payload).op, edits.Checkpoint
-            ):
+            if is_checkpoint(record.payload):
                 start = record.txid - 1
         return start
 
@@ -276,7 +274,7 @@ class TrackerService:
         to = send.to
         if isinstance(to, Reply | Stream):
             to.put(send.message)
-        elif to == orders.PUBLISHER:
+        elif to == events.PUBLISHER:
             assert self._publisher is not None
             self._publisher.take(send.message)
         else:

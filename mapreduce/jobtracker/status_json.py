@@ -3,14 +3,14 @@ shapes are the user contract's."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
-from mapreduce.jobtracker.core.model import Counters
-from mapreduce.jobtracker.core.orders import JobStatus, StageStatus
+from mapreduce.jobtracker.core.events import JobStatus, StageStatus
+from mapreduce.model import Counters
 
 
 def status_json(status: JobStatus, output_uri: Callable[[str], str]) -> bytes:
@@ -25,8 +25,9 @@ def status_object(status: JobStatus, output_uri: Callable[[str], str]) -> dict[s
         "state": status.state,
         "submitted_at": rfc3339(status.submitted_us),
         "finished_at": rfc3339(status.finished_us) if status.finished_us else None,
-        "maps": _stage(status.maps),
-        "reduces": _stage(status.reduces),
+        "maps": _sum(stage for stage in status.stages if stage.reads_splits),
+        "reduces": _sum(stage for stage in status.stages if not stage.reads_splits),
+        "stages": [{"id": stage.id, "name": stage.name} | _sum([stage]) for stage in status.stages],
         "counters": grouped(status.counters),
         "output": output_uri(status.output),
         "error": status.error or None,
@@ -34,14 +35,18 @@ def status_object(status: JobStatus, output_uri: Callable[[str], str]) -> dict[s
     }
 
 
-def _stage(stage: StageStatus) -> dict[str, Any]:
+def _sum(stages: Iterable[StageStatus]) -> dict[str, Any]:
+    """Of several stages as of one."""
+    found = list(stages)
+    total = sum(stage.total for stage in found)
+    work = sum(stage.fraction * stage.total for stage in found)
     return {
-        "total": stage.total,
-        "done": stage.done,
-        "running": stage.running,
-        "failed_attempts": stage.failed_attempts,
-        "killed_attempts": stage.killed_attempts,
-        "fraction": stage.fraction,
+        "total": total,
+        "done": sum(stage.done for stage in found),
+        "running": sum(stage.running for stage in found),
+        "failed_attempts": sum(stage.failed_attempts for stage in found),
+        "killed_attempts": sum(stage.killed_attempts for stage in found),
+        "fraction": round(work / total, 4) if total else 1.0,
     }
 
 

@@ -7,20 +7,108 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class SubmitRequest(_message.Message):
-    __slots__ = ("token", "spec_json", "user")
+    __slots__ = ("token", "user", "plan", "spec")
     TOKEN_FIELD_NUMBER: _ClassVar[int]
-    SPEC_JSON_FIELD_NUMBER: _ClassVar[int]
     USER_FIELD_NUMBER: _ClassVar[int]
+    PLAN_FIELD_NUMBER: _ClassVar[int]
+    SPEC_FIELD_NUMBER: _ClassVar[int]
     token: str
-    spec_json: bytes
     user: str
-    def __init__(self, token: _Optional[str] = ..., spec_json: _Optional[bytes] = ..., user: _Optional[str] = ...) -> None: ...
+    plan: JobPlan
+    spec: bytes
+    def __init__(self, token: _Optional[str] = ..., user: _Optional[str] = ..., plan: _Optional[_Union[JobPlan, _Mapping]] = ..., spec: _Optional[bytes] = ...) -> None: ...
 
 class SubmitReply(_message.Message):
     __slots__ = ("job_id",)
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     job_id: str
     def __init__(self, job_id: _Optional[str] = ...) -> None: ...
+
+class JobPlan(_message.Message):
+    __slots__ = ("name", "stages", "outputs", "limits", "max_attempts", "code", "code_sha256", "open")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    STAGES_FIELD_NUMBER: _ClassVar[int]
+    OUTPUTS_FIELD_NUMBER: _ClassVar[int]
+    LIMITS_FIELD_NUMBER: _ClassVar[int]
+    MAX_ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    CODE_SHA256_FIELD_NUMBER: _ClassVar[int]
+    OPEN_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    stages: _containers.RepeatedCompositeFieldContainer[Stage]
+    outputs: _containers.RepeatedCompositeFieldContainer[JobOutput]
+    limits: Limits
+    max_attempts: int
+    code: str
+    code_sha256: str
+    open: bool
+    def __init__(self, name: _Optional[str] = ..., stages: _Optional[_Iterable[_Union[Stage, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[JobOutput, _Mapping]]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., max_attempts: _Optional[int] = ..., code: _Optional[str] = ..., code_sha256: _Optional[str] = ..., open: bool = ...) -> None: ...
+
+class Stage(_message.Message):
+    __slots__ = ("id", "name", "tasks", "inputs", "partitions", "commits", "splits", "driver", "affinity")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TASKS_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_FIELD_NUMBER: _ClassVar[int]
+    PARTITIONS_FIELD_NUMBER: _ClassVar[int]
+    COMMITS_FIELD_NUMBER: _ClassVar[int]
+    SPLITS_FIELD_NUMBER: _ClassVar[int]
+    DRIVER_FIELD_NUMBER: _ClassVar[int]
+    AFFINITY_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    name: str
+    tasks: int
+    inputs: _containers.RepeatedCompositeFieldContainer[Edge]
+    partitions: int
+    commits: _containers.RepeatedScalarFieldContainer[int]
+    splits: _containers.RepeatedCompositeFieldContainer[TaskSplit]
+    driver: bool
+    affinity: str
+    def __init__(self, id: _Optional[int] = ..., name: _Optional[str] = ..., tasks: _Optional[int] = ..., inputs: _Optional[_Iterable[_Union[Edge, _Mapping]]] = ..., partitions: _Optional[int] = ..., commits: _Optional[_Iterable[int]] = ..., splits: _Optional[_Iterable[_Union[TaskSplit, _Mapping]]] = ..., driver: bool = ..., affinity: _Optional[str] = ...) -> None: ...
+
+class Edge(_message.Message):
+    __slots__ = ("tag", "stage", "kind", "first")
+    TAG_FIELD_NUMBER: _ClassVar[int]
+    STAGE_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    FIRST_FIELD_NUMBER: _ClassVar[int]
+    tag: int
+    stage: int
+    kind: str
+    first: int
+    def __init__(self, tag: _Optional[int] = ..., stage: _Optional[int] = ..., kind: _Optional[str] = ..., first: _Optional[int] = ...) -> None: ...
+
+class TaskSplit(_message.Message):
+    __slots__ = ("tag", "source", "hosts")
+    TAG_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    HOSTS_FIELD_NUMBER: _ClassVar[int]
+    tag: int
+    source: bytes
+    hosts: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, tag: _Optional[int] = ..., source: _Optional[bytes] = ..., hosts: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class JobOutput(_message.Message):
+    __slots__ = ("number", "path", "published", "replaced_file_id", "replaced_job_id")
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    PUBLISHED_FIELD_NUMBER: _ClassVar[int]
+    REPLACED_FILE_ID_FIELD_NUMBER: _ClassVar[int]
+    REPLACED_JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    path: str
+    published: bool
+    replaced_file_id: int
+    replaced_job_id: str
+    def __init__(self, number: _Optional[int] = ..., path: _Optional[str] = ..., published: bool = ..., replaced_file_id: _Optional[int] = ..., replaced_job_id: _Optional[str] = ...) -> None: ...
+
+class Limits(_message.Message):
+    __slots__ = ("memory_limit_bytes", "no_progress_limit_us")
+    MEMORY_LIMIT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    NO_PROGRESS_LIMIT_US_FIELD_NUMBER: _ClassVar[int]
+    memory_limit_bytes: int
+    no_progress_limit_us: int
+    def __init__(self, memory_limit_bytes: _Optional[int] = ..., no_progress_limit_us: _Optional[int] = ...) -> None: ...
 
 class JobRequest(_message.Message):
     __slots__ = ("job_id",)
@@ -141,24 +229,30 @@ class WorkerHello(_message.Message):
     def __init__(self, worker_id: _Optional[str] = ..., incarnation: _Optional[str] = ..., host: _Optional[str] = ..., rpc_port: _Optional[int] = ..., shuffle_port: _Optional[int] = ..., slots: _Optional[int] = ..., highest_epoch: _Optional[int] = ..., inventory: _Optional[_Iterable[_Union[AttemptInventory, _Mapping]]] = ..., no_room: _Optional[str] = ...) -> None: ...
 
 class AttemptInventory(_message.Message):
-    __slots__ = ("attempt_id", "state", "output", "counters")
+    __slots__ = ("attempt_id", "state", "output", "counters", "result")
     ATTEMPT_ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_FIELD_NUMBER: _ClassVar[int]
     COUNTERS_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
     attempt_id: str
     state: str
-    output: MapOutput
+    output: TaskOutput
     counters: Counters
-    def __init__(self, attempt_id: _Optional[str] = ..., state: _Optional[str] = ..., output: _Optional[_Union[MapOutput, _Mapping]] = ..., counters: _Optional[_Union[Counters, _Mapping]] = ...) -> None: ...
+    result: bytes
+    def __init__(self, attempt_id: _Optional[str] = ..., state: _Optional[str] = ..., output: _Optional[_Union[TaskOutput, _Mapping]] = ..., counters: _Optional[_Union[Counters, _Mapping]] = ..., result: _Optional[bytes] = ...) -> None: ...
 
-class MapOutput(_message.Message):
-    __slots__ = ("segment_bytes", "segment_records")
+class TaskOutput(_message.Message):
+    __slots__ = ("segment_bytes", "segment_records", "codec", "fingerprint")
     SEGMENT_BYTES_FIELD_NUMBER: _ClassVar[int]
     SEGMENT_RECORDS_FIELD_NUMBER: _ClassVar[int]
+    CODEC_FIELD_NUMBER: _ClassVar[int]
+    FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     segment_bytes: _containers.RepeatedScalarFieldContainer[int]
     segment_records: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, segment_bytes: _Optional[_Iterable[int]] = ..., segment_records: _Optional[_Iterable[int]] = ...) -> None: ...
+    codec: int
+    fingerprint: str
+    def __init__(self, segment_bytes: _Optional[_Iterable[int]] = ..., segment_records: _Optional[_Iterable[int]] = ..., codec: _Optional[int] = ..., fingerprint: _Optional[str] = ...) -> None: ...
 
 class Counters(_message.Message):
     __slots__ = ("counters",)
@@ -177,78 +271,142 @@ class Counter(_message.Message):
     def __init__(self, group: _Optional[str] = ..., name: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
 
 class FileResult(_message.Message):
-    __slots__ = ("path", "file_id", "length", "crc32c")
+    __slots__ = ("path", "file_id", "length", "crc32c", "output", "records")
     PATH_FIELD_NUMBER: _ClassVar[int]
     FILE_ID_FIELD_NUMBER: _ClassVar[int]
     LENGTH_FIELD_NUMBER: _ClassVar[int]
     CRC32C_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_FIELD_NUMBER: _ClassVar[int]
+    RECORDS_FIELD_NUMBER: _ClassVar[int]
     path: str
     file_id: int
     length: int
     crc32c: int
-    def __init__(self, path: _Optional[str] = ..., file_id: _Optional[int] = ..., length: _Optional[int] = ..., crc32c: _Optional[int] = ...) -> None: ...
+    output: int
+    records: int
+    def __init__(self, path: _Optional[str] = ..., file_id: _Optional[int] = ..., length: _Optional[int] = ..., crc32c: _Optional[int] = ..., output: _Optional[int] = ..., records: _Optional[int] = ...) -> None: ...
 
 class WorkerOrder(_message.Message):
-    __slots__ = ("epoch", "launch", "kill", "forget", "map_outputs", "ping")
+    __slots__ = ("epoch", "launch", "kill", "forget", "outputs", "ping")
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     LAUNCH_FIELD_NUMBER: _ClassVar[int]
     KILL_FIELD_NUMBER: _ClassVar[int]
     FORGET_FIELD_NUMBER: _ClassVar[int]
-    MAP_OUTPUTS_FIELD_NUMBER: _ClassVar[int]
+    OUTPUTS_FIELD_NUMBER: _ClassVar[int]
     PING_FIELD_NUMBER: _ClassVar[int]
     epoch: int
     launch: Launch
     kill: KillAttempt
     forget: ForgetJob
-    map_outputs: MapOutputs
+    outputs: TellOutputs
     ping: Ping
-    def __init__(self, epoch: _Optional[int] = ..., launch: _Optional[_Union[Launch, _Mapping]] = ..., kill: _Optional[_Union[KillAttempt, _Mapping]] = ..., forget: _Optional[_Union[ForgetJob, _Mapping]] = ..., map_outputs: _Optional[_Union[MapOutputs, _Mapping]] = ..., ping: _Optional[_Union[Ping, _Mapping]] = ...) -> None: ...
+    def __init__(self, epoch: _Optional[int] = ..., launch: _Optional[_Union[Launch, _Mapping]] = ..., kill: _Optional[_Union[KillAttempt, _Mapping]] = ..., forget: _Optional[_Union[ForgetJob, _Mapping]] = ..., outputs: _Optional[_Union[TellOutputs, _Mapping]] = ..., ping: _Optional[_Union[Ping, _Mapping]] = ...) -> None: ...
 
 class Launch(_message.Message):
-    __slots__ = ("attempt_id", "job_id", "kind", "index", "spec_json", "split_json", "maps", "known")
+    __slots__ = ("attempt_id", "job_id", "stage", "index", "spec", "split", "split_tag", "limits", "user", "partitions", "targets", "inputs", "known", "results", "driver", "extensions", "affinity")
     ATTEMPT_ID_FIELD_NUMBER: _ClassVar[int]
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
-    KIND_FIELD_NUMBER: _ClassVar[int]
+    STAGE_FIELD_NUMBER: _ClassVar[int]
     INDEX_FIELD_NUMBER: _ClassVar[int]
-    SPEC_JSON_FIELD_NUMBER: _ClassVar[int]
-    SPLIT_JSON_FIELD_NUMBER: _ClassVar[int]
-    MAPS_FIELD_NUMBER: _ClassVar[int]
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    SPLIT_FIELD_NUMBER: _ClassVar[int]
+    SPLIT_TAG_FIELD_NUMBER: _ClassVar[int]
+    LIMITS_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    PARTITIONS_FIELD_NUMBER: _ClassVar[int]
+    TARGETS_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_FIELD_NUMBER: _ClassVar[int]
     KNOWN_FIELD_NUMBER: _ClassVar[int]
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    DRIVER_FIELD_NUMBER: _ClassVar[int]
+    EXTENSIONS_FIELD_NUMBER: _ClassVar[int]
+    AFFINITY_FIELD_NUMBER: _ClassVar[int]
     attempt_id: str
     job_id: str
-    kind: str
+    stage: int
     index: int
-    spec_json: bytes
-    split_json: bytes
-    maps: int
-    known: _containers.RepeatedCompositeFieldContainer[MapLocation]
-    def __init__(self, attempt_id: _Optional[str] = ..., job_id: _Optional[str] = ..., kind: _Optional[str] = ..., index: _Optional[int] = ..., spec_json: _Optional[bytes] = ..., split_json: _Optional[bytes] = ..., maps: _Optional[int] = ..., known: _Optional[_Iterable[_Union[MapLocation, _Mapping]]] = ...) -> None: ...
+    spec: bytes
+    split: bytes
+    split_tag: int
+    limits: Limits
+    user: str
+    partitions: int
+    targets: _containers.RepeatedCompositeFieldContainer[Target]
+    inputs: _containers.RepeatedCompositeFieldContainer[Input]
+    known: _containers.RepeatedCompositeFieldContainer[OutputLocation]
+    results: _containers.RepeatedCompositeFieldContainer[TaskResult]
+    driver: bool
+    extensions: int
+    affinity: str
+    def __init__(self, attempt_id: _Optional[str] = ..., job_id: _Optional[str] = ..., stage: _Optional[int] = ..., index: _Optional[int] = ..., spec: _Optional[bytes] = ..., split: _Optional[bytes] = ..., split_tag: _Optional[int] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., user: _Optional[str] = ..., partitions: _Optional[int] = ..., targets: _Optional[_Iterable[_Union[Target, _Mapping]]] = ..., inputs: _Optional[_Iterable[_Union[Input, _Mapping]]] = ..., known: _Optional[_Iterable[_Union[OutputLocation, _Mapping]]] = ..., results: _Optional[_Iterable[_Union[TaskResult, _Mapping]]] = ..., driver: bool = ..., extensions: _Optional[int] = ..., affinity: _Optional[str] = ...) -> None: ...
 
-class MapLocation(_message.Message):
-    __slots__ = ("map_index", "attempt_id", "host", "shuffle_port", "bytes", "worker_id", "lost")
-    MAP_INDEX_FIELD_NUMBER: _ClassVar[int]
+class Target(_message.Message):
+    __slots__ = ("output", "path", "name")
+    OUTPUT_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    output: int
+    path: str
+    name: str
+    def __init__(self, output: _Optional[int] = ..., path: _Optional[str] = ..., name: _Optional[str] = ...) -> None: ...
+
+class Input(_message.Message):
+    __slots__ = ("edge", "tag", "stage", "kind", "first", "tasks", "partitions")
+    EDGE_FIELD_NUMBER: _ClassVar[int]
+    TAG_FIELD_NUMBER: _ClassVar[int]
+    STAGE_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    FIRST_FIELD_NUMBER: _ClassVar[int]
+    TASKS_FIELD_NUMBER: _ClassVar[int]
+    PARTITIONS_FIELD_NUMBER: _ClassVar[int]
+    edge: int
+    tag: int
+    stage: int
+    kind: str
+    first: int
+    tasks: int
+    partitions: int
+    def __init__(self, edge: _Optional[int] = ..., tag: _Optional[int] = ..., stage: _Optional[int] = ..., kind: _Optional[str] = ..., first: _Optional[int] = ..., tasks: _Optional[int] = ..., partitions: _Optional[int] = ...) -> None: ...
+
+class TaskResult(_message.Message):
+    __slots__ = ("stage", "task", "result")
+    STAGE_FIELD_NUMBER: _ClassVar[int]
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    stage: int
+    task: int
+    result: bytes
+    def __init__(self, stage: _Optional[int] = ..., task: _Optional[int] = ..., result: _Optional[bytes] = ...) -> None: ...
+
+class OutputLocation(_message.Message):
+    __slots__ = ("stage", "task", "attempt_id", "host", "shuffle_port", "bytes", "worker_id", "lost", "codec")
+    STAGE_FIELD_NUMBER: _ClassVar[int]
+    TASK_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_ID_FIELD_NUMBER: _ClassVar[int]
     HOST_FIELD_NUMBER: _ClassVar[int]
     SHUFFLE_PORT_FIELD_NUMBER: _ClassVar[int]
     BYTES_FIELD_NUMBER: _ClassVar[int]
     WORKER_ID_FIELD_NUMBER: _ClassVar[int]
     LOST_FIELD_NUMBER: _ClassVar[int]
-    map_index: int
+    CODEC_FIELD_NUMBER: _ClassVar[int]
+    stage: int
+    task: int
     attempt_id: str
     host: str
     shuffle_port: int
     bytes: int
     worker_id: str
     lost: bool
-    def __init__(self, map_index: _Optional[int] = ..., attempt_id: _Optional[str] = ..., host: _Optional[str] = ..., shuffle_port: _Optional[int] = ..., bytes: _Optional[int] = ..., worker_id: _Optional[str] = ..., lost: bool = ...) -> None: ...
+    codec: int
+    def __init__(self, stage: _Optional[int] = ..., task: _Optional[int] = ..., attempt_id: _Optional[str] = ..., host: _Optional[str] = ..., shuffle_port: _Optional[int] = ..., bytes: _Optional[int] = ..., worker_id: _Optional[str] = ..., lost: bool = ..., codec: _Optional[int] = ...) -> None: ...
 
-class MapOutputs(_message.Message):
+class TellOutputs(_message.Message):
     __slots__ = ("job_id", "locations")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     LOCATIONS_FIELD_NUMBER: _ClassVar[int]
     job_id: str
-    locations: _containers.RepeatedCompositeFieldContainer[MapLocation]
-    def __init__(self, job_id: _Optional[str] = ..., locations: _Optional[_Iterable[_Union[MapLocation, _Mapping]]] = ...) -> None: ...
+    locations: _containers.RepeatedCompositeFieldContainer[OutputLocation]
+    def __init__(self, job_id: _Optional[str] = ..., locations: _Optional[_Iterable[_Union[OutputLocation, _Mapping]]] = ...) -> None: ...
 
 class KillAttempt(_message.Message):
     __slots__ = ("attempt_id", "reason")
@@ -283,18 +441,18 @@ class WorkerReport(_message.Message):
     def __init__(self, worker_id: _Optional[str] = ..., incarnation: _Optional[str] = ..., sequence: _Optional[int] = ..., attempts: _Optional[_Iterable[_Union[AttemptReport, _Mapping]]] = ..., no_room: _Optional[str] = ...) -> None: ...
 
 class AttemptReport(_message.Message):
-    __slots__ = ("attempt_id", "progress", "map_succeeded", "failed", "fetch_failed")
+    __slots__ = ("attempt_id", "progress", "done", "failed", "fetch_failed")
     ATTEMPT_ID_FIELD_NUMBER: _ClassVar[int]
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
-    MAP_SUCCEEDED_FIELD_NUMBER: _ClassVar[int]
+    DONE_FIELD_NUMBER: _ClassVar[int]
     FAILED_FIELD_NUMBER: _ClassVar[int]
     FETCH_FAILED_FIELD_NUMBER: _ClassVar[int]
     attempt_id: str
     progress: Progress
-    map_succeeded: MapSucceeded
+    done: TaskDone
     failed: Failed
     fetch_failed: FetchFailed
-    def __init__(self, attempt_id: _Optional[str] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., map_succeeded: _Optional[_Union[MapSucceeded, _Mapping]] = ..., failed: _Optional[_Union[Failed, _Mapping]] = ..., fetch_failed: _Optional[_Union[FetchFailed, _Mapping]] = ...) -> None: ...
+    def __init__(self, attempt_id: _Optional[str] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., done: _Optional[_Union[TaskDone, _Mapping]] = ..., failed: _Optional[_Union[Failed, _Mapping]] = ..., fetch_failed: _Optional[_Union[FetchFailed, _Mapping]] = ...) -> None: ...
 
 class Progress(_message.Message):
     __slots__ = ("fraction", "phase", "status", "counters")
@@ -308,13 +466,15 @@ class Progress(_message.Message):
     counters: Counters
     def __init__(self, fraction: _Optional[float] = ..., phase: _Optional[str] = ..., status: _Optional[str] = ..., counters: _Optional[_Union[Counters, _Mapping]] = ...) -> None: ...
 
-class MapSucceeded(_message.Message):
-    __slots__ = ("output", "counters")
+class TaskDone(_message.Message):
+    __slots__ = ("output", "counters", "result")
     OUTPUT_FIELD_NUMBER: _ClassVar[int]
     COUNTERS_FIELD_NUMBER: _ClassVar[int]
-    output: MapOutput
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    output: TaskOutput
     counters: Counters
-    def __init__(self, output: _Optional[_Union[MapOutput, _Mapping]] = ..., counters: _Optional[_Union[Counters, _Mapping]] = ...) -> None: ...
+    result: bytes
+    def __init__(self, output: _Optional[_Union[TaskOutput, _Mapping]] = ..., counters: _Optional[_Union[Counters, _Mapping]] = ..., result: _Optional[bytes] = ...) -> None: ...
 
 class Failed(_message.Message):
     __slots__ = ("failure_json", "killed")
@@ -325,12 +485,12 @@ class Failed(_message.Message):
     def __init__(self, failure_json: _Optional[bytes] = ..., killed: bool = ...) -> None: ...
 
 class FetchFailed(_message.Message):
-    __slots__ = ("map_attempt_ids", "reason")
-    MAP_ATTEMPT_IDS_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("sources", "reason")
+    SOURCES_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
-    map_attempt_ids: _containers.RepeatedScalarFieldContainer[str]
+    sources: _containers.RepeatedScalarFieldContainer[str]
     reason: str
-    def __init__(self, map_attempt_ids: _Optional[_Iterable[str]] = ..., reason: _Optional[str] = ...) -> None: ...
+    def __init__(self, sources: _Optional[_Iterable[str]] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class ReportReply(_message.Message):
     __slots__ = ("epoch", "hello_again")
@@ -341,16 +501,18 @@ class ReportReply(_message.Message):
     def __init__(self, epoch: _Optional[int] = ..., hello_again: bool = ...) -> None: ...
 
 class CommitRequest(_message.Message):
-    __slots__ = ("attempt_id", "file", "counters", "worker_id")
+    __slots__ = ("attempt_id", "files", "counters", "worker_id", "result")
     ATTEMPT_ID_FIELD_NUMBER: _ClassVar[int]
-    FILE_FIELD_NUMBER: _ClassVar[int]
+    FILES_FIELD_NUMBER: _ClassVar[int]
     COUNTERS_FIELD_NUMBER: _ClassVar[int]
     WORKER_ID_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
     attempt_id: str
-    file: FileResult
+    files: _containers.RepeatedCompositeFieldContainer[FileResult]
     counters: Counters
     worker_id: str
-    def __init__(self, attempt_id: _Optional[str] = ..., file: _Optional[_Union[FileResult, _Mapping]] = ..., counters: _Optional[_Union[Counters, _Mapping]] = ..., worker_id: _Optional[str] = ...) -> None: ...
+    result: bytes
+    def __init__(self, attempt_id: _Optional[str] = ..., files: _Optional[_Iterable[_Union[FileResult, _Mapping]]] = ..., counters: _Optional[_Union[Counters, _Mapping]] = ..., worker_id: _Optional[str] = ..., result: _Optional[bytes] = ...) -> None: ...
 
 class CommitReply(_message.Message):
     __slots__ = ("epoch", "granted", "winner", "reason")

@@ -57,13 +57,25 @@ class CodeRef(msgspec.Struct, frozen=True):
     ] = []  # modules beside it that are called like installed ones (plan/imports.py)
 
 
+MAP, REDUCE = "map", "reduce"
+
+
+class Program(msgspec.Struct, frozen=True):
+    """What the tasks of one stage run: the class's `map` on the records of a split, or its `reduce`
+    on the values of each key of what they fetch. Where the pairs go that it yields, into partitions
+    or into a file, the stage says."""
+
+    runs: str = MAP
+    class_name: str = ""  # another class of the job's file than the job's own
+
+
+CLASSIC = (Program(MAP), Program(REDUCE))
+
+
 class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     version: int = SPEC_VERSION
     name: str
     code: CodeRef
-    user: str = (
-        ""  # who submitted it: the tracker says so, and its tasks read and write as that user
-    )
     parameters: dict[
         str, Any
     ] = {}  # the class's own parameters, every one; as plan.parameters encodes them
@@ -89,6 +101,15 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     output_replication: int = 0  # 0 = the file system's default
     python: str = ""  # "3.11": submitter's minor version; workers refuse another
     hash_seed: int = HASH_SEED  # PYTHONHASHSEED; workers refuse another than theirs
+
+    programs: list[Program] = []  # by stage; none: a classic job's, map and reduce
+
+    def program(self, stage: int) -> Program:
+        """Raises UsageError for a stage that the spec says nothing of."""
+        programs = self.programs or CLASSIC
+        if not 0 <= stage < len(programs):
+            raise UsageError(f"the job's spec names no program for stage {stage}")
+        return programs[stage]
 
     def to_json(self) -> bytes:
         return msgspec.json.encode(self)

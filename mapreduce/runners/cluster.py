@@ -17,6 +17,7 @@ from mapreduce.plan.describe import JobClassFacts
 from mapreduce.plan.packaging import package_code
 from mapreduce.plan.planning import plan_job
 from mapreduce.plan.spec import JobSpec
+from mapreduce.plan.stages import job_plan
 from mapreduce.runners.api import Status, Submission
 from mapreduce.runners.tracker_client import TrackerClient
 from mapreduce.storage.api import Storage
@@ -36,7 +37,7 @@ class ClusterRunner:
         token = secrets.token_hex(16)
         spec = self.plan(facts, submission, token)
         try:
-            return self._tracker.submit(spec.to_json(), self._user, token)
+            return self._tracker.submit(job_plan(spec, self._user), token)
         except (
             UsageError,
             JobRefused,

@@ -2,7 +2,7 @@
 manifest as on a cluster.
 
 .OUT.JOBID/attempts/part-r-00000.ATTEMPT      what an attempt writes
-.OUT.JOBID/publish/part-r-00000               what is going to be the output, with _SUCCESS and
+.OUT.JOBID/publish-0-0/part-r-00000           what is going to be the output, with _SUCCESS and
                                               .manifest.json
 OUT                                           one rename later
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mapreduce.api.counters import Totals
+from mapreduce.model import part_name
 from mapreduce.plan.earlier import check_replaceable
 from mapreduce.plan.spec import JobSpec
 from mapreduce.runners.leftovers import Owned, sweep
@@ -21,7 +22,7 @@ from mapreduce.storage.manifest import (
     SUCCESS_NAME,
     Manifest,
     Part,
-    part_name,
+    publish_directory,
     staging_directory,
 )
 
@@ -56,7 +57,7 @@ class Output:
     def publish(self, counters: Totals) -> None:
         """Makes the output appear whole. Raises FileExistsError when something else has come in its
         place."""
-        target = f"{self._staging}/publish"
+        target = publish_directory(self._spec.output, self._job_id)
         self._storage.mkdirs(target)
         moves = [
             (f"{self._staging}/attempts/{name}.{part.attempt_id}", f"{target}/{name}")

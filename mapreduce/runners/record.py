@@ -12,8 +12,12 @@ import msgspec
 from mapreduce.api.counters import JOB_GROUP, Totals, add_totals
 from mapreduce.errors import JobNotFound
 from mapreduce.failures import FailureReport
+from mapreduce.model import AttemptId
 from mapreduce.plan.spec import JobSpec
+from mapreduce.plan.stages import MAP_STAGE, REDUCE_STAGE, STAGE_NAMES
 from mapreduce.runners.api import FINISHED, Status
+
+STAGES = {"m": MAP_STAGE, "r": REDUCE_STAGE}
 
 
 class JobRecord:
@@ -32,7 +36,7 @@ class JobRecord:
         return self.state in FINISHED
 
     def attempt_id(self, kind: str, index: int) -> str:
-        return f"{self.job_id.replace('job', 'attempt', 1)}_{kind}_{index:06d}_0"
+        return str(AttemptId(self.job_id, stage=STAGES[kind], index=index, number=0))
 
     def task_done(self, attempt_id: str, counters: Totals) -> None:
         self.fractions.pop(attempt_id, None)
@@ -68,6 +72,11 @@ class JobRecord:
             "finished_at": _rfc3339(self._finished_s) if self._finished_s else None,
             "maps": self._stage("m"),
             "reduces": self._stage("r"),
+            "stages": [
+                {"id": stage, "name": STAGE_NAMES[stage]} | self._stage(letter)
+                for letter, stage in STAGES.items()
+                if stage == MAP_STAGE or self.spec.reducers
+            ],
             "counters": self.counters,
             "output": self.output_uri,
             "error": self.failure.message if self.failure else None,
@@ -103,7 +112,9 @@ def the_job(record: JobRecord | None, job_id: str) -> JobRecord:
 
 
 def _kind(attempt_id: str) -> str:
-    return attempt_id.split("_")[-3]
+    attempt = AttemptId.parse(attempt_id)
+    assert attempt is not None, f"{attempt_id} is no attempt's name"
+    return "m" if attempt.stage == MAP_STAGE else "r"
 
 
 def _rfc3339(seconds: float) -> str:

@@ -16,11 +16,12 @@ from mapreduce.engine.attempt import PartOutput, ProgressSink, Segment, Task
 from mapreduce.engine.map_output import DATA_NAME, INDEX_NAME, read_index
 from mapreduce.engine.tasks import run_map, run_map_only, run_reduce
 from mapreduce.failures import FailureReport, printable
+from mapreduce.model import part_name
 from mapreduce.plan.spec import JobSpec
 from mapreduce.runners.output import Output
 from mapreduce.runners.record import JobRecord
 from mapreduce.storage.api import Storage, Writer
-from mapreduce.storage.manifest import Part, part_name
+from mapreduce.storage.manifest import Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,7 @@ def _write(
 def _segments(place: Workplace, partition: int) -> Iterator[Segment]:
     for index in range(len(place.spec.splits)):
         directory = place.work / f"m-{index}"
-        entry = read_index(directory / INDEX_NAME)[partition]
+        entry = read_index(directory / INDEX_NAME).entries[partition]
         yield Segment(index, entry.length, entry.crc32c, str(directory / DATA_NAME), entry.offset)
 
 

@@ -19,8 +19,10 @@ import msgspec
 from clusterkit.errors import Cancelled, ClusterError, TimedOut, TryAgain, Unavailable
 from clusterkit.rpc import Channel, make_channel
 from coordinator.connect import find_leaders
+from mapreduce.model import JobPlan
 from mapreduce.pb import tracker_pb2 as pb
 from mapreduce.pb import tracker_pb2_grpc as pb_grpc
+from mapreduce.wire.submission import submission_to_pb
 
 T = TypeVar("T")
 Status = dict[str, Any]
@@ -68,11 +70,9 @@ class TrackerClient:
 
     # ── calls ─────────────────────────────────────────────────────────────────────────────────────
 
-    def submit(self, spec_json: bytes, user: str, token: str = "") -> str:
+    def submit(self, plan: JobPlan, token: str = "") -> str:
         """The job's id. The same token always gets the same job."""
-        request = pb.SubmitRequest(
-            token=token or secrets.token_hex(16), spec_json=spec_json, user=user
-        )
+        request = submission_to_pb(plan, token or secrets.token_hex(16))
         reply: pb.SubmitReply = self._call(lambda stub: stub.Submit(request))
         return reply.job_id
 

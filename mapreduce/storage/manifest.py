@@ -34,6 +34,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     user: str = ""
     code_sha256: str = ""
+    seq: int = 0  # of the plan's extension that brought this output; 0 = the submission
+    output: int = 0  # its number in the plan
     parts: list[Part] = []
     counters: dict[str, dict[str, int]] = {}
 
@@ -43,16 +45,17 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 def staging_directory(output: str, job_id: str) -> str:
     """The hidden sibling of the output in which a job works: `.OUT.JOBID`, with `attempts/` and
-    `publish/` in it. OUT is cut where the whole would be longer than a name can be: every legal
-    name can be an output's."""
+    `publish-SEQ-OUTPUT/` in it. OUT is cut where the whole would be longer than a name can be:
+    every legal name can be an output's."""
     parent, _slash, name = output.rstrip("/").rpartition("/")
     room = MAX_NAME_BYTES - len(f"..{job_id}")
     return f"{parent}/.{name.encode()[:room].decode(errors='ignore')}.{job_id}"
 
 
-def part_name(kind: str, index: int) -> str:
-    """`kind`: m or r."""
-    return f"part-{kind}-{index:05d}"
+def publish_directory(output: str, job_id: str, seq: int = 0, number: int = 0) -> str:
+    """Where an output is put together, in its staging directory: its name tells which of the job's
+    outputs it is, and so does the manifest in it."""
+    return f"{staging_directory(output, job_id)}/publish-{seq}-{number}"
 
 
 def read_manifest(storage: Storage, output: str) -> Manifest | None:
@@ -71,6 +74,9 @@ def read_manifest(storage: Storage, output: str) -> Manifest | None:
 
 def published_by(storage: Storage, output: str, staging: str) -> bool:
     """Whether `output` is what once was `staging`: its manifest names the job whose staging
-    directory that is."""
+    directory that is, and the output."""
     manifest = read_manifest(storage, output)
-    return manifest is not None and f".{manifest.job_id}/" in staging + "/"
+    if manifest is None:
+        return False
+    name = f".{manifest.job_id}/publish-{manifest.seq}-{manifest.output}"
+    return staging.rstrip("/").endswith(name)

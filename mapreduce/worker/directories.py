@@ -1,8 +1,8 @@
 """What a worker keeps on its disk, who may name it, and how much room there is.
 
     work/ATTEMPT/               an attempt's own, 0700, its process's cwd; gone with the attempt
-    map_outputs/JOB/ATTEMPT/    a map's data and index; gone with the job, or with this incarnation
-                                of the worker
+    map_outputs/JOB/ATTEMPT/    what a task made for others, data and index; gone with the job, or
+                                with this incarnation of the worker
     code/SHA256.zip             code archives, verified by every task that loads one
     logs/ATTEMPT.log            what attempts printed; kept until there are too many
     trash/                      what is being deleted, by one thread in the background
@@ -118,12 +118,13 @@ class WorkerDirectories:
         self._throw_away(self.root / "map_outputs" / _name(job_id))
 
     def read_output(self, job_id: str, attempt_id: str) -> ServedOutput:
-        """The segment table of a finished map. Raises OSError, CorruptRecord."""
+        """The segment table of a finished task. Raises OSError, CorruptRecord."""
         directory = self.output(job_id, attempt_id)
-        entries = read_index(directory / INDEX_NAME)
+        codec, entries = read_index(directory / INDEX_NAME)
         return ServedOutput(
             directory / DATA_NAME,
             [SegmentPlace(entry.offset, entry.length, entry.crc32c) for entry in entries],
+            codec,
         )
 
     def read_log(self, attempt_id: str, offset: int, limit: int) -> tuple[bytes, int]:

@@ -28,6 +28,7 @@ from clusterkit.journal_memory import MemoryJournal
 from clusterkit.listening import format_address
 from clusterkit.records import EditCodec
 from clusterkit.service import DataDirectory
+from mapreduce.exchange import Hello
 from mapreduce.worker.core import commands as cmd
 from mapreduce.worker.core import events as ev
 from mapreduce.worker.core.agent import AgentOptions, WorkerAgent
@@ -159,10 +160,9 @@ class WorkerService:
         self._data.remember_ports(self.ports)
 
     def _make_link(self) -> TrackerLink:
-        from mapreduce.pb import tracker_pb2 as pb
         from mapreduce.worker.tracker_link import TrackerLink
 
-        identity = pb.WorkerHello(
+        identity = Hello(
             worker_id=self.options.worker_id,
             incarnation=secrets.token_hex(8),
             host=self.options.advertised_host or self.options.host,

@@ -1,10 +1,10 @@
-"""Fetches a reduce's segments, inside its task process: one selector loop, no threads, while maps
-may still run.
+"""Fetches what a task reads of other tasks' outputs, inside its process: one selector loop, no
+threads, while those tasks may still run.
 
 `FetchPlan` decides; this file moves bytes. A segment is received whole and its checksum compared
 before it counts; what is left of an interrupted or withdrawn fetch is thrown away with its
 connection. Segments lie in memory up to a budget, then in one file of the work directory. News of
-map outputs comes over the task's channel in between.
+outputs comes over the task's channel in between.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from clusterkit.disks import with_its_disk
 from clusterkit.errors import CorruptRecord
 from mapreduce.engine.attempt import Segment
 from mapreduce.engine.map_output import HOLDS
+from mapreduce.model import FRAMES
 from mapreduce.worker import task_messages as msg
 from mapreduce.worker.core.fetch_plan import (
     CORRUPT,
@@ -31,6 +32,8 @@ from mapreduce.worker.core.fetch_plan import (
     Fetch,
     FetchOptions,
     FetchPlan,
+    Want,
+    wants,
 )
 from mapreduce.worker.shuffle_wire import (
     NOT_HERE,
@@ -99,15 +102,18 @@ class _Arriving:
     def in_memory(self) -> bool:
         return self._spill is None
 
-    def segment(self, map_index: int) -> Segment:
-        if self._spill is None:
-            return Segment(map_index, self.head.length, self.head.crc32c, data=bytes(self.data))
+    def segment(self, want: Want) -> Segment:
+        in_memory = self._spill is None
         return Segment(
-            map_index,
-            self.head.length,
-            self.head.crc32c,
-            path=str(self._spill_path),
-            offset=self._spill[1],
+            task=want.task,
+            length=self.head.length,
+            crc32c=self.head.crc32c,
+            path="" if in_memory else str(self._spill_path),
+            offset=0 if self._spill is None else self._spill[1],
+            data=bytes(self.data) if in_memory else None,
+            edge=want.edge,
+            partition=want.partition,
+            codec=self.head.codec,
         )
 
 
@@ -151,8 +157,9 @@ class ShuffleClient:
     ) -> None:
         """`tell` hears the share of segments that have arrived, at least twice a second, waiting or
         not."""
-        self._job_id, self._partition = order.job_id, order.index
-        self.plan = FetchPlan(order.index, order.maps, options or FetchOptions())
+        self._job_id = order.job_id
+        wanted = tuple(wants(order.inputs, order.index))
+        self.plan = FetchPlan(wanted, order.index, options or FetchOptions())
         for location in order.known:
             self.plan.locate(location)
         self._channel, self._tell = channel, tell
@@ -160,14 +167,15 @@ class ShuffleClient:
         self._spill_path = work / "fetched"
         self._spill_fd = -1
         self._spill_end = 0
+        self._own_files: dict[int, int] = {}  # item → descriptor
         self._idle: dict[tuple[str, int], list[_Connection]] = {}
         self._busy: set[_Connection] = set()
         self._segments: dict[int, Segment] = {}
         self._selector = selectors.DefaultSelector()
 
     def fetch_all(self) -> list[Segment]:
-        """Every map's non-empty segment, in the order of the maps. Waits for maps that are still
-        running. Raises DiskFailed or OSError where this machine's disk does not take them."""
+        """Every non-empty segment, in the order of merging. Waits for tasks that are still running.
+        Raises DiskFailed or OSError where this machine's disk does not take them."""
         self._selector.register(self._channel.socket, selectors.EVENT_READ, None)
         told_at = 0.0
         try:
@@ -183,7 +191,7 @@ class ShuffleClient:
                 self._drop_the_stale()
                 if time.monotonic() - told_at > TELL_EVERY_S:
                     told_at = time.monotonic()
-                    self._tell(self.plan.arrived_count / max(1, self.plan.maps))
+                    self._tell(self.plan.arrived_count / max(1, len(self.plan.wants)))
         except _NoPlace as refused:
             raise refused.error from refused
         finally:
@@ -201,7 +209,7 @@ class ShuffleClient:
             except OSError as error:
                 self._complain(fetch, UNREACHABLE, f"{fetch.host}:{fetch.shuffle_port}: {error}")
                 continue
-            connection.ask(fetch, SegmentRequest(self._job_id, fetch.attempt_id, self._partition))
+            connection.ask(fetch, SegmentRequest(self._job_id, fetch.attempt_id, fetch.partition))
             self._busy.add(connection)
             self._selector.modify(
                 connection.socket, selectors.EVENT_READ | selectors.EVENT_WRITE, connection
@@ -252,9 +260,7 @@ class ShuffleClient:
             if len(connection.head) < REPLY_HEAD.size:
                 return False
             head = decode_reply(connection.head)
-            connection.arriving = _Arriving(
-                head, self._place(head.length) if head.status == OK else None, self._spill_path
-            )
+            connection.arriving = self._arriving(head, connection.fetch)
         arriving = connection.arriving
         assert arriving is not None
         while arriving.got < arriving.head.length:
@@ -264,6 +270,25 @@ class ShuffleClient:
                 raise OSError("the connection broke in the middle of a segment")
             arriving.took(room[:count])
         return True
+
+    def _arriving(self, head: ReplyHead, fetch: Fetch | None) -> _Arriving:
+        if head.status != OK or fetch is None:
+            return _Arriving(head, None, self._spill_path)
+        if head.codec == FRAMES:
+            return _Arriving(head, self._place(head.length), self._spill_path)
+        path = self._spill_path.with_name(f"fetched-{fetch.item}")
+        return _Arriving(head, (self._own_file(path, fetch.item), 0), path)
+
+    def _own_file(self, path: Path, item: int) -> int:
+        """What is not the engine's frames is a file with a path, for whoever can read it."""
+        try:
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise _NoPlace(with_its_disk(error, path, HOLDS)) from error
+        if item in self._own_files:
+            os.close(self._own_files[item])
+        self._own_files[item] = fd
+        return fd
 
     def _place(self, length: int) -> tuple[int, int] | None:
         """Where a segment is put: None = in memory."""
@@ -292,19 +317,19 @@ class ShuffleClient:
             return
         if arriving.crc != head.crc32c:
             raise _Bad(
-                f"{fetch.attempt_id} partition {self._partition}: {head.length} bytes do not "
+                f"{fetch.attempt_id} partition {fetch.partition}: {head.length} bytes do not "
                 "match their checksum"
             )
         self._release(connection)
         if self.plan.arrived(fetch.ticket) and head.length:
-            self._segments[fetch.map_index] = arriving.segment(fetch.map_index)
+            self._segments[fetch.item] = arriving.segment(self.plan.wants[fetch.item])
 
     def _complain(self, fetch: Fetch | None, kind: str, reason: str) -> None:
         complaint = (
             self.plan.failed(fetch.ticket, kind, reason, _now_us()) if fetch is not None else None
         )
         if complaint is not None:
-            self._channel.send(msg.FetchFailing(list(complaint.map_attempt_ids), complaint.reason))
+            self._channel.send(msg.FetchFailing(list(complaint.sources), complaint.reason))
 
     def _drop_the_stale(self) -> None:
         """Fetches that are not wanted any more, and those that nothing is heard of."""
@@ -352,8 +377,8 @@ class ShuffleClient:
         for connection in [*self._busy, *(one for idle in self._idle.values() for one in idle)]:
             connection.socket.close()
         self._selector.close()
-        if self._spill_fd >= 0:
-            os.close(self._spill_fd)
+        for fd in [*self._own_files.values(), *([self._spill_fd] if self._spill_fd >= 0 else [])]:
+            os.close(fd)
 
 
 def _some(data: bytes) -> bytes:

@@ -1,7 +1,7 @@
-"""Serves segments of finished map outputs to reduces, over framed TCP, from the page cache to the
-socket without a copy.
+"""Serves segments of finished tasks' outputs to tasks that read them, over framed TCP, from the
+page cache to the socket without a copy.
 
-What may be served is a table that the worker fills: (job, map attempt) → data file and segment
+What may be served is a table that the worker fills: (job, attempt) → data file and segment
 table. A name from the wire is only ever looked up in it; what is not there is answered "not here",
 which is distinct from not being reached. One thread per connection, a bounded number of them
 (`shuffle_peers`); a peer that neither asks nor reads is dropped.
@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from clusterkit.errors import ClusterError, CorruptRecord
 from clusterkit.listening import listen
+from mapreduce.model import FRAMES
 from mapreduce.worker.shuffle_peers import Peer, Peers
 from mapreduce.worker.shuffle_wire import (
     NOT_HERE,
@@ -48,6 +49,7 @@ class SegmentPlace(NamedTuple):
 class ServedOutput(NamedTuple):
     data_path: Path
     segments: Sequence[SegmentPlace]
+    codec: int = FRAMES
 
 
 class ShuffleServer:
@@ -87,8 +89,8 @@ class ShuffleServer:
         except (
             OSError,
             ClusterError,
-        ) as error:  # reduces hear "not here" and the map is made again
-            _log.warning("map output of %s cannot be served: %s", attempt_id, error)
+        ) as error:  # readers hear "not here" and the task is done again
+            _log.warning("the output of %s cannot be served: %s", attempt_id, error)
             return
         with self._lock:
             self._outputs[job_id, attempt_id] = served
@@ -171,11 +173,13 @@ class ShuffleServer:
                     f"{request.attempt_id}: its file is shorter than its table says",
                 )
                 return
-            connection.sendall(encode_reply(ReplyHead(OK, place.length, place.crc32c)))
+            connection.sendall(
+                encode_reply(ReplyHead(OK, place.length, place.crc32c, output.codec))
+            )
             for done in range(0, place.length, PIECE_BYTES):
                 size = min(PIECE_BYTES, place.length - done)
                 if connection.sendfile(file, place.offset + done, size) != size:
-                    raise OSError("the map output shrank while it was sent")
+                    raise OSError("the output shrank while it was sent")
                 peer.moves()
 
 

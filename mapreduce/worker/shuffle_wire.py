@@ -1,9 +1,9 @@
 """The shuffle's two messages. A connection carries one request after another; each is answered
 before the next is read.
 
-    request   magic, length of the job's id, length of the map attempt's id, partition; the two ids
-    reply     magic, status, length, crc32c of the segment; then `length` bytes: the segment, or why
-              there is none
+    request   magic, length of the job's id, length of the attempt's id, partition; the two ids
+    reply     magic, status, codec, length, crc32c of the segment; then `length` bytes: the segment,
+              or why there is none
 
 Ids are names in a table on the server's side, never parts of a path.
 """
@@ -14,13 +14,14 @@ import struct
 from typing import NamedTuple
 
 from clusterkit.errors import CorruptRecord
+from mapreduce.model import FRAMES
 
-MAGIC = b"MRS1"
+MAGIC = b"MRS2"
 OK, NOT_HERE, REFUSED = 0, 1, 2
 MAX_NAME_BYTES = 200
 MAX_REASON_BYTES = 4_096
 REQUEST_HEAD = struct.Struct(">4sHHI")
-REPLY_HEAD = struct.Struct(">4sBQI")
+REPLY_HEAD = struct.Struct(">4sBHQI")
 
 
 class SegmentRequest(NamedTuple):
@@ -33,6 +34,7 @@ class ReplyHead(NamedTuple):
     status: int
     length: int
     crc32c: int
+    codec: int = FRAMES
 
 
 def encode_request(request: SegmentRequest) -> bytes:
@@ -58,12 +60,12 @@ def name_lengths(head: bytes) -> tuple[int, int, int]:
 
 
 def encode_reply(head: ReplyHead) -> bytes:
-    return REPLY_HEAD.pack(MAGIC, *head)
+    return REPLY_HEAD.pack(MAGIC, head.status, head.codec, head.length, head.crc32c)
 
 
 def decode_reply(data: bytes | bytearray | memoryview) -> ReplyHead:
     """Raises CorruptRecord."""
-    magic, status, length, crc = REPLY_HEAD.unpack(data)
+    magic, status, codec, length, crc = REPLY_HEAD.unpack(data)
     if magic != MAGIC or status > REFUSED or (status != OK and length > MAX_REASON_BYTES):
         raise CorruptRecord("not a shuffle reply")
-    return ReplyHead(status, length, crc)
+    return ReplyHead(status, length, crc, codec)

@@ -2,8 +2,8 @@
 came of it.
 
 The process was forked from the warm server and belongs to one attempt. It speaks with the worker
-over its channel only; it never imports gRPC. Where it ends is decided by what it said last: a map's
-output, the answer to its commit, or a failure; silence is a failure too.
+over its channel only; it never imports gRPC. Where it ends is decided by what it said last: what it
+made, the answer to its commit, or a failure; silence is a failure too.
 """
 
 from __future__ import annotations
@@ -22,18 +22,23 @@ from pathlib import Path
 import msgspec
 
 from clusterkit.checksum import share_process_fairly
-from clusterkit.errors import ClusterError, CorruptRecord, DiskFailed
+from clusterkit.errors import ClusterError, CorruptRecord, DiskFailed, UsageError
 from mapreduce.api.job import Job
-from mapreduce.engine.attempt import PartOutput, Progress, Segment, Task
+from mapreduce.engine.attempt import MapOutput, PartOutput, Progress, Segment, Task
 from mapreduce.engine.child_main import prepare_children
 from mapreduce.engine.limits import limit_files
-from mapreduce.engine.tasks import run_map, run_map_only, run_reduce
+from mapreduce.engine.tasks import (
+    run_map,
+    run_map_only,
+    run_reduce,
+    run_reduce_into_partitions,
+)
 from mapreduce.failures import FailureReport, TaskFailed
 from mapreduce.plan.loading import load_job
 from mapreduce.plan.packaging import unpack_code
-from mapreduce.plan.spec import HASH_SEED, JobSpec, Split
+from mapreduce.plan.spec import HASH_SEED, MAP, JobSpec, Program, Split
 from mapreduce.storage.api import Storage, Waiting, Writer
-from mapreduce.storage.manifest import part_name, staging_directory
+from mapreduce.storage.manifest import staging_directory
 from mapreduce.storage.opening import open_storage
 from mapreduce.worker import task_messages as msg
 from mapreduce.worker.shuffle_client import ShuffleClient
@@ -165,13 +170,13 @@ def _texts(report: FailureReport) -> dict[str, str]:
 class _Attempt:
     def __init__(self, order: msg.TaskOrder, channel: TaskChannel) -> None:
         self._order, self._channel = order, channel
-        self._spec = JobSpec.from_json(bytes(order.spec))
+        self._spec, self._program = _planned(order)
         self._task = Task(order.attempt_id, order.index)
         waiting = Waiting(FILE_SYSTEM_PATIENCE_S, self._tell_waiting)
-        self._storage: Storage = open_storage(order.filesystem, waiting, self._spec.user)
-        if self._spec.user:  # what the job itself asks of a file system, it asks as its user, too
-            os.environ["HADOOP_USER_NAME"] = self._spec.user
-        self._told = msg.Progressed(0.0, "shuffle" if order.kind == "reduce" else "map")
+        self._storage: Storage = open_storage(order.filesystem, waiting, order.user)
+        if order.user:  # what the job itself asks of a file system, it asks as its user, too
+            os.environ["HADOOP_USER_NAME"] = order.user
+        self._told = msg.Progressed(0.0, "shuffle" if order.inputs else "map")
         self._waits = False
         self._work = Path(order.work_directory)
 
@@ -179,44 +184,16 @@ class _Attempt:
         self._check_python()
         limit_files(self._spec)
         job = self._load_code()
-        if self._order.kind == "reduce":
-            self._reduce(job)
-        elif self._spec.reducers == 0:
-            split = self._split()
-            self._write_part("m", lambda writer: self._map_only(job, split, writer))
-        else:
-            self._map(job, self._split())
-
-    def _split(self) -> Split:
-        return msgspec.json.decode(bytes(self._order.split), type=Split)
-
-    def _map(self, job: type[Job], split: Split) -> None:
-        directory = Path(self._order.output_directory)
-        made = run_map(
-            job,
-            self._spec,
-            split,
-            self._storage,
-            directory,
-            task=self._task,
-            progress=self._tell_progress,
-        )
+        segments = None if self._program.runs == MAP else self._fetch()
+        if self._order.targets:
+            self._write_part(lambda writer: self._into_part(job, segments, writer))
+            return
+        made = self._into_partitions(job, segments)
         self._channel.send(
-            msg.MapMade(list(made.segment_bytes), list(made.segment_records), made.counters)
+            msg.Made(list(made.segment_bytes), list(made.segment_records), made.counters)
         )
 
-    def _map_only(self, job: type[Job], split: Split, writer: Writer) -> PartOutput:
-        return run_map_only(
-            job,
-            self._spec,
-            split,
-            self._storage,
-            writer,
-            task=self._task,
-            progress=self._tell_progress,
-        )
-
-    def _reduce(self, job: type[Job]) -> None:
+    def _fetch(self) -> list[Segment]:
         client = ShuffleClient(
             self._order,
             self._channel,
@@ -224,10 +201,48 @@ class _Attempt:
             memory_bytes=self._spec.memory_limit_bytes // 8,
             tell=self._tell_shuffle,
         )
-        segments = client.fetch_all()
-        self._write_part("r", lambda writer: self._run_reduce(job, segments, writer))
+        return client.fetch_all()
 
-    def _run_reduce(self, job: type[Job], segments: list[Segment], writer: Writer) -> PartOutput:
+    def _split(self) -> Split:
+        return msgspec.json.decode(self._order.split, type=Split)
+
+    def _into_partitions(self, job: type[Job], segments: list[Segment] | None) -> MapOutput:
+        order, spec, output = self._order, self._spec, Path(self._order.output_directory)
+        if segments is None:
+            return run_map(
+                job,
+                spec,
+                self._split(),
+                self._storage,
+                output,
+                task=self._task,
+                progress=self._tell_progress,
+                partitions=order.partitions,
+            )
+        return run_reduce_into_partitions(
+            job,
+            spec,
+            segments,
+            output,
+            self._work,
+            partitions=order.partitions,
+            task=self._task,
+            progress=self._tell_reduce,
+        )
+
+    def _into_part(
+        self, job: type[Job], segments: list[Segment] | None, writer: Writer
+    ) -> PartOutput:
+        if segments is None:
+            return run_map_only(
+                job,
+                self._spec,
+                self._split(),
+                self._storage,
+                writer,
+                task=self._task,
+                progress=self._tell_progress,
+            )
         return run_reduce(
             job,
             self._spec,
@@ -240,10 +255,10 @@ class _Attempt:
 
     # ── output ──
 
-    def _write_part(self, letter: str, write: Callable[[Writer], PartOutput]) -> None:
+    def _write_part(self, write: Callable[[Writer], PartOutput]) -> None:
         """Writes this attempt's private file, closes it, and asks whether it may be the task's
         output."""
-        path, writer = self._create_part(letter)
+        path, writer = self._create_part()
         try:
             part = write(writer)
             info = writer.close()
@@ -255,9 +270,15 @@ class _Attempt:
             raise
         if info.length != part.length:
             raise CorruptRecord(f"{path} has {info.length} bytes after {part.length} were written")
-        self._channel.send(
-            msg.MayCommit(path, info.file_id, part.length, part.crc32c, part.counters)
+        file = msg.TaskFile(
+            path=path,
+            file_id=info.file_id,
+            length=part.length,
+            crc32c=part.crc32c,
+            output=self._order.targets[0].output,
+            records=part.records,
         )
+        self._channel.send(msg.MayCommit([file], part.counters))
         verdict = self._channel.receive()
         while not isinstance(verdict, msg.CommitVerdict):
             verdict = self._channel.receive()
@@ -265,9 +286,10 @@ class _Attempt:
             _print(f"commit denied: {verdict.reason}")
             self._storage.delete(path)
 
-    def _create_part(self, letter: str) -> tuple[str, Writer]:
-        directory = staging_directory(self._spec.output, self._order.job_id) + "/attempts"
-        path = f"{directory}/{part_name(letter, self._order.index)}.{self._order.attempt_id}"
+    def _create_part(self) -> tuple[str, Writer]:
+        target = self._order.targets[0]
+        directory = staging_directory(target.path, self._order.job_id) + "/attempts"
+        path = f"{directory}/{target.name}.{self._order.attempt_id}"
         try:
             return path, self._storage.create(path, replication=self._spec.output_replication)
         except FileNotFoundError:  # the first attempt of the job to write makes the directory
@@ -296,6 +318,8 @@ class _Attempt:
         right; fetched when there is none. Its files are the attempt's own, and gone with it: what
         one task does to them, no other sees."""
         code, directory = self._spec.code, self._work / CODE_NAME
+        if self._program.class_name:
+            code = msgspec.structs.replace(code, class_name=self._program.class_name)
         name = (
             code.sha256
             if code.sha256.isalnum()
@@ -344,6 +368,20 @@ class _Attempt:
         self._tell_progress(
             progress._replace(fraction=SHUFFLE_SHARE + (1 - SHUFFLE_SHARE) * progress.fraction)
         )
+
+
+def _planned(order: msg.TaskOrder) -> tuple[JobSpec, Program]:
+    """The spec, and what of it this task runs. What makes no sense is no fault of a storage."""
+    try:
+        spec = JobSpec.from_json(order.spec)
+        program = spec.program(order.stage)
+        if len(order.targets) > 1:
+            raise UsageError(f"a task writes one output here, not {len(order.targets)}")
+        if not order.targets and not order.partitions:
+            raise UsageError("a task that makes neither partitions nor a part")
+    except UsageError as error:
+        raise TaskFailed(FailureReport(kind="engine", message=error.message)) from error
+    return spec, program
 
 
 def read_whole(storage: Storage, path: str) -> bytes:

@@ -15,8 +15,9 @@ from typing import Annotated, Any
 import msgspec
 
 from clusterkit.errors import CorruptRecord
+from mapreduce.exchange import Input, OutputLocation, Target, TaskResult
 from mapreduce.failures import FailureReport
-from mapreduce.worker.core.events import MapLocation
+from mapreduce.model import FRAMES, FileResult
 
 MAX_FRAME_BYTES = 64 << 20
 _LENGTH = struct.Struct(">I")
@@ -25,29 +26,56 @@ Totals = dict[str, dict[str, int]]
 Size = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
 
 
+class TaskFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A FileResult as a task says it, within bounds."""
+
+    path: str
+    file_id: Size
+    length: Size
+    crc32c: Size
+    output: Size = 0
+    records: Size = 0
+
+    def result(self) -> FileResult:
+        return FileResult(
+            path=self.path,
+            file_id=self.file_id,
+            length=self.length,
+            crc32c=self.crc32c & 0xFFFFFFFF,
+            output=self.output,
+            records=self.records,
+        )
+
+
 # ── worker → task ─────────────────────────────────────────────────────────────────────────────────
 
 
 class TaskOrder(msgspec.Struct, frozen=True, tag="order", kw_only=True):
-    """The first message. Directories exist; `spec` and `split` are the job's own JSON."""
+    """The first message. Directories exist; `spec` and `split` are what the planner made."""
 
     attempt_id: str
     job_id: str
     worker_id: str
-    kind: str  # map | reduce
+    user: str = ""  # as whom the task reads and writes
+    stage: int
     index: int
-    maps: int = 0
-    spec: msgspec.Raw
-    split: msgspec.Raw = msgspec.Raw(b"null")
+    spec: bytes
+    split: bytes = b""
+    split_tag: int = 0
+    partitions: int = 0
+    targets: list[Target] = []
+    inputs: list[Input] = []
+    known: list[OutputLocation] = []
+    results: list[TaskResult] = []
+    extensions: int = 0
     filesystem: str  # URI of the storage that paths of the job belong to
     code_directory: str  # where code archives of all jobs are kept
     work_directory: str  # this attempt's own
-    output_directory: str  # this attempt's own: a map's output
-    known: list[MapLocation] = []
+    output_directory: str  # this attempt's own: what it makes for others
 
 
 class Locations(msgspec.Struct, frozen=True, tag="locations"):
-    locations: list[MapLocation]
+    locations: list[OutputLocation]
 
 
 class CommitVerdict(msgspec.Struct, frozen=True, tag="commit_verdict"):
@@ -65,20 +93,23 @@ class Progressed(msgspec.Struct, frozen=True, tag="progressed"):
     counters: Totals = {}
 
 
-class MapMade(msgspec.Struct, frozen=True, tag="map_made"):
-    segment_bytes: list[Size]
-    segment_records: list[Size]
+class Made(msgspec.Struct, frozen=True, tag="made"):
+    """The attempt has ended well and commits nothing."""
+
+    segment_bytes: list[Size] = []
+    segment_records: list[Size] = []
     counters: Totals = {}
+    codec: int = FRAMES
+    fingerprint: str = ""
+    result: bytes = b""
 
 
 class MayCommit(msgspec.Struct, frozen=True, tag="may_commit"):
-    """The attempt's private file is closed."""
+    """The attempt's private files are closed."""
 
-    path: str
-    file_id: Size
-    length: Size
-    crc32c: Size
+    files: list[TaskFile]
     counters: Totals = {}
+    result: bytes = b""
 
 
 class Failing(msgspec.Struct, frozen=True, tag="failing"):
@@ -87,12 +118,12 @@ class Failing(msgspec.Struct, frozen=True, tag="failing"):
 
 
 class FetchFailing(msgspec.Struct, frozen=True, tag="fetch_failing"):
-    map_attempt_ids: list[str]
+    sources: list[str]  # attempts
     reason: str
 
 
 ToTask = TaskOrder | Locations | CommitVerdict
-FromTask = Progressed | MapMade | MayCommit | Failing | FetchFailing
+FromTask = Progressed | Made | MayCommit | Failing | FetchFailing
 
 _encoder = msgspec.json.Encoder()
 _to_task = msgspec.json.Decoder(ToTask)

@@ -24,18 +24,18 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from clusterkit.effects import Event
 from clusterkit.errors import ClusterError, CorruptRecord, DiskFailed, Unavailable
 from clusterkit.interpreter import fixed_addresses, interpreter
+from mapreduce.exchange import Launch
+from mapreduce.model import Failure
 from mapreduce.plan.spec import HASH_SEED
 from mapreduce.worker import process_control
 from mapreduce.worker import task_messages as msg
 from mapreduce.worker.core import events as ev
 from mapreduce.worker.core.commands import KillTask, StartTask, TellCommit, TellLocations
 from mapreduce.worker.directories import WorkerDirectories
-from mapreduce.worker.wire import TaskWork, counters_of, not_started
+from mapreduce.worker.task_news import event_of, not_started
 
 ENVIRONMENT = (
     "PATH",
@@ -257,7 +257,7 @@ class TaskPool:
                     self.log.warning("%s waits: %s", order.launch.attempt_id, error)
                 self._waiting.append(order)
                 self._try_waiting_at = time.monotonic() + TRY_AGAIN_S
-            except (OSError, ClusterError, msgspec.DecodeError) as error:
+            except (OSError, ClusterError) as error:
                 shows = error.next_command if isinstance(error, DiskFailed) else None
                 self._tell_not_started(order.launch.attempt_id, str(error), shows)
 
@@ -288,22 +288,27 @@ class TaskPool:
             self._tell_server(packet, theirs)
         self._send(running, task_order)
 
-    def _task_order(self, launch: ev.Launch, filesystem: str) -> msg.TaskOrder:
-        work = msgspec.json.decode(launch.work, type=TaskWork)
+    def _task_order(self, launch: Launch, filesystem: str) -> msg.TaskOrder:
         return msg.TaskOrder(
             attempt_id=launch.attempt_id,
             job_id=launch.job_id,
             worker_id=self._worker_id,
-            kind=launch.kind,
+            user=launch.user,
+            stage=launch.stage,
             index=launch.index,
-            maps=work.maps,
-            spec=work.spec,
-            split=work.split,
+            spec=launch.spec,
+            split=launch.split,
+            split_tag=launch.split_tag,
+            partitions=launch.partitions,
+            targets=list(launch.targets),
+            inputs=list(launch.inputs),
+            known=list(launch.known),
+            results=list(launch.results),
+            extensions=launch.extensions,
             filesystem=filesystem,
             code_directory=str(self._directories.code),
             work_directory=str(self._directories.work(launch.attempt_id)),
             output_directory=str(self._directories.output(launch.job_id, launch.attempt_id)),
-            known=list(launch.known),
         )
 
     def _tell_server(
@@ -357,11 +362,9 @@ class TaskPool:
                 return
             try:
                 for body in running.frames.feed(data):
-                    self.events.append(_event_of(running.attempt_id, msg.decode_from_task(body)))
+                    self.events.append(event_of(running.attempt_id, msg.decode_from_task(body)))
             except CorruptRecord as error:
-                self.events.append(
-                    ev.TaskFailed(running.attempt_id, ev.Failure("engine", f"{error}"))
-                )
+                self.events.append(ev.TaskFailed(running.attempt_id, Failure("engine", f"{error}")))
                 self._tell_server({"kill": running.attempt_id})
                 self._close(running)
                 return
@@ -414,31 +417,6 @@ class TaskPool:
                     self.events.append(
                         ev.TaskSampled(attempt_id, *process_control.measure(running.pid))
                     )
-
-
-def _event_of(attempt_id: str, message: msg.FromTask) -> Event:
-    if isinstance(message, msg.Progressed):
-        return ev.TaskProgressed(
-            attempt_id,
-            message.fraction,
-            message.phase,
-            message.status,
-            counters_of(message.counters),
-        )
-    if isinstance(message, msg.MapMade):
-        output = ev.MapOutput(tuple(message.segment_bytes), tuple(message.segment_records))
-        return ev.MapFinished(attempt_id, output, counters_of(message.counters))
-    if isinstance(message, msg.MayCommit):
-        file = ev.FileResult(
-            message.path, message.file_id, message.length, message.crc32c & 0xFFFFFFFF
-        )
-        return ev.CommitAsked(attempt_id, file, counters_of(message.counters))
-    if isinstance(message, msg.FetchFailing):
-        return ev.FetchesFailed(attempt_id, tuple(message.map_attempt_ids), message.reason)
-    report = message.report
-    return ev.TaskFailed(
-        attempt_id, ev.Failure(report.kind, report.message, report.to_json()), message.killed
-    )
 
 
 def _has_descriptor(stream: Any) -> bool:

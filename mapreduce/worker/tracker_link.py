@@ -8,18 +8,19 @@ moved. Every call has a deadline; a call that fails says so at once.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import threading
 from collections.abc import Callable
 
 from clusterkit.effects import Event
-from clusterkit.errors import ClusterError, CorruptRecord
+from clusterkit.errors import ClusterError
 from clusterkit.rpc import Channel, PendingReply, ReplyStream, make_channel
-from mapreduce.pb import tracker_pb2 as pb
+from mapreduce.exchange import AskCommit, Hello, Report
 from mapreduce.pb import tracker_pb2_grpc as pb_grpc
-from mapreduce.worker import wire
+from mapreduce.wire import exchange as wire
 from mapreduce.worker.core import events as ev
-from mapreduce.worker.core.commands import AskCommit, Attend, Report
+from mapreduce.worker.core.commands import Attend
 
 REPORT_TIMEOUT_S = 4.0
 COMMIT_TIMEOUT_S = 8.0
@@ -30,7 +31,7 @@ _log = logging.getLogger(__name__)
 class TrackerLink:
     def __init__(
         self,
-        identity: pb.WorkerHello,
+        identity: Hello,
         find_tracker: Callable[[], str],
         post: Callable[[Event], None],
     ) -> None:
@@ -86,7 +87,7 @@ class TrackerLink:
             if stream is None:
                 return
             for order in stream:
-                self._post(self._order_event(attend.session, order))
+                self._post(ev.OrderReceived(attend.session, order.epoch, wire.order(order)))
         except ClusterError as error:
             reason = error.message
             if reason != self._complaint:
@@ -123,7 +124,7 @@ class TrackerLink:
             assert channel is not None
             stub = pb_grpc.TrackerForWorkersStub(channel)  # type: ignore[no-untyped-call]
             stream: ReplyStream = stub.Attend(
-                wire.hello_to_pb(attend, self._identity), timeout=FOR_LIFE_S
+                wire.hello_to_pb(self._hello(attend)), timeout=FOR_LIFE_S
             )
             self._stream = stream
         if old is not None:
@@ -140,17 +141,13 @@ class TrackerLink:
             waiting, self._waiting = self._waiting, []
             return waiting
 
-    @staticmethod
-    def _order_event(session: int, order: pb.WorkerOrder) -> ev.OrderReceived:
-        try:
-            return ev.OrderReceived(session, order.epoch, wire.order_from_pb(order))
-        except CorruptRecord as error:
-            # The tracker hears of it as of an attempt that was killed, instead of waiting for one
-            # that never began.
-            _log.warning("an order makes no sense: %s", error)
-            return ev.OrderReceived(
-                session, order.epoch, ev.KillAttempt(order.launch.attempt_id, f"refused: {error}")
-            )
+    def _hello(self, attend: Attend) -> Hello:
+        return dataclasses.replace(
+            self._identity,
+            highest_epoch=attend.highest_epoch,
+            inventory=attend.inventory,
+            no_room=attend.no_room,
+        )
 
     # ── calls ──
 
@@ -183,11 +180,7 @@ class TrackerLink:
         if isinstance(message, Report):
             self._post(ev.ReportTaken(message.sequence, reply.epoch, reply.hello_again))
         else:
-            self._post(
-                ev.CommitAnswered(
-                    message.attempt_id, reply.epoch, reply.granted, reply.winner, reply.reason
-                )
-            )
+            self._post(ev.CommitAnswered(message.attempt_id, reply.epoch, wire.answer(reply)))
 
     def _lost(self, message: Report | AskCommit, reason: str) -> None:
         if isinstance(message, Report):

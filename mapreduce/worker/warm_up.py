@@ -61,12 +61,14 @@ def _run_tiny_job() -> None:
             Split("/in", 0, 60),
             storage,
             directory,
-            task=Task("attempt_0_0_m_000000_0", 0),
+            task=Task("attempt_0_0_s0_000000_0", 0),
         )
-        entry = read_index(made.index_path)[0]
+        entry = read_index(made.index_path).entries[0]
         segment = Segment(
             0, entry.length, entry.crc32c, path=str(made.data_path), offset=entry.offset
         )
         part = storage.create(f"/{name}/part")
-        run_reduce(_Words, spec, [segment], part, directory, task=Task("attempt_0_0_r_000000_0", 0))
+        run_reduce(
+            _Words, spec, [segment], part, directory, task=Task("attempt_0_0_s1_000000_0", 0)
+        )
         part.close()

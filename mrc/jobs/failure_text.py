@@ -37,18 +37,21 @@ def failure_text(report: Mapping[str, Any], *, verbose: bool = False) -> str:
     return "\n".join(lines)
 
 
-def task_of(report: Mapping[str, Any]) -> str:
-    """`map/3` from the report's attempt id; "" when it has none."""
-    parts = str(report.get("attempt_id") or "").split("_")
-    if len(parts) != 6 or not parts[4].isdigit():
+def task_of(status: Mapping[str, Any]) -> str:
+    """`map/3` of a job's failed attempt; "" when it names none."""
+    from mapreduce.model import AttemptId
+
+    attempt = AttemptId.parse(str((status.get("failure") or {}).get("attempt_id") or ""))
+    if attempt is None:
         return ""
-    return f"{'map' if parts[3] == 'm' else 'reduce'}/{int(parts[4])}"
+    names = {stage["id"]: stage["name"] for stage in status.get("stages", ())}
+    return f"{names[attempt.stage]}/{attempt.index}" if attempt.stage in names else str(attempt)
 
 
 def job_failure(status: Mapping[str, Any]) -> JobFailed:
     """The error of a job that ended FAILED or KILLED."""
     report = status.get("failure") or {}
-    task = task_of(report)
+    task = task_of(status)
     next_command = f"mrc job logs {status['id']}" + (f" --task {task}" if task else "")
     verb = "was killed" if status["state"] == "KILLED" else "failed"
     cause = status.get("error") or "no cause was given"

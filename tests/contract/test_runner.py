@@ -243,7 +243,7 @@ def test_a_job_that_fails_says_why_and_leaves_nothing(
     assert status["state"] == "FAILED"
     assert status["error"].startswith(message)
     assert status["failure"]["kind"] == kind
-    assert status["failure"]["attempt_id"].endswith("_m_000000_0")
+    assert status["failure"]["attempt_id"].endswith("_s0_000000_0")
     assert (
         status["failure"]["path"],
         status["failure"]["offset"],

@@ -206,7 +206,7 @@ def test_a_rename_never_replaces(place: tuple[Storage, str]) -> None:
 
 
 def stage(storage: Storage, root: str, job_id: str, data: bytes) -> str:
-    staging = f"{root}/.out.{job_id}/publish"
+    staging = f"{root}/.out.{job_id}/publish-0-0"
     put(storage, f"{staging}/part-r-00000", data)
     put(storage, f"{staging}/.manifest.json", Manifest(job_id=job_id, name="x").to_json())
     return staging
@@ -227,7 +227,7 @@ def test_publish_refuses_an_output_that_is_there(place: tuple[Storage, str]) -> 
     with pytest.raises(FileExistsError):
         storage.publish(stage(storage, root, "job_2", b"two"), f"{root}/out")
     with pytest.raises(FileExistsError):
-        storage.publish(f"{root}/.out.job_2/publish", f"{root}/out", replaced_file_id=1)
+        storage.publish(f"{root}/.out.job_2/publish-0-0", f"{root}/out", replaced_file_id=1)
     assert get(storage, f"{root}/out/part-r-00000") == b"one"
 
 

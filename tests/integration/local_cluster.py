@@ -13,8 +13,10 @@ from typing import Any
 from coordinator.backends.memory import MemoryCoordinator, MemoryHub
 from mapreduce.jobtracker.core.options import Options
 from mapreduce.jobtracker.service import TrackerOptions, TrackerService
+from mapreduce.model import JobPlan
 from mapreduce.plan.packaging import package_code
 from mapreduce.plan.spec import CodeRef, JobSpec, Split
+from mapreduce.plan.stages import job_plan
 from mapreduce.runners.tracker_client import TrackerClient
 from mapreduce.storage.opening import open_storage
 from mapreduce.worker.service import WorkerOptions, WorkerService
@@ -92,6 +94,7 @@ class LocalCluster:
         *,
         split_bytes: int = 0,
         class_name: str = "Words",
+        plan: Callable[[JobSpec, str], JobPlan] = job_plan,
         **fields: Any,
     ) -> str:
         """The job's id; its output is ROOT/out-N."""
@@ -113,7 +116,7 @@ class LocalCluster:
             splits=splits,
             **fields,
         )
-        return self.client.submit(spec.to_json(), "me")
+        return self.client.submit(plan(spec, "me"))
 
     def finish(self, job_id: str) -> dict[str, Any]:
         """Waits for the end; the job's status."""

@@ -14,11 +14,14 @@ from typing import Any
 import msgspec
 
 from clusterkit.rpc import make_channel, make_server
+from mapreduce.exchange import Input, Launch, OutputLocation, Target, TellOutputs
 from mapreduce.failures import FailureReport
+from mapreduce.model import PART, Limits, part_name
 from mapreduce.pb import tracker_pb2 as pb
 from mapreduce.pb import tracker_pb2_grpc as pb_grpc
 from mapreduce.plan.packaging import package_code
 from mapreduce.plan.spec import CodeRef, JobSpec, Split
+from mapreduce.wire.exchange import order_to_pb
 from mapreduce.worker.service import WorkerOptions, WorkerService
 
 LIMIT_S = 30.0
@@ -189,71 +192,81 @@ class World:
         )
 
     def map_id(self, index: int, number: int = 0) -> str:
-        return f"attempt_20261122_0001_m_{index:06d}_{number}"
+        return f"attempt_20261122_1000001_s0_{index:06d}_{number}"
 
     def reduce_id(self, index: int, number: int = 0) -> str:
-        return f"attempt_20261122_0001_r_{index:06d}_{number}"
+        return f"attempt_20261122_1000001_s1_{index:06d}_{number}"
 
-    def launch_map(self, index: int = 0, number: int = 0, worker_id: str = "w1") -> str:
-        attempt_id = self.map_id(index, number)
-        launch = pb.Launch(
+    def launch(self, attempt_id: str, stage: int, index: int, worker_id: str, **fields: Any) -> str:
+        spec = self.spec
+        limits = Limits(spec.memory_limit_bytes, int(spec.no_progress_limit_s * 1e6))
+        order = Launch(
             attempt_id=attempt_id,
             job_id=self.job_id,
-            kind="map",
+            stage=stage,
             index=index,
-            spec_json=self.spec.to_json(),
+            spec=spec.to_json(),
+            limits=limits,
+            **fields,
         )
-        launch.split_json = msgspec.json.encode(self.splits[index])
-        self.tracker.order(worker_id, launch=launch)
+        message = order_to_pb(order, 0)
+        self.tracker.attending[worker_id].orders.put(message)
         return attempt_id
+
+    def launch_map(self, index: int = 0, number: int = 0, worker_id: str = "w1") -> str:
+        reducers = self.spec.reducers
+        return self.launch(
+            self.map_id(index, number),
+            0,
+            index,
+            worker_id,
+            split=msgspec.json.encode(self.splits[index]),
+            partitions=reducers,
+            targets=() if reducers else (Target(0, self.spec.output, part_name("m", index)),),
+        )
 
     def launch_reduce(
         self,
         index: int = 0,
         number: int = 0,
         worker_id: str = "w1",
-        known: list[pb.MapLocation] | None = None,
+        known: list[OutputLocation] | None = None,
     ) -> str:
-        attempt_id = self.reduce_id(index, number)
-        launch = pb.Launch(
-            attempt_id=attempt_id,
-            job_id=self.job_id,
-            kind="reduce",
-            index=index,
-            spec_json=self.spec.to_json(),
+        maps, cuts = len(self.splits), self.spec.reducers
+        reads = Input(edge=0, tag=0, stage=0, kind=PART, first=0, tasks=maps, partitions=cuts)
+        return self.launch(
+            self.reduce_id(index, number),
+            1,
+            index,
+            worker_id,
+            inputs=(reads,),
+            targets=(Target(0, self.spec.output, part_name("r", index)),),
+            known=tuple(known or ()),
         )
-        launch.maps = len(self.splits)
-        launch.known.extend(known or [])
-        self.tracker.order(worker_id, launch=launch)
-        return attempt_id
 
     def location(
         self, index: int, worker_id: str = "w1", number: int = 0, lost: bool = False
-    ) -> pb.MapLocation:
-        port = self.workers[worker_id].ports["shuffle"]
-        name = self.map_id(index, number)
-        return pb.MapLocation(
-            map_index=index,
-            attempt_id=name,
+    ) -> OutputLocation:
+        return OutputLocation(
+            stage=0,
+            task=index,
+            attempt_id=self.map_id(index, number),
             host="127.0.0.1",
-            shuffle_port=port,
+            shuffle_port=self.workers[worker_id].ports["shuffle"],
+            bytes=0,
             worker_id=worker_id,
             lost=lost,
         )
 
-    def tell(self, worker_id: str, *locations: pb.MapLocation) -> None:
-        self.tracker.order(
-            worker_id, map_outputs=pb.MapOutputs(job_id=self.job_id, locations=locations)
-        )
+    def tell(self, worker_id: str, *locations: OutputLocation) -> None:
+        message = order_to_pb(TellOutputs(self.job_id, locations), 0)
+        self.tracker.attending[worker_id].orders.put(message)
 
-    def map_done(self, attempt_id: str) -> pb.MapSucceeded:
+    def map_done(self, attempt_id: str) -> pb.TaskDone:
         found = self.tracker.until(
-            lambda: (
-                self.tracker.news(attempt_id, "map_succeeded")
-                or self.tracker.news(attempt_id, "failed")
-            )
+            lambda: self.tracker.news(attempt_id, "done") or self.tracker.news(attempt_id, "failed")
         )[0]
-        assert isinstance(found, pb.MapSucceeded), found
+        assert isinstance(found, pb.TaskDone), found
         return found
 
     def run_maps(self, worker_id: str = "w1") -> None:

@@ -32,8 +32,8 @@ def counted(w: World, *attempt_ids: str) -> dict[str, int]:
     rows = []
     for attempt_id in attempt_ids:
         commit = w.committed(attempt_id)
-        data = Path(commit.file.path).read_bytes()
-        assert len(data) == commit.file.length
+        data = Path(commit.files[0].path).read_bytes()
+        assert len(data) == commit.files[0].length
         rows += [line.split("\t") for line in data.decode().splitlines()]
     assert len({key for key, _ in rows}) == len(rows)
     return {key: int(value) for key, value in rows}
@@ -68,8 +68,8 @@ def test_a_map_only_job_commits_its_parts(w: World) -> None:
     w.job(WORDS, b"b a\nc\n", reducers=0)
     w.worker()
     commit = w.committed(w.launch_map())
-    assert Path(commit.file.path).name == f"part-m-00000.{w.map_id(0)}"
-    assert Path(commit.file.path).read_bytes() == b"b\t1\na\t1\nc\t1\n"
+    assert Path(commit.files[0].path).name == f"part-m-00000.{w.map_id(0)}"
+    assert Path(commit.files[0].path).read_bytes() == b"b\t1\na\t1\nc\t1\n"
 
 
 def test_a_denied_commit_removes_the_file_and_is_nobodys_fault(w: World) -> None:
@@ -80,7 +80,7 @@ def test_a_denied_commit_removes_the_file_and_is_nobodys_fault(w: World) -> None
     failed = w.tracker.until(lambda: w.tracker.news(attempt_id, "failed"))[0]
     assert failed.killed
     assert "another" in w.tracker.failure(attempt_id).message
-    path = Path(w.tracker.commits[0].file.path)
+    path = Path(w.tracker.commits[0].files[0].path)
     wait_until(lambda: not path.exists())
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from mapreduce.engine.map_output import DATA_NAME
 from mapreduce.pb import tracker_pb2 as pb
+from mapreduce.worker.shuffle_wire import OK, ReplyHead, encode_reply
 from tests.integration.scripted_tracker import WORDS, World, wait_until, world
 
 
@@ -22,7 +23,7 @@ def w(tmp_path: Path) -> Iterator[World]:
 
 
 def result(w: World, attempt_id: str) -> str:
-    return Path(w.committed(attempt_id).file.path).read_text()
+    return Path(w.committed(attempt_id).files[0].path).read_text()
 
 
 def complaint(w: World, attempt_id: str) -> pb.FetchFailed:
@@ -46,7 +47,7 @@ def test_a_flipped_byte_is_never_reduced_but_complained_about_and_the_map_made_a
     data_file(w).write_bytes(data)
     reduce = w.launch_reduce(known=[w.location(0), w.location(1)])
     said = complaint(w, reduce)
-    assert list(said.map_attempt_ids) == [w.map_id(0)]
+    assert list(said.sources) == [w.map_id(0)]
     assert said.reason.startswith("corrupt: ")
     w.map_done(w.launch_map(0, number=1))
     w.tell("w1", w.location(0, lost=True), w.location(0, number=1))
@@ -68,9 +69,7 @@ def test_a_truncated_output_is_complained_about(w: World) -> None:
     w.worker()
     w.run_maps()
     data_file(w).write_bytes(data_file(w).read_bytes()[:-2])
-    assert list(complaint(w, w.launch_reduce(known=[w.location(0)])).map_attempt_ids) == [
-        w.map_id(0)
-    ]
+    assert list(complaint(w, w.launch_reduce(known=[w.location(0)])).sources) == [w.map_id(0)]
 
 
 def test_a_worker_that_is_gone_is_complained_about_and_another_takes_its_place(w: World) -> None:
@@ -97,17 +96,15 @@ def test_a_fetch_cut_in_the_middle_of_a_segment_counts_for_nothing(w: World) -> 
         def half_serve() -> None:
             connection, _peer = listener.accept()
             connection.recv(1000)
-            connection.sendall(
-                b"MRS1" + b"\0" + (1000).to_bytes(8, "big") + bytes(4) + b"half of it"
-            )
+            connection.sendall(encode_reply(ReplyHead(OK, 1000, 0)) + b"half of it")
             asked.set()
             connection.recv(1)  # until the other side gives up
             connection.close()
 
         thread = threading.Thread(target=half_serve)
         thread.start()
-        stuck = w.location(0, number=5)
-        stuck.shuffle_port = listener.getsockname()[1]
+        port = listener.getsockname()[1]
+        stuck = w.location(0, number=5)._replace(shuffle_port=port)
         reduce = w.launch_reduce(known=[stuck])
         assert asked.wait(20)
         w.map_done(w.launch_map(0, number=1))

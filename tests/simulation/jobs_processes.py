@@ -8,21 +8,22 @@ cut off by a crash at any call of the storage.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 from typing import Any
+from unittest import mock
 
 from clusterkit.driver import Driver
 from clusterkit.effects import Effects, Event, Instant, Send
 from clusterkit.records import EditCodec
+from mapreduce import exchange as ex
 from mapreduce.errors import PublishRefused
-from mapreduce.jobtracker.core import events, orders
+from mapreduce.jobtracker.core import events, outputs
 from mapreduce.jobtracker.core.edits import Checkpoint
-from mapreduce.jobtracker.core.model import Failure, FileResult
 from mapreduce.jobtracker.core.options import Options
 from mapreduce.jobtracker.core.tracker import JobTracker
 from mapreduce.jobtracker.edit_codec import edit_codec
 from mapreduce.jobtracker.publisher import publish
+from mapreduce.model import AttemptId
 from mapreduce.storage.manifest import staging_directory
 from mapreduce.storage.memory import MemoryStorage
 from mapreduce.worker.core import commands as cmd
@@ -74,12 +75,58 @@ class GenerousTracker(JobTracker):
         effects = super().step(event, now)
         if isinstance(event, events.CommitRequested):
             effects.sends = [
-                Send(send.to, orders.CommitAnswer(True, event.attempt_id))
-                if isinstance(send.message, orders.CommitAnswer) and not send.message.granted
+                Send(send.to, ex.CommitAnswer(True, event.ask.attempt_id))
+                if isinstance(send.message, ex.CommitAnswer) and not send.message.granted
                 else send
                 for send in effects.sends
             ]
         return effects
+
+
+class StagelessTracker(JobTracker):
+    """The planted bug "grant-without-its-stage": a grant is known by the task's number alone, so
+    that task 0 of one stage stands in the way of task 0 of the next."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._winners: dict[tuple[str, int], str] = {}
+
+    def step(self, event: Event, now: Instant) -> Effects:
+        effects = super().step(event, now)
+        for number, send in enumerate(effects.sends):
+            answer = send.message
+            if isinstance(answer, ex.CommitAnswer) and answer.granted:
+                attempt = AttemptId.parse(answer.winner)
+                assert attempt is not None
+                first = self._winners.setdefault((attempt.job_id, attempt.index), answer.winner)
+                if first != answer.winner:
+                    denied = ex.CommitAnswer(False, first, "committed already")
+                    effects.sends[number] = Send(send.to, denied)
+        return effects
+
+
+class ShallowTracker(JobTracker):
+    """The planted bug "inputs-not-made-again": only what a running task fetches is made again, not
+    what a task needs that has to begin again itself."""
+
+    def step(self, event: Event, now: Instant) -> Effects:
+        def needed(work: Any, stage: int, missing: list[Any]) -> list[Any]:
+            running = any(
+                run.phase != outputs.PAST_SHUFFLE
+                for reader in work.readers[stage]
+                for run in work.runs_in(reader)
+            )
+            return missing if running else []
+
+        with mock.patch.object(outputs, "_needed", needed):
+            return super().step(event, now)
+
+
+PLANTED = {
+    "commit-granted-twice": GenerousTracker,
+    "grant-without-its-stage": StagelessTracker,
+    "inputs-not-made-again": ShallowTracker,
+}
 
 
 class TrackerProcess(CoreProcess):
@@ -99,7 +146,7 @@ class TrackerProcess(CoreProcess):
         self.core: JobTracker
 
     def boot(self) -> None:
-        kind = GenerousTracker if self._plant == "commit-granted-twice" else JobTracker
+        kind = PLANTED.get(self._plant, JobTracker)
         self.core = kind(self._options, self.kernel.stream(f"jt/{self.incarnation}"))
         driver = EarlyDriver if self._plant == "grant-before-fsync" else Driver
         self.driver = driver(self.core, self.journal, CODEC, self._deliver, self.clock)
@@ -134,16 +181,16 @@ class TrackerProcess(CoreProcess):
     def _deliver(self, send: Send) -> None:
         self._heard(send.to, send.message)
         if isinstance(send.to, OrderStream):
-            if isinstance(send.message, orders.EndStream):
+            if isinstance(send.message, events.EndStream):
                 send.to.close()
             else:
                 send.to.send((self.epochs, send.message))
-        elif send.to == orders.PUBLISHER:
+        elif send.to == events.PUBLISHER:
             self.later(
                 self._rng.randrange(MS, 300 * MS),
                 lambda: self._carry_out(send.message, self.epochs),
             )
-        elif send.to == orders.ROOT:
+        elif send.to == events.ROOT:
             raise AssertionError(f"the only tracker was told to step down: {send.message.reason}")
         else:
             self.send(send.to[0], (send.to, self.epochs, send.message))
@@ -151,16 +198,18 @@ class TrackerProcess(CoreProcess):
     def _carry_out(self, order: Any, epoch: int) -> None:
         self._files.strike = self._strike
         try:
-            if isinstance(order, orders.RemoveStaging):
-                self._files.delete(staging_directory(order.output, order.job_id))
+            if isinstance(order, events.RemoveStaging):
+                for output in order.outputs:
+                    self._files.delete(staging_directory(output, order.job_id))
                 self.turn(events.StagingRemoved(order.job_id))
                 return
+            key = (order.job_id, order.seq, order.output)
             try:
                 publish(self._files, order, epoch)
             except (FileExistsError, PublishRefused) as error:
-                self.turn(events.PublishFailed(order.job_id, str(error)))
+                self.turn(events.PublishFailed(*key, str(error)))
             else:
-                self.turn(events.OutputPublished(order.job_id))
+                self.turn(events.OutputAppeared(*key))
         finally:
             self._files.strike = lambda: None
 
@@ -222,36 +271,22 @@ class WorkerProcess(CoreProcess):
                 self.runner.disk(message)
         elif isinstance(message, cmd.Attend):
             self._attend(message)
-        elif isinstance(message, cmd.Report):
+        elif isinstance(message, ex.Report):
             token = (self.name, self.incarnation, message.sequence)
-            news = tuple(_news(item) for item in message.items)
-            self.send(
-                TRACKER,
-                events.WorkerReported(
-                    token, self.name, str(self.incarnation), message.sequence, news
-                ),
-            )
+            incarnation = str(self.incarnation)
+            self.send(TRACKER, events.WorkerReported(token, self.name, incarnation, message))
         else:
             token = (self.name, self.incarnation, message.attempt_id)
-            self.send(
-                TRACKER,
-                events.CommitRequested(
-                    token,
-                    message.attempt_id,
-                    self.name,
-                    FileResult(*message.file),
-                    message.counters,
-                ),
-            )
+            self.send(TRACKER, events.CommitRequested(token, self.name, message))
 
     def receive(self, source: str, message: Any) -> None:
         (_name, incarnation, what), epoch, answer = message
         if incarnation != self.incarnation:
             return
-        if isinstance(answer, orders.ReportReceived):
+        if isinstance(answer, ex.ReportReceived):
             self.turn(ev.ReportTaken(what, epoch, answer.hello_again))
-        elif isinstance(answer, orders.CommitAnswer):
-            self.turn(ev.CommitAnswered(what, epoch, answer.granted, answer.winner, answer.reason))
+        elif isinstance(answer, ex.CommitAnswer):
+            self.turn(ev.CommitAnswered(what, epoch, answer))
         else:  # a refusal of a tracker that does not lead yet
             self.turn(
                 ev.CommitLost(what, "refused")
@@ -271,26 +306,18 @@ class WorkerProcess(CoreProcess):
             lambda order: self._ordered(session, order),
             lambda: self.turn(ev.AttendEnded(session, "broken")),
         )
-        held = tuple(
-            events.HeldAttempt(
-                item.attempt_id,
-                item.state,
-                tuple(item.output.segment_bytes) if item.output else (),
-                tuple(item.output.segment_records) if item.output else (),
-                item.counters,
-            )
-            for item in attend.inventory
-        )
         hello = events.WorkerAttended(
             stream,
-            self.name,
-            str(self.incarnation),
-            f"h{int(self.name[1:]) % 2}",
-            1,
-            self.incarnation,
-            self._slots,
-            attend.highest_epoch,
-            held,
+            ex.Hello(
+                worker_id=self.name,
+                incarnation=str(self.incarnation),
+                host=f"h{int(self.name[1:]) % 2}",
+                rpc_port=1,
+                shuffle_port=self.incarnation,
+                slots=self._slots,
+                highest_epoch=attend.highest_epoch,
+                inventory=attend.inventory,
+            ),
         )
         rng = self.kernel.stream(f"{self.name}/{self.incarnation}/hello/{session}")
         incarnation = self._tracker.incarnation
@@ -313,50 +340,7 @@ class WorkerProcess(CoreProcess):
 
     def _ordered(self, session: int, message: Any) -> None:
         if isinstance(message, int):
-            self.turn(ev.OrderReceived(session, message, ev.Ping()))
+            self.turn(ev.OrderReceived(session, message, ex.Ping()))
             return
         epoch, order = message
-        self.turn(ev.OrderReceived(session, epoch, _order(order)))
-
-
-def _order(order: Any) -> ev.Order:
-    if isinstance(order, orders.Launch):
-        work = json.dumps({**json.loads(order.spec_json), "maps": order.maps}).encode()
-        known = tuple(_place(place) for place in order.known)
-        return ev.Launch(
-            order.attempt_id, order.job_id, order.stage, order.index, 0, 20 * SECOND, known, work
-        )
-    if isinstance(order, orders.TellMapOutputs):
-        return ev.MapOutputsNews(order.job_id, tuple(_place(place) for place in order.locations))
-    if isinstance(order, orders.KillAttempt):
-        return ev.KillAttempt(order.attempt_id, order.reason)
-    return ev.ForgetJob(order.job_id)
-
-
-def _place(place: orders.MapLocation) -> ev.MapLocation:
-    return ev.MapLocation(
-        place.map_index,
-        place.attempt_id,
-        place.host,
-        place.shuffle_port,
-        place.bytes,
-        place.worker_id,
-        place.lost,
-    )
-
-
-def _news(item: cmd.ReportItem) -> events.AttemptNews:
-    if isinstance(item, cmd.ProgressReport):
-        return events.AttemptProgressed(item.attempt_id, item.fraction, item.phase, item.status)
-    if isinstance(item, cmd.MapSucceededReport):
-        return events.MapSucceeded(
-            item.attempt_id,
-            tuple(item.output.segment_bytes),
-            tuple(item.output.segment_records),
-            item.counters,
-        )
-    if isinstance(item, cmd.FailedReport):
-        return events.AttemptFailed(
-            item.attempt_id, Failure(item.failure.kind, item.failure.message), item.killed
-        )
-    return events.FetchFailed(item.attempt_id, item.map_attempt_ids, item.reason)
+        self.turn(ev.OrderReceived(session, epoch, order))

@@ -1,9 +1,9 @@
 """Tasks without processes: what a worker's warm server and task processes would do, as timers of
 the worker's incarnation.
 
-A map's output is a text that depends only on its job and index, so that every attempt makes the
-same; a reduce writes the texts it has fetched into its private file, and the world compares the
-published file with what it must be.
+What a task makes is a text that depends only on the job's plan, the stage and the task, so that
+every attempt makes the same; a task that reads others joins the texts it has fetched, in the order
+of its inputs. The world compares the published files with what they must be.
 """
 
 from __future__ import annotations
@@ -14,35 +14,71 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from mapreduce.jobtracker.core.model import is_of_job
-from mapreduce.storage.manifest import part_name, staging_directory
+from mapreduce.exchange import Input, Launch, OutputLocation
+from mapreduce.model import (
+    FETCHED,
+    RESULT,
+    Failure,
+    FileResult,
+    Stage,
+    TaskId,
+    TaskOutput,
+    is_of_job,
+)
+from mapreduce.storage.manifest import staging_directory
 from mapreduce.worker.core import commands as cmd
 from mapreduce.worker.core import events as ev
+from mapreduce.worker.core.fetch_plan import Want, wants
 from tests.simulation.kernel import MS, SECOND, Process
 
 
-def text_of_map(job_id: str, index: int) -> str:
-    return f"{job_id} map {index}\n"
+def text_of_task(job_id: str, stages: tuple[Stage, ...], task: TaskId) -> str:
+    """What this task makes, everywhere and always."""
+    stage = stages[task.stage]
+    head = f"{job_id} {stage.name} {task.index}\n"
+    inputs = fetched_inputs(stages, stage)
+    parts = [
+        text_of_task(job_id, stages, TaskId(one.stage, one.task))
+        for one in wants(inputs, task.index)
+    ]
+    results = [
+        result_of_task(TaskId(edge.stage, index)).decode()
+        for edge in stage.inputs
+        if edge.kind == RESULT
+        for index in range(stages[edge.stage].tasks)
+    ]
+    return head + "".join(parts) + "".join(results)
 
 
-def text_of_part(job_id: str, maps: int, reduces: int, index: int) -> str:
-    """What the part file must hold: a map-only job's parts are its maps' texts."""
-    if not reduces:
-        return text_of_map(job_id, index)
-    return f"{job_id} reduce {index}\n" + "".join(
-        text_of_map(job_id, number) for number in range(maps)
+def result_of_task(task: TaskId) -> bytes:
+    return f"result of {task.stage}/{task.index}\n".encode()
+
+
+def fetched_inputs(stages: tuple[Stage, ...], stage: Stage) -> tuple[Input, ...]:
+    return tuple(
+        Input(
+            edge=position,
+            tag=edge.tag,
+            stage=edge.stage,
+            kind=edge.kind,
+            first=edge.first,
+            tasks=stages[edge.stage].tasks,
+            partitions=stages[edge.stage].partitions,
+        )
+        for position, edge in enumerate(stage.inputs)
+        if edge.kind in FETCHED
     )
 
 
 @dataclass(slots=True)
 class Task:
-    launch: ev.Launch
-    places: dict[int, ev.MapLocation] = field(default_factory=dict)
-    fetched: dict[int, str] = field(default_factory=dict)
+    launch: Launch
+    places: dict[TaskId, OutputLocation] = field(default_factory=dict)
+    fetched: dict[Want, str] = field(default_factory=dict)
     failures: dict[str, int] = field(default_factory=dict)
     complained_us: int = 0
     asked: bool = False
-    path: str = ""
+    paths: list[str] = field(default_factory=list)
 
 
 class TaskRunner:
@@ -84,7 +120,8 @@ class TaskRunner:
                 self._learn(task, order.locations)
             else:
                 if not order.granted:
-                    self._storage.delete(task.path)
+                    for path in task.paths:
+                        self._storage.delete(path)
                 self._after(task, self._rng.randrange(MS, 50 * MS), lambda: self._exit(task, 0))
 
     def disk(self, order: Any) -> None:
@@ -106,15 +143,15 @@ class TaskRunner:
 
     # ── a task's life ─────────────────────────────────────────────────────────────────────────────
 
-    def _start(self, launch: ev.Launch) -> None:
+    def _start(self, launch: Launch) -> None:
         self.tasks[launch.attempt_id] = task = Task(launch)
-        facts = json.loads(launch.work)
-        poisoned = launch.kind == "map" and launch.index == facts["poison"]
+        facts = json.loads(launch.spec)
+        poisoned = launch.stage == 0 and launch.index == facts["poison"]
         chance = self._rng.random()
         delay = self._rng.randrange(20 * MS, 600 * MS)
         if poisoned:
             self._after(
-                task, delay, lambda: self._fail(task, ev.Failure("raised", "ValueError: poison"))
+                task, delay, lambda: self._fail(task, Failure("raised", "ValueError: poison"))
             )
         elif chance < 0.03:
             self._after(task, delay, lambda: self._exit(task, -11, "SIGSEGV"))
@@ -122,43 +159,60 @@ class TaskRunner:
             self._after(
                 task,
                 delay,
-                lambda: self._fail(task, ev.Failure("storage", "nobody answers"), killed=True),
+                lambda: self._fail(task, Failure("storage", "nobody answers"), killed=True),
             )
-        elif launch.kind == "map":
+        elif not launch.inputs:
             self._after(task, delay // 2, lambda: self._progress(task, 0.5, "map"))
-            self._after(task, delay, lambda: self._finish_map(task, facts))
+            self._after(task, delay, lambda: self._finish(task, self._text(task)))
         else:
             self._learn(task, launch.known)
-            self._after(task, delay // 10, lambda: self._fetch(task, facts))
+            self._after(task, delay // 10, lambda: self._fetch(task))
 
-    def _finish_map(self, task: Task, facts: dict[str, Any]) -> None:
-        name, text = task.launch.attempt_id, text_of_map(task.launch.job_id, task.launch.index)
-        if not facts["reduces"]:
-            self._write(task, facts, text)
+    def _text(self, task: Task) -> str:
+        """Its own line, what it has fetched, in the order of its inputs, and what it was given."""
+        launch = task.launch
+        name = json.loads(launch.spec)["names"][launch.stage]
+        head = f"{launch.job_id} {name} {launch.index}\n"
+        parts = [task.fetched[want] for want in wants(launch.inputs, launch.index)]
+        return head + "".join(parts) + "".join(one.result.decode() for one in launch.results)
+
+    def _finish(self, task: Task, text: str) -> None:
+        launch = task.launch
+        if launch.targets:
+            self._write(task, text)
             return
-        self.made[name] = text
-        sizes = tuple(len(text) for _ in range(facts["reduces"]))
+        self.made[launch.attempt_id] = text
+        sizes = tuple(len(text) for _ in range(launch.partitions))
         self.tell(
-            ev.MapFinished(name, ev.MapOutput(sizes, sizes), (("job", "map_input_records", 1),))
+            ev.TaskFinished(
+                attempt_id=launch.attempt_id,
+                output=TaskOutput(sizes, sizes),
+                counters=(("job", "map_input_records", 1),),
+                result=result_of_task(TaskId(launch.stage, launch.index)),
+            )
         )
         self._after(task, self._rng.randrange(MS, 20 * MS), lambda: self._exit(task, 0))
 
-    def _learn(self, task: Task, places: tuple[ev.MapLocation, ...]) -> None:
+    def _learn(self, task: Task, places: tuple[OutputLocation, ...]) -> None:
         for place in places:
-            known = task.places.get(place.map_index)
+            key = TaskId(place.stage, place.task)
+            known = task.places.get(key)
             if not place.lost:
-                task.places[place.map_index] = place
+                task.places[key] = place
             elif known is not None and known.attempt_id == place.attempt_id:
-                del task.places[place.map_index]
+                del task.places[key]
 
-    def _fetch(self, task: Task, facts: dict[str, Any]) -> None:
-        """One round over what is known and not fetched; a map's text is taken once, whole, from one
+    def _fetch(self, task: Task) -> None:
+        """One round over what is known and not fetched; a segment is taken once, whole, from one
         attempt."""
-        for index in sorted(set(task.places) - set(task.fetched)):
-            place = task.places[index]
+        wanted = list(wants(task.launch.inputs, task.launch.index))
+        for want in wanted:
+            place = task.places.get(TaskId(want.stage, want.task))
+            if want in task.fetched or place is None:
+                continue
             outcome, text = self._ask_peer(place)
             if outcome == "ok":
-                task.fetched[index] = text
+                task.fetched[want] = text
                 continue
             count = task.failures[place.attempt_id] = task.failures.get(place.attempt_id, 0) + 1
             patient = outcome == "unreachable" and count < 3
@@ -169,20 +223,15 @@ class TaskRunner:
                         task.launch.attempt_id, (place.attempt_id,), f"{outcome}: by the simulator"
                     )
                 )
-        if len(task.fetched) < facts["maps"]:
-            self._progress(task, 0.3 * len(task.fetched) / facts["maps"], "shuffle")
-            self._after(
-                task, self._rng.randrange(50 * MS, 300 * MS), lambda: self._fetch(task, facts)
-            )
+        if len(task.fetched) < len(wanted):
+            self._progress(task, 0.3 * len(task.fetched) / len(wanted), "shuffle")
+            self._after(task, self._rng.randrange(50 * MS, 300 * MS), lambda: self._fetch(task))
             return
         self._progress(task, 0.5, "reduce")
-        head = f"{task.launch.job_id} reduce {task.launch.index}\n"
-        whole = head + "".join(task.fetched[index] for index in sorted(task.fetched))
-        self._after(
-            task, self._rng.randrange(10 * MS, 400 * MS), lambda: self._write(task, facts, whole)
-        )
+        whole = self._text(task)
+        self._after(task, self._rng.randrange(10 * MS, 400 * MS), lambda: self._finish(task, whole))
 
-    def _ask_peer(self, place: ev.MapLocation) -> tuple[str, str]:
+    def _ask_peer(self, place: OutputLocation) -> tuple[str, str]:
         peer = self._peers().get(place.worker_id)
         cuts = self.worker.kernel.network.cuts
         if (
@@ -202,25 +251,34 @@ class TaskRunner:
             else ("ok", peer.outputs[place.attempt_id])
         )
 
-    def _write(self, task: Task, facts: dict[str, Any], text: str) -> None:
-        name = task.launch.attempt_id
-        part = part_name("r" if facts["reduces"] else "m", task.launch.index)
-        info = self._storage.put(
-            f"{staging_directory(facts['output'], task.launch.job_id)}/attempts/{part}.{name}",
-            text.encode(),
-        )
-        task.asked, task.path = True, info.path
+    def _write(self, task: Task, text: str) -> None:
+        launch, name = task.launch, task.launch.attempt_id
+        files = []
+        for target in launch.targets:
+            directory = staging_directory(target.path, launch.job_id)
+            info = self._storage.put(f"{directory}/attempts/{target.name}.{name}", text.encode())
+            task.paths.append(info.path)
+            files.append(
+                FileResult(
+                    path=info.path,
+                    file_id=info.file_id,
+                    length=info.length,
+                    crc32c=1,
+                    output=target.output,
+                    records=1,
+                )
+            )
+        task.asked = True
+        result = result_of_task(TaskId(launch.stage, launch.index))
         counters = (("job", "reduce_output_records", 1),)
-        self.tell(
-            ev.CommitAsked(name, ev.FileResult(info.path, info.file_id, info.length, 1), counters)
-        )
+        self.tell(ev.CommitAsked(name, tuple(files), counters, result))
         if self._rng.random() < 0.05:  # it dies after it has asked: the agent goes on asking for it
             self._after(task, self._rng.randrange(SECOND), lambda: self._exit(task, -9, "SIGKILL"))
 
     def _progress(self, task: Task, fraction: float, phase: str) -> None:
         self.tell(ev.TaskProgressed(task.launch.attempt_id, fraction, phase, "", ()))
 
-    def _fail(self, task: Task, failure: ev.Failure, *, killed: bool = False) -> None:
+    def _fail(self, task: Task, failure: Failure, *, killed: bool = False) -> None:
         self.tell(ev.TaskFailed(task.launch.attempt_id, failure, killed))
         self._after(task, MS, lambda: self._exit(task, 1))
 

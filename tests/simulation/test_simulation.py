@@ -18,6 +18,8 @@ PLANTED = [
     *(("fs", plant, 1000) for plant in FileSystemWorld.PLANTS),
     ("jobs", "commit-granted-twice", 150),
     ("jobs", "grant-before-fsync", 40),
+    ("jobs", "grant-without-its-stage", 100),
+    ("jobs", "inputs-not-made-again", 300),
 ]
 """(world, plant, seeds within which it must be found)"""
 ROOT = Path(__file__).parents[2]

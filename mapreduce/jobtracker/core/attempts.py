@@ -1,11 +1,10 @@
-"""What follows when an attempt starts, succeeds or ends: another try, a re-made map, a failed
-job.
-"""
+"""What follows when an attempt starts, succeeds or ends: another try, an output made again, a
+failed job."""
 
 from __future__ import annotations
 
-from mapreduce.jobtracker.core import edits, ledger
-from mapreduce.jobtracker.core.events import AttemptFailed, AttemptProgressed, MapSucceeded
+from mapreduce.exchange import AttemptFailed, Input, Launch, Progressed, Target, TaskDone
+from mapreduce.jobtracker.core import edits
 from mapreduce.jobtracker.core.live import (
     LiveJob,
     LiveState,
@@ -16,10 +15,10 @@ from mapreduce.jobtracker.core.live import (
     kill_run,
     open_run,
 )
-from mapreduce.jobtracker.core.model import MAP, REDUCE, AttemptId, TaskId
-from mapreduce.jobtracker.core.orders import Launch
-from mapreduce.jobtracker.core.outputs import add_output, locations, remake
-from mapreduce.jobtracker.core.publishing import fail_job
+from mapreduce.jobtracker.core.outputs import add_output, locations, remake, results, results_fit
+from mapreduce.jobtracker.core.publishing import fail_job, publish_what_is_complete
+from mapreduce.jobtracker.core.records import DONE, FAILED, KILLED, LOST, WAITING
+from mapreduce.model import FETCHED, AttemptId, TaskId, part_name
 
 OUTSIDE_FAULTS = frozenset({"storage", "shuffle"})
 """Kinds of failure that are nobody's code: the attempt counts as killed, and the task waits before
@@ -34,94 +33,132 @@ FIRST_HOLD_US, LONGEST_HOLD_US = 250_000, 8_000_000
 
 def launch(live: LiveState, work: LiveJob, task: TaskId, worker: Worker) -> None:
     job = work.job
-    if job.state == ledger.WAITING:
+    if job.state == WAITING:
         live.commit(edits.JobStarted(job.job_id))
     attempt = work.next_attempt(task, live.epoch)
     open_run(live, work, attempt, worker.worker_id)
-    if task.stage == MAP:
-        split_json = job.plan.maps[task.index].split_json
-        order = Launch(str(attempt), job.job_id, MAP, task.index, job.plan.spec_json, split_json)
-    else:
-        known = locations(live, work)
-        order = Launch(
-            str(attempt),
-            job.job_id,
-            REDUCE,
-            task.index,
-            job.plan.spec_json,
-            b"",
-            job.maps.total,
-            known,
-        )
-    live.order(worker.worker_id, order)
+    live.order(worker.worker_id, _launch_order(live, work, attempt))
 
 
-def progressed(live: LiveState, work: LiveJob, run: Run, event: AttemptProgressed) -> None:
-    run.fraction = min(1.0, max(run.fraction, event.fraction))
-    run.phase, run.status = event.phase, event.status
+def _launch_order(live: LiveState, work: LiveJob, attempt: AttemptId) -> Launch:
+    job, found = work.job, work.job.stages[attempt.stage]
+    stage = found.stage
+    split = stage.splits[attempt.index] if stage.splits else None
+    inputs = []
+    for position, edge in enumerate(stage.inputs):
+        if edge.kind in FETCHED:
+            source = job.stages[edge.stage].stage
+            inputs.append(
+                Input(
+                    edge=position,
+                    tag=edge.tag,
+                    stage=edge.stage,
+                    kind=edge.kind,
+                    first=edge.first,
+                    tasks=source.tasks,
+                    partitions=source.partitions,
+                )
+            )
+    paths = {number: job.outputs[found.seq, number].output.path for number in stage.commits}
+    return Launch(
+        attempt_id=str(attempt),
+        job_id=job.job_id,
+        stage=attempt.stage,
+        index=attempt.index,
+        spec=job.plan.spec,
+        limits=job.plan.limits,
+        user=job.plan.user,
+        split=split.source if split is not None else b"",
+        split_tag=split.tag if split is not None else 0,
+        partitions=stage.partitions,
+        targets=tuple(
+            Target(output=number, path=paths[number], name=part_name(stage.letter, attempt.index))
+            for number in stage.commits
+        ),
+        inputs=tuple(inputs),
+        known=locations(live, work, attempt.stage) if inputs else (),
+        results=results(work, attempt.stage),
+        driver=stage.driver,
+        extensions=job.extensions,
+        affinity=stage.affinity,
+    )
+
+
+def progressed(live: LiveState, work: LiveJob, run: Run, news: Progressed) -> None:
+    run.fraction = min(1.0, max(run.fraction, news.fraction))
+    run.phase, run.status = news.phase, news.status
     live.changed[work.job.job_id] = None
 
 
-def map_succeeded(live: LiveState, work: LiveJob, run: Run, event: MapSucceeded) -> None:
-    """Counts this attempt's output and ends its rivals. A map-only job's attempts commit
+def done(live: LiveState, work: LiveJob, run: Run, news: TaskDone) -> None:
+    """Counts what this attempt made and ends its rivals. One whose stage commits must ask
     instead."""
-    if work.job.commits(MAP) or run.attempt.stage != MAP:
-        kill_run(live, work, run, "reported a map output that its job has no use for")
+    if work.job.stages[run.attempt.stage].stage.commits:
+        kill_run(live, work, run, "reported an output that its job has no use for")
         work.shun(run.attempt.task, run.worker_id, "engine")
-        after_end(live, work, run.attempt.task, "it reported what it should not")
+        _next_try(live, work, run.attempt.task, "it reported what it should not")
         return
     close_run(live, work, run)
-    for rival in work.runs_of(run.attempt.task):
-        kill_run(live, work, rival, f"superseded by {run.attempt}")
-    add_output(live, work, run.attempt, run.worker_id, event.segment_bytes, event.counters)
+    made(live, work, run.attempt, run.worker_id, news)
 
 
-def failed(live: LiveState, work: LiveJob, run: Run, event: AttemptFailed) -> None:
-    outside = event.killed or event.failure.kind in OUTSIDE_FAULTS
-    end_run(live, work, run, ledger.KILLED if outside else ledger.FAILED, event.failure.message)
+def made(
+    live: LiveState, work: LiveJob, attempt: AttemptId, worker_id: str, news: TaskDone
+) -> None:
+    """An attempt that runs no more has made this, and nothing stands against it."""
+    for rival in work.runs_of(attempt.task):
+        kill_run(live, work, rival, f"superseded by {attempt}")
+    add_output(live, work, attempt, worker_id, news)
+    if results_fit(live, work):
+        publish_what_is_complete(live, work)
+
+
+def failed(live: LiveState, work: LiveJob, run: Run, news: AttemptFailed) -> None:
+    failure = news.failure
+    outside = news.killed or failure.kind in OUTSIDE_FAULTS
+    end_run(live, work, run, KILLED if outside else FAILED, failure.message)
     task, record = run.attempt.task, work.job.task(run.attempt.task)
     assert record is not None
-    if event.failure.kind in HOPELESS and not event.killed:
-        fail_job(live, work, f"{task} failed: {event.failure.message}", event.failure)
-        return
-    if record.failures >= work.job.plan.max_attempts:
+    named = work.job.named(task)
+    if failure.kind in HOPELESS and not news.killed:
+        fail_job(live, work, f"{named} failed: {failure.message}", failure)
+    elif record.failures >= work.job.plan.max_attempts:
         times = f"failed {record.failures} times" if record.failures > 1 else "failed"
-        fail_job(live, work, f"{task} {times}: {event.failure.message}", event.failure)
-        return
-    if record.losses >= live.options.max_losses and event.failure.report_json:
-        fail_job(
-            live,
-            work,
-            f"{task} was given up after {record.losses} tries: {event.failure.message}",
-            event.failure,
-        )
-        return
-    if outside:
-        hold_us = min(LONGEST_HOLD_US, FIRST_HOLD_US << min(record.losses - 1, 5))
-        work.held_until_us[task] = live.in_us(hold_us)
-    work.shun(task, run.worker_id, event.failure.kind)
-    after_end(live, work, task, event.failure.message)
+        fail_job(live, work, f"{named} {times}: {failure.message}", failure)
+    elif record.losses >= live.options.max_losses and failure.report:
+        what = f"{named} was given up after {record.losses} tries: {failure.message}"
+        fail_job(live, work, what, failure)
+    else:
+        if outside:
+            hold_us = min(LONGEST_HOLD_US, FIRST_HOLD_US << min(record.losses - 1, 5))
+            work.held_until_us[task] = live.in_us(hold_us)
+        work.shun(task, run.worker_id, failure.kind)
+        _next_try(live, work, task, failure.message)
 
 
 def lost(live: LiveState, work: LiveJob, run: Run, reason: str) -> None:
-    end_run(live, work, run, ledger.LOST, reason)
-    after_end(live, work, run.attempt.task, reason)
+    end_run(live, work, run, LOST, reason)
+    _next_try(live, work, run.attempt.task, reason)
 
 
-def after_end(live: LiveState, work: LiveJob, task: TaskId, reason: str) -> None:
-    """The task's next try, unless another attempt of it runs, or it was lost too often."""
-    record = work.job.task(task)
+def sent_back(live: LiveState, work: LiveJob, run: Run, reason: str, message: str) -> None:
+    """The attempt gives up its slot; its task begins again when it can work at once."""
+    kill_run(live, work, run, message)
+    work.sent_back.add(run.attempt.task)
+    _next_try(live, work, run.attempt.task, reason)
+
+
+def _next_try(live: LiveState, work: LiveJob, task: TaskId, reason: str) -> None:
+    """Another attempt of the task, unless one runs, or it was lost too often."""
+    record, named = work.job.task(task), work.job.named(task)
     assert record is not None
     if record.losses >= live.options.max_losses:
-        fail_job(
-            live,
-            work,
-            f"{task} was lost or killed {record.losses} times: the last time because {reason}",
-        )
+        what = f"{named} was lost or killed {record.losses} times: the last time because {reason}"
+        fail_job(live, work, what)
         return
-    if record.state != ledger.DONE and not work.runs_of(task):
+    if record.state != DONE and not work.runs_of(task):
         work.want(task)
-        remake(live, work, f"{task} has to begin again")
+        remake(live, work, f"{named} has to begin again")
 
 
 def find_run(live: LiveState, attempt_id: str) -> tuple[LiveJob, Run] | None:

@@ -4,37 +4,38 @@ Submitting is idempotent by token, and a refused job gets no id.
 
 from __future__ import annotations
 
-from mapreduce.jobtracker.core import edits, ledger, orders
+from mapreduce.jobtracker.core import edits
 from mapreduce.jobtracker.core.events import (
+    Accepted,
+    AttemptList,
+    ClusterStatus,
     FindLogs,
     GetCluster,
     GetJob,
+    JobList,
+    JobStatus,
     KillJob,
     ListJobs,
-    SubmitJob,
-    WatchEnded,
-    WatchJob,
-)
-from mapreduce.jobtracker.core.ledger import JobRecord, StageRecord, attempt_rows
-from mapreduce.jobtracker.core.live import LiveJob, LiveState, Watcher, running_rows
-from mapreduce.jobtracker.core.model import (
-    ENGINE_COUNTERS,
-    JOB_GROUP,
-    MAP,
-    REDUCE,
-    AttemptId,
-    Counters,
-)
-from mapreduce.jobtracker.core.orders import (
-    AttemptList,
-    ClusterStatus,
-    JobStatus,
     LocatedAttempt,
     Refusal,
     StageStatus,
+    SubmitJob,
+    WatchEnded,
+    WatchJob,
     WorkerStatus,
 )
-from mapreduce.jobtracker.core.publishing import kill_job, publish
+from mapreduce.jobtracker.core.live import LiveJob, LiveState, Watcher, running_rows
+from mapreduce.jobtracker.core.plans import problem, written_by
+from mapreduce.jobtracker.core.publishing import kill_job, publish_what_is_complete
+from mapreduce.jobtracker.core.records import (
+    PUBLISHING,
+    RUNNING,
+    WAITING,
+    JobRecord,
+    StageRecord,
+    attempt_rows,
+)
+from mapreduce.model import ENGINE_COUNTERS, JOB_GROUP, AttemptId, Counters
 
 MIN_WATCH_US = 20_000
 
@@ -42,7 +43,7 @@ MIN_WATCH_US = 20_000
 def submit(live: LiveState, event: SubmitJob) -> None:
     known = live.ledger.by_token.get(event.token)
     if known is not None:
-        live.send(event.reply_to, orders.JobAccepted(known))
+        live.send(event.reply_to, Accepted(known))
         return
     refusal = _refuse_plan(live, event)
     if refusal is not None:
@@ -56,40 +57,34 @@ def submit(live: LiveState, event: SubmitJob) -> None:
             Refusal("TRY_AGAIN", message, "restart the tracker: the next one numbers anew"),
         )
         return
-    live.commit(edits.JobAccepted(job_id, event.token, event.plan))
+    live.commit(edits.JobAccepted(job_id=job_id, token=event.token, plan=event.plan))
     work = live.jobs[job_id] = LiveJob(live.ledger.jobs[job_id])
     live.changed[job_id] = None
-    if work.job.state == ledger.PUBLISHING:
-        publish(live, work)
-    live.send(event.reply_to, orders.JobAccepted(job_id))
+    publish_what_is_complete(live, work)
+    live.send(event.reply_to, Accepted(job_id))
 
 
 def _refuse_plan(live: LiveState, event: SubmitJob) -> Refusal | None:
     plan = event.plan
-    if not event.token or plan.reduces < 0 or plan.max_attempts < 1 or not plan.output:
-        return Refusal(
-            "INVALID_ARGUMENT", f"job {plan.name!r} has no token or output, or nonsensical numbers"
-        )
-    tasks, most = (
-        live.ledger.live_tasks() + len(plan.maps) + plan.reduces,
-        live.options.max_live_tasks,
-    )
-    if len(live.jobs) >= live.options.max_live_jobs or (live.jobs and tasks > most):
+    if not event.token or plan.max_attempts < 1 or not plan.stages:
+        message = f"job {plan.name!r} has no token or stages, or nonsensical numbers"
+        return Refusal("INVALID_ARGUMENT", message)
+    wrong = problem((), plan.stages, plan.outputs)
+    if wrong:
+        return Refusal("INVALID_ARGUMENT", f"the plan of job {plan.name!r} makes no sense: {wrong}")
+    tasks = live.ledger.live_tasks() + sum(stage.tasks for stage in plan.stages)
+    jobs, most = live.options.max_live_jobs, live.options.max_live_tasks
+    if len(live.jobs) >= jobs or (live.jobs and tasks > most):
         message = (
-            f"{len(live.jobs)} jobs are under way, which with this one would have {tasks} tasks"
+            f"{len(live.jobs)} jobs are under way, which with this one would have {tasks} tasks: "
+            f"at most {jobs} jobs and {most} tasks at a time"
         )
-        return Refusal(
-            "TRY_AGAIN",
-            f"{message}: at most {live.options.max_live_jobs} jobs and {most} tasks at a time",
-            "mrc jobs",
-        )
-    for work in live.jobs.values():
-        if work.job.plan.output == plan.output:
-            return Refusal(
-                "ALREADY_EXISTS",
-                f"{plan.output} is being written by {work.job.job_id}",
-                f"mrc job wait {work.job.job_id}",
-            )
+        return Refusal("TRY_AGAIN", message, "mrc jobs")
+    for output in plan.outputs:
+        writer = written_by(live, output.path)
+        if writer:
+            message = f"{output.path} is being written by {writer}"
+            return Refusal("ALREADY_EXISTS", message, f"mrc job wait {writer}")
     return None
 
 
@@ -105,7 +100,7 @@ def kill(live: LiveState, event: KillJob) -> None:
     if isinstance(job, Refusal):
         live.send(event.reply_to, job)
         return
-    if job.state == ledger.PUBLISHING:
+    if job.state == PUBLISHING:
         message = f"{job.job_id} is putting its output in place and cannot be killed any more"
         live.send(
             event.reply_to, Refusal("FAILED_PRECONDITION", message, f"mrc job wait {job.job_id}")
@@ -121,7 +116,7 @@ def list_jobs(live: LiveState, event: ListJobs) -> None:
     jobs = [job for job in live.ledger.jobs.values() if event.finished_too or not job.finished]
     live.send(
         event.reply_to,
-        orders.JobList(tuple(job_status(live, job) for job in reversed(jobs))),
+        JobList(tuple(job_status(live, job) for job in reversed(jobs))),
     )
 
 
@@ -198,7 +193,7 @@ def watch_ended(live: LiveState, event: WatchEnded) -> None:
 
 def tell_watchers(live: LiveState) -> None:
     """At most one status per watcher and interval; the finished job at once, and then no more."""
-    told: dict[str, orders.JobStatus] = {}
+    told: dict[str, JobStatus] = {}
     for watcher in list(live.watchers.values()):
         watcher.owed = watcher.owed or watcher.job_id in live.changed
         job = live.ledger.jobs.get(watcher.job_id)
@@ -218,40 +213,42 @@ def tell_watchers(live: LiveState) -> None:
     live.changed.clear()
 
 
-# ── how jobs, attempts and workers are told ──
+# ── how jobs, attempts and workers are told ───────────────────────────────────────────────────────
 
 
 def job_status(live: LiveState, job: JobRecord) -> JobStatus:
     work = live.jobs.get(job.job_id)
     return JobStatus(
-        job.job_id,
-        job.plan.name,
-        job.plan.user,
-        ledger.RUNNING if job.state == ledger.PUBLISHING else job.state,
-        job.submitted_us,
-        job.finished_us,
-        _stage_status(job.maps, work, MAP),
-        _stage_status(job.reduces, work, REDUCE),
-        _counters(job),
-        job.plan.output,
-        job.error,
-        job.failure_json,
+        id=job.job_id,
+        name=job.plan.name,
+        user=job.plan.user,
+        state=RUNNING if job.state == PUBLISHING else job.state,
+        submitted_us=job.submitted_us,
+        finished_us=job.finished_us,
+        stages=tuple(_stage_status(found, work) for found in job.stages),
+        counters=_counters(job),
+        output=job.output,
+        error=job.error,
+        failure_json=job.failure_json,
     )
 
 
-def _stage_status(stage: StageRecord, work: LiveJob | None, name: str) -> StageStatus:
-    runs = work.runs_in(name) if work is not None else []
+def _stage_status(found: StageRecord, work: LiveJob | None) -> StageStatus:
+    runs = work.runs_in(found.stage.id) if work is not None else []
     begun: dict[int, float] = {}
     for run in runs:
         begun[run.attempt.index] = max(run.fraction, begun.get(run.attempt.index, 0.0))
-    fraction = min(1.0, (stage.done + sum(begun.values())) / stage.total) if stage.total else 1.0
+    done, total = found.done + sum(begun.values()), found.total
     return StageStatus(
-        stage.total,
-        stage.done,
-        len(runs),
-        stage.failed_attempts,
-        stage.killed_attempts,
-        round(fraction, 4),
+        id=found.stage.id,
+        name=found.stage.name,
+        total=total,
+        done=found.done,
+        running=len(runs),
+        failed_attempts=found.failed_attempts,
+        killed_attempts=found.killed_attempts,
+        fraction=round(min(1.0, done / total) if total else 1.0, 4),
+        reads_splits=found.stage.reads_splits,
     )
 
 
@@ -267,7 +264,7 @@ def attempt_list(live: LiveState, job: JobRecord, task: str) -> AttemptList:
     found = []
     for row in rows:
         attempt = AttemptId.parse(row.attempt_id)
-        if attempt is not None and task in ("", row.attempt_id, str(attempt.task)):
+        if attempt is not None and task in ("", row.attempt_id, job.named(attempt.task)):
             worker = live.workers.get(row.worker_id)
             address = worker.address if worker is not None and not worker.dead else ""
             found.append(
@@ -277,9 +274,18 @@ def attempt_list(live: LiveState, job: JobRecord, task: str) -> AttemptList:
 
 
 def cluster_status(live: LiveState) -> ClusterStatus:
-    workers = tuple(
-        WorkerStatus(w.worker_id, w.address, w.state, w.slots, w.busy, w.no_room)
-        for w in (live.workers[worker_id] for worker_id in sorted(live.workers))
+    rows = tuple(
+        WorkerStatus(
+            worker_id=worker.worker_id,
+            address=worker.address,
+            state=worker.state,
+            slots=worker.slots,
+            busy=worker.busy,
+            no_room=worker.no_room,
+        )
+        for _worker_id, worker in sorted(live.workers.items())
     )
-    waiting = sum(1 for work in live.jobs.values() if work.job.state == ledger.WAITING)
-    return ClusterStatus(workers, len(live.jobs) - waiting, waiting, live.epoch)
+    waiting = sum(1 for work in live.jobs.values() if work.job.state == WAITING)
+    return ClusterStatus(
+        workers=rows, running=len(live.jobs) - waiting, waiting=waiting, epoch=live.epoch
+    )

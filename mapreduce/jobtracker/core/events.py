@@ -1,8 +1,10 @@
-"""What the tracker's core is told: requests of clients, attendance and reports of workers, what
-became of a publish. Frozen, no wire types.
+"""What the tracker's core is told, and what it says, beside its talk with workers
+(mapreduce/exchange.py): requests of clients and their answers, the publisher's orders and news.
+Frozen, no wire types.
 
 A request carries `reply_to` and gets exactly one `Send(to=reply_to, …)`; a watch gets several and
-ends with a finished job.
+ends with a finished job. Workers are addressed by the stream they attend on, the publisher by
+PUBLISHER.
 """
 
 from __future__ import annotations
@@ -10,7 +12,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from mapreduce.jobtracker.core.model import Counters, Failure, FileResult, JobPlan
+from mapreduce.exchange import AskCommit, Hello, Report
+from mapreduce.jobtracker.core.edits import AttemptRow
+from mapreduce.model import Counters, FileResult, JobOutput, JobPlan, Stage
+
+# ════ told ════
 
 # ── leadership ────────────────────────────────────────────────────────────────────────────────────
 
@@ -42,6 +48,34 @@ class SubmitJob:
     reply_to: Any
     token: str
     plan: JobPlan
+
+
+@dataclass(frozen=True, slots=True)
+class ExtendPlan:
+    """More stages for an open job. Submission is seq 0; a known seq gets its first answer."""
+
+    reply_to: Any
+    job_id: str
+    seq: int
+    stages: tuple[Stage, ...]
+    outputs: tuple[JobOutput, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ClosePlan:
+    """No more stages will follow: the job ends with those it has."""
+
+    reply_to: Any
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RetireStages:
+    """Nobody will read the stages up to this one any more."""
+
+    reply_to: Any
+    job_id: str
+    up_to: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +116,7 @@ class ListJobs:
 
 @dataclass(frozen=True, slots=True)
 class FindLogs:
-    """`task` is "" (all), "map/3", "reduce/0", or an attempt's id."""
+    """`task` is "" (all), NAME/INDEX ("map/3"), or an attempt's id."""
 
     reply_to: Any
     ref: str
@@ -98,33 +132,12 @@ class GetCluster:
 
 
 @dataclass(frozen=True, slots=True)
-class HeldAttempt:
-    """One line of a worker's inventory. `state` is running | succeeded | ended; a succeeded map
-    tells its segments, and an ended attempt is named because its job's directories are still
-    there."""
-
-    attempt_id: str
-    state: str
-    segment_bytes: tuple[int, ...] = ()
-    segment_records: tuple[int, ...] = ()
-    counters: Counters = ()
-
-
-@dataclass(frozen=True, slots=True)
 class WorkerAttended:
     """A worker opened its stream of orders. `stream` names that stream; orders are sent to it until
     it ends."""
 
     stream: Any
-    worker_id: str
-    incarnation: str
-    host: str
-    rpc_port: int
-    shuffle_port: int
-    slots: int
-    highest_epoch: int = 0
-    inventory: tuple[HeldAttempt, ...] = ()
-    no_room: str = ""  # why its scratch disk takes no more, in words; "" = it has room
+    hello: Hello
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,73 +147,30 @@ class StreamEnded:
 
 
 @dataclass(frozen=True, slots=True)
-class AttemptProgressed:
-    attempt_id: str
-    fraction: float
-    phase: str
-    status: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class MapSucceeded:
-    attempt_id: str
-    segment_bytes: tuple[int, ...]
-    segment_records: tuple[int, ...]
-    counters: Counters = ()
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptFailed:
-    """`killed`: by order or by circumstance, not the job's fault."""
-
-    attempt_id: str
-    failure: Failure
-    killed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class FetchFailed:
-    """A reduce cannot get map outputs. A `reason` that begins with missing or corrupt is believed
-    at once, any other when repeated."""
-
-    attempt_id: str
-    map_attempt_ids: tuple[str, ...]
-    reason: str
-
-
-AttemptNews = AttemptProgressed | MapSucceeded | AttemptFailed | FetchFailed
-
-
-@dataclass(frozen=True, slots=True)
 class WorkerReported:
-    """`sequence` rises by one per report of an incarnation; the same one said again changes nothing
-    but is answered."""
-
     reply_to: Any
     worker_id: str
     incarnation: str
-    sequence: int
-    news: tuple[AttemptNews, ...] = ()
-    no_room: str = ""
+    report: Report
 
 
 @dataclass(frozen=True, slots=True)
 class CommitRequested:
-    """The attempt's part file is closed: may it be the task's output?"""
-
     reply_to: Any
-    attempt_id: str
     worker_id: str
-    file: FileResult
-    counters: Counters = ()
+    ask: AskCommit
 
 
 # ── the publisher ─────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True)
-class OutputPublished:
+class OutputAppeared:
+    """The publisher has put this output in place."""
+
     job_id: str
+    seq: int
+    output: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,9 +178,154 @@ class PublishFailed:
     """For good: trying again would not help."""
 
     job_id: str
+    seq: int
+    output: int
     message: str
 
 
 @dataclass(frozen=True, slots=True)
 class StagingRemoved:
     job_id: str
+
+
+# ════ said ════
+
+PUBLISHER, ROOT = "publisher", "root"
+
+# ── to a worker's stream ──────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class EndStream:
+    """Close this stream: a newer one replaced it, or its worker is taken for dead."""
+
+    reason: str
+
+
+# ── to the publisher ──────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class GrantedPart:
+    name: str  # part-r-00000
+    file: FileResult
+    attempt_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PublishOutput:
+    """Put the granted files in place and make the output appear. Every step may have been done by
+    an earlier try."""
+
+    job_id: str
+    seq: int
+    output: int
+    path: str
+    name: str
+    user: str
+    replaced_file_id: int
+    replaced_job_id: str
+    code_sha256: str
+    parts: tuple[GrantedPart, ...]
+    counters: Counters
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveStaging:
+    """The staging directories of these outputs; `code`: the job's own archive, removed with its
+    work, "" = none. All are removed as `user`."""
+
+    job_id: str
+    outputs: tuple[str, ...]
+    user: str = ""
+    code: str = ""
+
+
+# ── to the root ───────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class StepDown:
+    """A worker has seen a newer tracker: this process must exit."""
+
+    reason: str
+
+
+# ── answers ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    code: str  # NOT_FOUND | ALREADY_EXISTS | FAILED_PRECONDITION | INVALID_ARGUMENT | TRY_AGAIN
+    message: str
+    next_command: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A job was submitted (seq 0), or an open one's plan was extended, closed or retired."""
+
+    job_id: str
+    seq: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StageStatus:
+    id: int
+    name: str
+    total: int
+    done: int
+    running: int
+    failed_attempts: int
+    killed_attempts: int
+    fraction: float  # of the stage's work, running attempts' progress included
+    reads_splits: bool
+
+
+@dataclass(frozen=True, slots=True)
+class JobStatus:
+    id: str
+    name: str
+    user: str
+    state: str
+    submitted_us: int
+    finished_us: int  # 0 = not finished
+    stages: tuple[StageStatus, ...]
+    counters: Counters
+    output: str
+    error: str
+    failure_json: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class JobList:
+    jobs: tuple[JobStatus, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LocatedAttempt:
+    attempt: AttemptRow
+    worker_address: str  # of the worker's log service; "" when that worker does not attend
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptList:
+    attempts: tuple[LocatedAttempt, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStatus:
+    worker_id: str
+    address: str
+    state: str  # live | detached | dead
+    slots: int
+    busy: int
+    no_room: str = ""  # why it is given no task while another worker has room
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterStatus:
+    workers: tuple[WorkerStatus, ...]
+    running: int
+    waiting: int
+    epoch: int

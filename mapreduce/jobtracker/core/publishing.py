@@ -1,87 +1,129 @@
 """How a job ends: its attempts are killed, its result is recorded, its work is removed. Publishing
-is the last step of a good end.
-"""
+is the last step of a good end; an output of an open job is published as soon as it is complete."""
 
 from __future__ import annotations
 
-from mapreduce.jobtracker.core import edits, ledger
-from mapreduce.jobtracker.core.ledger import JobRecord
-from mapreduce.jobtracker.core.live import LiveJob, LiveState, kill_run
-from mapreduce.jobtracker.core.model import LETTERS, Failure, is_of_job
-from mapreduce.jobtracker.core.orders import (
+from mapreduce.exchange import ForgetJob
+from mapreduce.jobtracker.core import edits
+from mapreduce.jobtracker.core.events import (
     PUBLISHER,
-    ForgetJob,
-    Part,
+    GrantedPart,
+    OutputAppeared,
+    PublishFailed,
     PublishOutput,
     RemoveStaging,
 )
+from mapreduce.jobtracker.core.live import LiveJob, LiveState, kill_run
+from mapreduce.jobtracker.core.records import (
+    FAILED,
+    KILLED,
+    PUBLISHING,
+    SUCCEEDED,
+    JobRecord,
+    OutputRecord,
+    StageRecord,
+)
+from mapreduce.model import Failure, is_of_job, part_name
 
 
 def fail_job(live: LiveState, work: LiveJob, error: str, failure: Failure | None = None) -> None:
-    _finish(
-        live,
-        work,
-        edits.JobFinished(
-            work.job.job_id, ledger.FAILED, error, failure.report_json if failure else b""
-        ),
-    )
+    _finish(live, work, FAILED, error, failure.report if failure else b"")
 
 
 def kill_job(live: LiveState, work: LiveJob, reason: str) -> None:
-    _finish(live, work, edits.JobFinished(work.job.job_id, ledger.KILLED, reason))
+    _finish(live, work, KILLED, reason)
 
 
-def succeed_job(live: LiveState, work: LiveJob) -> None:
-    _finish(live, work, edits.JobFinished(work.job.job_id, ledger.SUCCEEDED))
-
-
-def _finish(live: LiveState, work: LiveJob, result: edits.JobFinished) -> None:
+def _finish(
+    live: LiveState, work: LiveJob, state: str, error: str = "", failure_json: bytes = b""
+) -> None:
+    job_id = work.job.job_id
     _kill_runs(live, work, "the job has ended")
-    live.commit(result)
-    del live.jobs[result.job_id]
+    live.commit(
+        edits.JobFinished(job_id=job_id, state=state, error=error, failure_json=failure_json)
+    )
+    del live.jobs[job_id]
     for worker_id in sorted(live.workers):
-        live.order(worker_id, ForgetJob(result.job_id))
-    live.cleanups[result.job_id] = live.in_us(live.options.staging_grace_us)
-    live.changed[result.job_id] = None
+        live.order(worker_id, ForgetJob(job_id))
+    live.cleanups[job_id] = live.in_us(live.options.staging_grace_us)
+    live.changed[job_id] = None
 
 
-def publish(live: LiveState, work: LiveJob) -> None:
-    """Every part is granted: what still runs is in the way, and the publisher may begin. Said again
-    after a restart."""
+def publish_what_is_complete(live: LiveState, work: LiveJob) -> None:
+    """Orders what can be published by now, and ends a job that has nothing left to do. Called after
+    whatever may complete an output; said again after a restart."""
     job = work.job
-    _kill_runs(live, work, "the job's output is complete")
-    for stage in ("map", "reduce"):
-        work.pending(stage).clear()
-    live.send(PUBLISHER, publish_order(job))
+    if job.state == PUBLISHING and (work.waits or work.runs):
+        _kill_runs(live, work, "the job's output is complete")
+        work.unwant_all()
+    for key, made in job.outputs.items():
+        writer = _writer(job, made)
+        if made.appeared or key in work.ordered or not made.output.published:
+            continue
+        if writer is None or writer.is_done:
+            work.ordered.add(key)
+            live.send(PUBLISHER, publish_order(job, made, writer))
     live.changed[job.job_id] = None
+    unpublished = any(made.output.published and not made.appeared for made in job.outputs.values())
+    if job.state == PUBLISHING and not unpublished:
+        _finish(live, work, SUCCEEDED)
 
 
-def publish_order(job: JobRecord) -> PublishOutput:
-    stage = job.plan.committing_stage
-    records_name = "reduce_output_records" if job.plan.reduces else "map_output_records"
+def output_appeared(live: LiveState, event: OutputAppeared) -> None:
+    work = live.jobs.get(event.job_id)
+    made = work.job.outputs.get((event.seq, event.output)) if work is not None else None
+    if work is not None and made is not None and not made.appeared:
+        live.commit(edits.OutputPublished(job_id=event.job_id, seq=event.seq, output=event.output))
+        publish_what_is_complete(live, work)
+
+
+def publish_failed(live: LiveState, event: PublishFailed) -> None:
+    work = live.jobs.get(event.job_id)
+    if work is not None and (event.seq, event.output) in work.ordered:
+        fail_job(live, work, event.message)
+
+
+def _writer(job: JobRecord, made: OutputRecord) -> StageRecord | None:
+    """The stage whose tasks write the files of this output."""
+    for found in job.stages:
+        if found.seq == made.seq and made.output.number in found.stage.commits:
+            return found
+    return None
+
+
+def publish_order(job: JobRecord, made: OutputRecord, writer: StageRecord | None) -> PublishOutput:
     parts = []
-    for index, task in enumerate(job.stage(stage).tasks):
-        assert task.file is not None, f"{job.job_id} {stage}/{index} is published without a grant"
-        records = sum(
-            value for group, name, value in task.counters if group == "job" and name == records_name
+    for index, task in enumerate(writer.tasks if writer is not None else ()):
+        files = [file for file in task.files if file.output == made.output.number]
+        assert writer is not None and len(files) == 1, (
+            f"{job.job_id} output {made.output.number} task {index} is published without a grant"
         )
-        parts.append(Part(f"part-{LETTERS[stage]}-{index:05d}", task.file, records, task.winner))
-    plan = job.plan
+        parts.append(
+            GrantedPart(
+                name=part_name(writer.stage.letter, index), file=files[0], attempt_id=task.winner
+            )
+        )
     return PublishOutput(
-        job.job_id,
-        plan.name,
-        plan.user,
-        plan.output,
-        plan.replaced_file_id,
-        tuple(parts),
-        job.counters(),
-        plan.spec_json,
+        job_id=job.job_id,
+        seq=made.seq,
+        output=made.output.number,
+        path=made.output.path,
+        name=job.plan.name,
+        user=job.plan.user,
+        replaced_file_id=made.output.replaced_file_id,
+        replaced_job_id=made.output.replaced_job_id,
+        code_sha256=job.plan.code_sha256,
+        parts=tuple(parts),
+        counters=job.counters(),
     )
 
 
 def _kill_runs(live: LiveState, work: LiveJob, reason: str) -> None:
     for name in sorted(work.runs):
         kill_run(live, work, work.runs[name], reason)
+
+
+# ── removing a job's work ─────────────────────────────────────────────────────────────────────────
 
 
 def remove_staging(live: LiveState) -> None:
@@ -97,7 +139,13 @@ def remove_staging(live: LiveState) -> None:
         live.strays.pop(job_id, None)
         if job is not None:
             live.send(
-                PUBLISHER, RemoveStaging(job_id, job.plan.output, job.plan.user, job.plan.code)
+                PUBLISHER,
+                RemoveStaging(
+                    job_id=job_id,
+                    outputs=tuple(made.output.path for made in job.outputs.values()),
+                    user=job.plan.user,
+                    code=job.plan.code,
+                ),
             )
 
 

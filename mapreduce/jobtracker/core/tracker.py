@@ -1,8 +1,8 @@
 """The job tracker's face: `JobTracker(options, rng).step(event, now) -> Effects`.
 
-Rooms, bottom up: model (nouns) · ledger (durable, `apply`) · live (what runs now) · publishing
-(how a job ends) · outputs · attempts · commit, workers, clients (what the outside says) · scheduler
-(who gets the next slot) · this file.
+Rooms, bottom up: edits and events (what is durable, what is said) · records · ledger (`apply`) ·
+live (what runs now) · publishing (how a job ends) · outputs · attempts · commit, workers, clients,
+plans (what the outside says) · scheduler (who gets the next slot) · this file.
 
 A step takes one event, then lets what time has brought happen, fills free slots, and tells
 watchers.
@@ -20,15 +20,16 @@ from mapreduce.jobtracker.core import (
     commit,
     events,
     invariants,
-    ledger,
     outputs,
+    plans,
     publishing,
     scheduler,
     workers,
 )
+from mapreduce.jobtracker.core.events import Refusal
 from mapreduce.jobtracker.core.live import LiveJob, LiveState
 from mapreduce.jobtracker.core.options import Options
-from mapreduce.jobtracker.core.orders import Refusal
+from mapreduce.jobtracker.core.records import PUBLISHING
 
 PAUSE_US = 1_000_000
 """A step that comes this much later than the deadline we asked for means that we were paused, not
@@ -38,6 +39,9 @@ MAX_CHECKPOINT_TASKS = 100_000
 
 _ROOMS: dict[type, Callable[[LiveState, Any], None]] = {
     events.SubmitJob: clients.submit,
+    events.ExtendPlan: plans.extend,
+    events.ClosePlan: plans.close,
+    events.RetireStages: plans.retire,
     events.GetJob: clients.get,
     events.WatchJob: clients.watch,
     events.WatchEnded: clients.watch_ended,
@@ -50,6 +54,8 @@ _ROOMS: dict[type, Callable[[LiveState, Any], None]] = {
     events.StreamEnded: workers.stream_ended,
     events.WorkerReported: workers.reported,
     events.CommitRequested: commit.requested,
+    events.OutputAppeared: publishing.output_appeared,
+    events.PublishFailed: publishing.publish_failed,
 }
 
 
@@ -59,8 +65,6 @@ class JobTracker:
         self._deadline_us: int | None = None
         self._own: dict[type, Callable[[Any], None]] = {
             events.BecameLeader: self._became_leader,
-            events.OutputPublished: self._output_published,
-            events.PublishFailed: self._publish_failed,
             events.StagingRemoved: self._staging_removed,
             Tick: lambda _event: None,
         }
@@ -108,10 +112,9 @@ class JobTracker:
         live = self.live
         live.epoch = event.epoch
         grace_us = live.in_us(live.options.readopt_grace_us)
-        for job in live.ledger.live():
+        for job in list(live.ledger.live()):
             work = live.jobs[job.job_id] = LiveJob(job, grace_us)
-            if job.state == ledger.PUBLISHING:
-                publishing.publish(live, work)
+            publishing.publish_what_is_complete(live, work)
         for job in live.ledger.jobs.values():
             if job.finished and not job.staging_cleared:
                 live.cleanups[job.job_id] = grace_us
@@ -121,20 +124,10 @@ class JobTracker:
         for work in list(live.jobs.values()):
             if work.recovering_until_us and live.now.mono_us >= work.recovering_until_us:
                 work.recovering_until_us = 0
-                if work.job.state != ledger.PUBLISHING:
+                if work.job.state != PUBLISHING:
                     outputs.remake(
                         live, work, "its worker did not come back after the tracker's restart"
                     )
-
-    def _output_published(self, event: events.OutputPublished) -> None:
-        work = self.live.jobs.get(event.job_id)
-        if work is not None and work.job.state == ledger.PUBLISHING:
-            publishing.succeed_job(self.live, work)
-
-    def _publish_failed(self, event: events.PublishFailed) -> None:
-        work = self.live.jobs.get(event.job_id)
-        if work is not None and work.job.state == ledger.PUBLISHING:
-            publishing.fail_job(self.live, work, event.message)
 
     def _staging_removed(self, event: events.StagingRemoved) -> None:
         publishing.staging_removed(self.live, event.job_id)

@@ -6,9 +6,9 @@ epoch, goes to the disk before the agent obeys under it.
 
 * A launch waits until a slot is free. A slot is free when the process that held it, and all that
   process left behind, are gone.
-* What an attempt comes to is said once: a map's output, a commit, or a failure. A kill is only
+* What an attempt comes to is said once: an output or result, a commit, or a failure. A kill is only
   reported when the process is gone, so nothing of a reported attempt still writes.
-* A task that asked to commit has closed its file: its process may die from then on, the agent asks
+* A task that asked to commit has closed its files: its process may die from then on, the agent asks
   on its behalf until it is answered.
 * `attempts.STATES` is the whole life of an attempt; what comes at a time it does not name is
   ignored.
@@ -22,6 +22,8 @@ from random import Random
 from typing import Any
 
 from clusterkit.effects import Edit, Effects, Event, Instant, Send
+from mapreduce import exchange as ex
+from mapreduce.model import Failure
 from mapreduce.worker.core import events as ev
 from mapreduce.worker.core.attempts import (
     ALIVE,
@@ -38,18 +40,12 @@ from mapreduce.worker.core.commands import (
     DISK,
     POOL,
     TRACKER,
-    AskCommit,
     DropAttempt,
     DropJob,
-    FailedReport,
-    FetchFailedReport,
-    InventoryItem,
     KillTask,
-    MapSucceededReport,
     MeasureRoom,
     NoteRoom,
     OfferOutput,
-    ProgressReport,
     StartTask,
     TellCommit,
     TellLocations,
@@ -136,7 +132,7 @@ class WorkerAgent:
             assert (attempt.state == DYING) <= (attempt.verdict is not None), (
                 f"{attempt_id} dies for no reason"
             )
-            assert (attempt.state == COMMITTING) <= (attempt.file is not None), (
+            assert (attempt.state == COMMITTING) <= bool(attempt.files), (
                 f"{attempt_id} commits nothing"
             )
             assert (attempt.state == SUCCEEDED) <= (attempt.output is not None), (
@@ -144,7 +140,8 @@ class WorkerAgent:
             )
 
     def busy(self) -> int:
-        return sum(attempt.has_process for attempt in self.attempts.values())
+        """Slots that are taken: a driver needs none."""
+        return sum(a.has_process and not a.launch.driver for a in self.attempts.values())
 
     @property
     def highest_epoch(self) -> int:
@@ -159,21 +156,21 @@ class WorkerAgent:
         if not self._session.hears(event.session, event.epoch, step.now_us):
             return
         order = event.order
-        if isinstance(order, ev.Launch):
+        if isinstance(order, ex.Launch):
             self._launch(order, event.epoch, step)
-        elif isinstance(order, ev.KillAttempt):
+        elif isinstance(order, ex.KillAttempt):
             self._kill(order, step)
-        elif isinstance(order, ev.ForgetJob):
+        elif isinstance(order, ex.ForgetJob):
             self._forget(order.job_id, step)
-        elif isinstance(order, ev.MapOutputsNews):
+        elif isinstance(order, ex.TellOutputs):
             self._spread_news(order, step)
 
-    def _launch(self, launch: ev.Launch, epoch: int, step: _Step) -> None:
+    def _launch(self, launch: ex.Launch, epoch: int, step: _Step) -> None:
         attempt_id = launch.attempt_id
         if attempt_id in self._tombstones:
             self._session.tell(
-                FailedReport(
-                    attempt_id, ev.Failure("killed", "killed before it was launched"), True
+                ex.AttemptFailed(
+                    attempt_id, Failure("killed", "killed before it was launched"), True
                 )
             )
             return
@@ -183,18 +180,18 @@ class WorkerAgent:
             # came to is no answer to it.
             self.attempts[attempt_id] = Attempt(launch, epoch)
         elif held.state == SUCCEEDED and held.output is not None:
-            self._session.tell(MapSucceededReport(attempt_id, held.output, held.counters))
+            self._session.tell(_done(held))
         elif held.state == FAILED and held.verdict is not None:
-            self._session.tell(FailedReport(attempt_id, *held.verdict))
+            self._session.tell(ex.AttemptFailed(attempt_id, *held.verdict))
 
-    def _kill(self, order: ev.KillAttempt, step: _Step) -> None:
-        failure = ev.Failure("killed", order.reason)
+    def _kill(self, order: ex.KillAttempt, step: _Step) -> None:
+        failure = Failure("killed", order.reason)
         attempt = self.attempts.get(order.attempt_id)
         if attempt is None:
             self._tombstones[order.attempt_id] = None
             while len(self._tombstones) > MAX_TOMBSTONES:
                 self._tombstones.pop(next(iter(self._tombstones)))
-            self._session.tell(FailedReport(order.attempt_id, failure, True))
+            self._session.tell(ex.AttemptFailed(order.attempt_id, failure, True))
         elif attempt.state in (RUNNING, COMMITTING) and attempt.has_process:
             self._condemn(attempt, failure, True, step)
         elif attempt.state in (QUEUED, COMMITTING, SUCCEEDED):
@@ -216,20 +213,20 @@ class WorkerAgent:
         if not any(attempt.has_process for attempt in of_job.values()):
             step.sends.append(Send(DISK, DropJob(job_id)))
 
-    def _spread_news(self, news: ev.MapOutputsNews, step: _Step) -> None:
+    def _spread_news(self, news: ex.TellOutputs, step: _Step) -> None:
         for attempt_id, attempt in sorted(self.attempts.items()):
             if (
                 attempt.launch.job_id != news.job_id
-                or attempt.launch.kind != "reduce"
                 or attempt.forgotten
+                or not attempt.launch.inputs
             ):
                 continue
+            read = {edge.stage for edge in attempt.launch.inputs}
+            places = tuple(place for place in news.locations if place.stage in read)
             if attempt.state == QUEUED:
-                attempt.launch = replace(
-                    attempt.launch, known=attempt.launch.known + news.locations
-                )
-            elif attempt.state == RUNNING:
-                step.sends.append(Send(POOL, TellLocations(attempt_id, news.locations)))
+                attempt.launch = replace(attempt.launch, known=attempt.launch.known + places)
+            elif attempt.state == RUNNING and places:
+                step.sends.append(Send(POOL, TellLocations(attempt_id, places)))
 
     # ── facts ──
 
@@ -238,33 +235,36 @@ class WorkerAgent:
         if attempt is not None:
             attempt.last_progress_us, attempt.counters = step.now_us, event.counters
             self._session.tell(
-                ProgressReport(
-                    event.attempt_id, event.fraction, event.phase, event.status, event.counters
+                ex.Progressed(
+                    attempt_id=event.attempt_id,
+                    fraction=event.fraction,
+                    phase=event.phase,
+                    status=event.status,
+                    counters=event.counters,
                 )
             )
 
-    def _on_map_finished(self, event: ev.MapFinished, step: _Step) -> None:
+    def _on_finished(self, event: ev.TaskFinished, step: _Step) -> None:
         attempt = self._attempt(event.attempt_id, RUNNING)
-        if attempt is None or attempt.launch.kind != "map":
+        if attempt is None or attempt.commits:
             return
         attempt.move("finish")
         attempt.output, attempt.counters = event.output, event.counters
+        attempt.result = event.result
         attempt.die_by_us = step.now_us + self.options.linger_us
-        step.sends.append(Send(DISK, OfferOutput(attempt.launch.job_id, event.attempt_id)))
-        self._session.tell(MapSucceededReport(event.attempt_id, event.output, event.counters))
+        if attempt.launch.partitions:
+            step.sends.append(Send(DISK, OfferOutput(attempt.launch.job_id, event.attempt_id)))
+        self._session.tell(_done(attempt))
 
     def _on_commit_asked(self, event: ev.CommitAsked, step: _Step) -> None:
         attempt = self._attempt(event.attempt_id, RUNNING)
-        if attempt is not None:
+        if attempt is not None and event.files:
             attempt.move("ask")
-            attempt.file, attempt.counters, attempt.commit_at_us = (
-                event.file,
-                event.counters,
-                step.now_us,
-            )
+            attempt.files, attempt.counters = event.files, event.counters
+            attempt.result, attempt.commit_at_us = event.result, step.now_us
 
     def _on_commit_answered(self, event: ev.CommitAnswered, step: _Step) -> None:
-        attempt = self._attempt(event.attempt_id, COMMITTING)
+        attempt, answer = self._attempt(event.attempt_id, COMMITTING), event.answer
         if attempt is None:
             return
         if not self._session.admits(event.epoch, step.now_us):
@@ -273,12 +273,14 @@ class WorkerAgent:
         attempt.commit_at_us = None
         if attempt.has_process:
             attempt.die_by_us = step.now_us + self.options.linger_us
-            step.sends.append(Send(POOL, TellCommit(event.attempt_id, event.granted, event.reason)))
-        if event.granted:
+            told = TellCommit(event.attempt_id, answer.granted, answer.reason)
+            step.sends.append(Send(POOL, told))
+        if answer.granted:
             attempt.move("grant")
         else:
-            why = event.reason or (f"superseded by {event.winner}" if event.winner else "refused")
-            self._fail(attempt, ev.Failure("killed", f"commit denied: {why}"), True, step)
+            superseded = f"superseded by {answer.winner}" if answer.winner else "refused"
+            why = f"commit denied: {answer.reason or superseded}"
+            self._fail(attempt, Failure("killed", why), True, step)
 
     def _on_commit_lost(self, event: ev.CommitLost, step: _Step) -> None:
         attempt = self._attempt(event.attempt_id, COMMITTING)
@@ -296,23 +298,21 @@ class WorkerAgent:
         attempt = self._attempt(event.attempt_id, RUNNING)
         if attempt is not None:
             attempt.last_progress_us = step.now_us
-            self._session.tell(
-                FetchFailedReport(event.attempt_id, event.map_attempt_ids, event.reason)
-            )
+            self._session.tell(ex.FetchFailed(event.attempt_id, event.sources, event.reason))
 
     def _on_sampled(self, event: ev.TaskSampled, step: _Step) -> None:
         attempt = self._attempt(event.attempt_id, RUNNING)
         if attempt is None:
             return
-        limit = attempt.launch.memory_limit_bytes
+        limit = attempt.launch.limits.memory_limit_bytes
         if event.processes > self.options.processes_per_task:
             what = f"ran {event.processes} processes, limit {self.options.processes_per_task}"
-            self._condemn(attempt, ev.Failure("processes", what), False, step)
+            self._condemn(attempt, Failure("processes", what), False, step)
         elif limit and event.resident_bytes > limit:
             used, allowed = event.resident_bytes >> 20, limit >> 20
             self._condemn(
                 attempt,
-                ev.Failure("memory", f"used {used} MiB of memory (resident), limit {allowed} MiB"),
+                Failure("memory", f"used {used} MiB of memory (resident), limit {allowed} MiB"),
                 False,
                 step,
             )
@@ -332,7 +332,7 @@ class WorkerAgent:
                 )
             self._fail(attempt, failure, killed, step)
         elif attempt.state == RUNNING:
-            self._fail(attempt, failure_of_exit(event, attempt.launch.kind), False, step)
+            self._fail(attempt, failure_of_exit(event, attempt), False, step)
 
     def _on_not_started(self, event: ev.TaskNotStarted, step: _Step) -> None:
         attempt = self.attempts.get(event.attempt_id)
@@ -341,7 +341,7 @@ class WorkerAgent:
             self._look_at_the_disk(event.failure, step)
         self._lose(event.attempt_id, f"could not be started: {event.reason}", step)
 
-    def _look_at_the_disk(self, failure: ev.Failure, step: _Step) -> None:
+    def _look_at_the_disk(self, failure: Failure, step: _Step) -> None:
         if failure.kind == "disk":
             step.sends.append(Send(DISK, MeasureRoom()))
 
@@ -363,7 +363,7 @@ class WorkerAgent:
         if attempt.forgotten:
             self._bury(attempt, step)
         elif attempt.state in (RUNNING, DYING):
-            self._fail(attempt, *(attempt.verdict or (ev.Failure("killed", reason), True)), step)
+            self._fail(attempt, *(attempt.verdict or (Failure("killed", reason), True)), step)
 
     # ── time ──
 
@@ -372,21 +372,25 @@ class WorkerAgent:
             if (
                 attempt.commit_at_us is not None
                 and attempt.commit_at_us <= step.now_us
-                and attempt.file is not None
+                and attempt.files
             ):
                 attempt.commit_at_us = step.now_us + self.options.commit_answer_us
-                step.sends.append(
-                    Send(TRACKER, AskCommit(attempt_id, attempt.file, attempt.counters))
+                ask = ex.AskCommit(
+                    attempt_id=attempt_id,
+                    files=attempt.files,
+                    counters=attempt.counters,
+                    result=attempt.result,
                 )
+                step.sends.append(Send(TRACKER, ask))
             if attempt.die_by_us is not None and attempt.die_by_us <= step.now_us:
                 attempt.die_by_us = step.now_us + self.options.linger_us
                 step.sends.append(Send(POOL, KillTask(attempt_id)))
             silent_at = attempt.silent_at_us()
             if silent_at is not None and silent_at <= step.now_us:
-                limit_s = attempt.launch.no_progress_limit_us / 1e6
+                limit_s = attempt.launch.limits.no_progress_limit_us / 1e6
                 self._condemn(
                     attempt,
-                    ev.Failure("no_progress", f"no progress for {limit_s:g} s"),
+                    Failure("no_progress", f"no progress for {limit_s:g} s"),
                     False,
                     step,
                 )
@@ -402,13 +406,11 @@ class WorkerAgent:
     def _start_queued(self, step: _Step) -> None:
         free = self.options.slots - self.busy()
         for attempt in self.attempts.values():  # in the order of their launch
-            if free <= 0:
-                return
-            if attempt.state == QUEUED:
+            if attempt.state == QUEUED and (free > 0 or attempt.launch.driver):
                 attempt.move("start")
                 attempt.has_process, attempt.last_progress_us = True, step.now_us
                 step.sends.append(Send(POOL, StartTask(attempt.launch)))
-                free -= 1
+                free -= not attempt.launch.driver
 
     # ── shared ──
 
@@ -420,7 +422,7 @@ class WorkerAgent:
             else None
         )
 
-    def _condemn(self, attempt: Attempt, failure: ev.Failure, killed: bool, step: _Step) -> None:
+    def _condemn(self, attempt: Attempt, failure: Failure, killed: bool, step: _Step) -> None:
         """Kills the process; the failure is reported when it is gone."""
         attempt.move("condemn")
         attempt.verdict, attempt.commit_at_us = (failure, killed), None
@@ -431,10 +433,10 @@ class WorkerAgent:
             )
         )
 
-    def _fail(self, attempt: Attempt, failure: ev.Failure, killed: bool, step: _Step) -> None:
+    def _fail(self, attempt: Attempt, failure: Failure, killed: bool, step: _Step) -> None:
         attempt.move("fail")
         attempt.verdict, attempt.commit_at_us = (failure, killed), None
-        self._session.tell(FailedReport(attempt.launch.attempt_id, failure, killed))
+        self._session.tell(ex.AttemptFailed(attempt.launch.attempt_id, failure, killed))
         step.sends.append(Send(DISK, DropAttempt(attempt.launch.job_id, attempt.launch.attempt_id)))
 
     def _bury(self, attempt: Attempt, step: _Step) -> None:
@@ -443,9 +445,9 @@ class WorkerAgent:
         attempt_id = attempt.launch.attempt_id
         if attempt.state in (RUNNING, COMMITTING, DYING):
             self._session.tell(
-                FailedReport(
+                ex.AttemptFailed(
                     attempt_id,
-                    *(attempt.verdict or (ev.Failure("killed", "its job has ended"), True)),
+                    *(attempt.verdict or (Failure("killed", "its job has ended"), True)),
                 )
             )
         del self.attempts[attempt_id]
@@ -454,22 +456,38 @@ class WorkerAgent:
         ):
             step.sends.append(Send(DISK, DropJob(attempt.launch.job_id)))
 
-    def _inventory(self) -> tuple[InventoryItem, ...]:
+    def _inventory(self) -> tuple[ex.HeldAttempt, ...]:
         items = []
         for attempt_id, attempt in sorted(self.attempts.items()):
             if attempt.forgotten:
                 continue
             if attempt.state in ALIVE:
-                items.append(InventoryItem(attempt_id, "running"))
+                items.append(ex.HeldAttempt(attempt_id, ex.RUNNING))
             elif attempt.state == SUCCEEDED:
                 items.append(
-                    InventoryItem(attempt_id, "succeeded", attempt.output, attempt.counters)
+                    ex.HeldAttempt(
+                        attempt_id=attempt_id,
+                        state=ex.SUCCEEDED,
+                        output=attempt.output,
+                        counters=attempt.counters,
+                        result=attempt.result,
+                    )
                 )
             else:
                 # what it left on the disk stays until its job is forgotten, and the order to forget
                 # may have been missed
-                items.append(InventoryItem(attempt_id, "ended"))
+                items.append(ex.HeldAttempt(attempt_id, ex.ENDED))
         return tuple(items)
+
+
+def _done(attempt: Attempt) -> ex.TaskDone:
+    assert attempt.output is not None
+    return ex.TaskDone(
+        attempt_id=attempt.launch.attempt_id,
+        output=attempt.output,
+        counters=attempt.counters,
+        result=attempt.result,
+    )
 
 
 _HANDLERS: dict[type, Callable[[WorkerAgent, Any, _Step], None]] = {
@@ -481,7 +499,7 @@ _HANDLERS: dict[type, Callable[[WorkerAgent, Any, _Step], None]] = {
     ev.CommitAnswered: WorkerAgent._on_commit_answered,
     ev.CommitLost: WorkerAgent._on_commit_lost,
     ev.TaskProgressed: WorkerAgent._on_progress,
-    ev.MapFinished: WorkerAgent._on_map_finished,
+    ev.TaskFinished: WorkerAgent._on_finished,
     ev.CommitAsked: WorkerAgent._on_commit_asked,
     ev.TaskFailed: WorkerAgent._on_task_failed,
     ev.FetchesFailed: WorkerAgent._on_fetches_failed,

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mapreduce.worker.core import events as ev
+from mapreduce.exchange import Launch
+from mapreduce.model import Counters, Failure, FileResult, TaskOutput
+from mapreduce.worker.core.events import TaskExited
 
 QUEUED, RUNNING, COMMITTING, DYING = "queued", "running", "committing", "dying"
 SUCCEEDED, COMMITTED, FAILED = "succeeded", "committed", "failed"
@@ -28,7 +30,7 @@ ALIVE = (QUEUED, RUNNING, COMMITTING, DYING)
 
 @dataclass(slots=True)
 class Attempt:
-    launch: ev.Launch
+    launch: Launch
     epoch: int
     state: str = QUEUED
     has_process: bool = False
@@ -36,26 +38,35 @@ class Attempt:
     last_progress_us: int = 0
     die_by_us: int | None = None  # when a process that should end by itself is killed
     commit_at_us: int | None = None  # when to ask (again); None = not now
-    file: ev.FileResult | None = None
-    output: ev.MapOutput | None = None
-    counters: ev.Counters = ()
-    verdict: tuple[ev.Failure, bool] | None = None  # said when the process is gone
+    files: tuple[FileResult, ...] = ()
+    output: TaskOutput | None = None
+    counters: Counters = ()
+    result: bytes = b""
+    verdict: tuple[Failure, bool] | None = None  # said when the process is gone
 
     def move(self, what: str) -> None:
         self.state = STATES[self.state, what]
 
+    @property
+    def commits(self) -> bool:
+        """Whether it makes files that it must ask about."""
+        return bool(self.launch.targets)
+
     def silent_at_us(self) -> int | None:
         """When its silence has lasted too long; None = never."""
-        if self.state != RUNNING or self.launch.no_progress_limit_us <= 0:
+        limit_us = self.launch.limits.no_progress_limit_us
+        if self.state != RUNNING or limit_us <= 0:
             return None
-        return self.last_progress_us + self.launch.no_progress_limit_us
+        return self.last_progress_us + limit_us
 
 
-def failure_of_exit(event: ev.TaskExited, kind: str) -> ev.Failure:
+def failure_of_exit(event: TaskExited, attempt: Attempt) -> Failure:
     """Of a process that ended without having said anything."""
     if event.killed_by:
-        return ev.Failure("signalled", f"killed by {event.killed_by}")
+        return Failure("signalled", f"killed by {event.killed_by}")
     if event.status == 0:
-        missing = "before its output was complete" if kind == "map" else "without asking to commit"
-        return ev.Failure("exited", f"exited with status 0 {missing}")
-    return ev.Failure("exited", f"exited with status {event.status}")
+        missing = (
+            "without asking to commit" if attempt.commits else "before its output was complete"
+        )
+        return Failure("exited", f"exited with status 0 {missing}")
+    return Failure("exited", f"exited with status {event.status}")

@@ -5,14 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mapreduce.worker.core.events import (
-    Counters,
-    Failure,
-    FileResult,
-    Launch,
-    MapLocation,
-    MapOutput,
-)
+from mapreduce.exchange import HeldAttempt, Launch, OutputLocation
 
 TRACKER, POOL, DISK = "tracker", "pool", "disk"
 """The addressees of an agent's sends. DISK carries out each before the next send is delivered."""
@@ -22,68 +15,14 @@ TRACKER, POOL, DISK = "tracker", "pool", "disk"
 
 
 @dataclass(frozen=True, slots=True)
-class InventoryItem:
-    attempt_id: str
-    state: str  # running | succeeded | ended
-    output: MapOutput | None = None
-    counters: Counters = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Attend:
-    """Find the tracker, end the older stream if there is one, say hello and listen."""
+    """Find the tracker, end the older stream if there is one, say hello and listen. What else a
+    hello says of this process, the link knows. (Reports and commits: mapreduce/exchange.py.)"""
 
     session: int
     highest_epoch: int
-    inventory: tuple[InventoryItem, ...]
+    inventory: tuple[HeldAttempt, ...]
     no_room: str = ""  # why no slots are offered, in words; "" = they are
-
-
-@dataclass(frozen=True, slots=True)
-class ProgressReport:
-    attempt_id: str
-    fraction: float
-    phase: str
-    status: str
-    counters: Counters
-
-
-@dataclass(frozen=True, slots=True)
-class MapSucceededReport:
-    attempt_id: str
-    output: MapOutput
-    counters: Counters
-
-
-@dataclass(frozen=True, slots=True)
-class FailedReport:
-    attempt_id: str
-    failure: Failure
-    killed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class FetchFailedReport:
-    attempt_id: str
-    map_attempt_ids: tuple[str, ...]
-    reason: str
-
-
-ReportItem = ProgressReport | MapSucceededReport | FailedReport | FetchFailedReport
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    sequence: int
-    items: tuple[ReportItem, ...]
-    no_room: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class AskCommit:
-    attempt_id: str
-    file: FileResult
-    counters: Counters
 
 
 # ── to the task pool ──────────────────────────────────────────────────────────────────────────────
@@ -103,7 +42,7 @@ class KillTask:
 @dataclass(frozen=True, slots=True)
 class TellLocations:
     attempt_id: str
-    locations: tuple[MapLocation, ...]
+    locations: tuple[OutputLocation, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +62,7 @@ class RememberEpoch:
 
 @dataclass(frozen=True, slots=True)
 class OfferOutput:
-    """Serve this map attempt's segments from now on."""
+    """Serve this attempt's segments from now on."""
 
     job_id: str
     attempt_id: str

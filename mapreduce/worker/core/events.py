@@ -9,88 +9,11 @@ void, because the tracker that sent them has been told of a newer one.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
-Counters = tuple[tuple[str, str, int], ...]
-"""(group, name, value), sorted."""
+from mapreduce.exchange import CommitAnswer, Order
+from mapreduce.model import Counters, Failure, FileResult, TaskOutput
 
-
-class MapOutput(NamedTuple):
-    """Sizes of a finished map's segments, one per partition."""
-
-    segment_bytes: tuple[int, ...]
-    segment_records: tuple[int, ...]
-
-
-class FileResult(NamedTuple):
-    """An attempt's private output file, closed and durable."""
-
-    path: str
-    file_id: int
-    length: int
-    crc32c: int
-
-
-class MapLocation(NamedTuple):
-    """Where a map's output can be fetched; `lost` takes it back."""
-
-    map_index: int
-    attempt_id: str
-    host: str
-    shuffle_port: int
-    bytes: int
-    worker_id: str
-    lost: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why an attempt ended. `document` is a whole FailureReport as JSON when the task itself said
-    it, else empty."""
-
-    kind: str
-    message: str
-    document: bytes = b""
-
-
-# ── orders of the tracker ─────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True, slots=True)
-class Launch:
-    attempt_id: str
-    job_id: str
-    kind: str  # map | reduce
-    index: int
-    memory_limit_bytes: int
-    no_progress_limit_us: int
-    known: tuple[MapLocation, ...] = ()
-    work: bytes = b""  # what the task needs and the agent need not understand
-
-
-@dataclass(frozen=True, slots=True)
-class KillAttempt:
-    attempt_id: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class ForgetJob:
-    job_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class MapOutputsNews:
-    job_id: str
-    locations: tuple[MapLocation, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Ping:
-    pass
-
-
-Order = Launch | KillAttempt | ForgetJob | MapOutputsNews | Ping
+# ── from the tracker ──────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +50,7 @@ class ReportLost:
 class CommitAnswered:
     attempt_id: str
     epoch: int
-    granted: bool
-    winner: str = ""
-    reason: str = ""
+    answer: CommitAnswer
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,19 +79,23 @@ class TaskProgressed:
 
 
 @dataclass(frozen=True, slots=True)
-class MapFinished:
+class TaskFinished:
+    """It has made its output, or only a result, and has nothing to commit."""
+
     attempt_id: str
-    output: MapOutput
+    output: TaskOutput
     counters: Counters
+    result: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
 class CommitAsked:
-    """The attempt's private file is closed; the task waits for the word."""
+    """The attempt's private files are closed; the task waits for the word."""
 
     attempt_id: str
-    file: FileResult
+    files: tuple[FileResult, ...]
     counters: Counters
+    result: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,11 +109,11 @@ class TaskFailed:
 
 @dataclass(frozen=True, slots=True)
 class FetchesFailed:
-    """A reduce cannot get these map outputs; it goes on trying until the tracker says where else
-    they are."""
+    """A task cannot get these attempts' outputs; it goes on trying until the tracker says where
+    else they are."""
 
     attempt_id: str
-    map_attempt_ids: tuple[str, ...]
+    sources: tuple[str, ...]
     reason: str
 
 

@@ -1,13 +1,15 @@
-"""Which map outputs a reduce fetches next, from whom, and when it complains to the tracker.
-Deterministic; no sockets, no clock.
+"""Which segments of other tasks' outputs a task fetches next, from whom, and when it complains to
+the tracker. Deterministic; no sockets, no clock.
 
-* Every map's segment is taken from exactly one attempt, whole. When the tracker names another
-  attempt before the segment has arrived, what was fetched of the old one is thrown away; after it
-  has arrived (its checksum verified), it stays.
+* What it reads is a list of `Want`s, in the order in which their values are merged: by edge, task,
+  partition. Several may be of one output (two cuts of it).
+* Every segment is taken from exactly one attempt, whole. When the tracker names another attempt
+  before the segment has arrived, what was fetched of the old one is thrown away; after it has
+  arrived (its checksum verified), it stays.
 * A fetch has a ticket. An answer under a ticket that was withdrawn is refused by `arrived` and
   ignored by `failed`.
 * A host that cannot be reached is left alone for a while as a whole, and complaints then name every
-  segment still wanted from it. `missing` and `corrupt` concern one map: corrupt bytes are fetched
+  output still wanted from it. `missing` and `corrupt` concern one output: corrupt bytes are fetched
   once more before they are complained about.
 * A complaint ends nothing: the plan goes on trying, ever more slowly, until the tracker says where
   else the output is.
@@ -15,11 +17,37 @@ Deterministic; no sockets, no clock.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from mapreduce.worker.core.events import MapLocation
+from mapreduce.exchange import Input, OutputLocation
+from mapreduce.model import ALL, FRAMES, PART, SAME, TaskId
 
 UNREACHABLE, MISSING, CORRUPT = "unreachable", "missing", "corrupt"
+
+
+class Want(NamedTuple):
+    """One segment that a task reads: partition `partition` of what task `task` of `stage` made."""
+
+    edge: int
+    stage: int
+    task: int
+    partition: int
+
+
+def wants(inputs: Sequence[Input], index: int) -> Iterator[Want]:
+    """What task `index` of a stage with these edges reads, in the order of merging."""
+    for edge in inputs:
+        tasks = range(index, index + 1) if edge.kind == SAME else range(edge.tasks)
+        if edge.kind == PART:
+            partitions = range(edge.first + index, edge.first + index + 1)
+        else:
+            assert edge.kind in (ALL, SAME), f"edges of kind {edge.kind} are not fetched"
+            partitions = range(edge.partitions)
+        for task in tasks:
+            for partition in partitions:
+                yield Want(edge=edge.edge, stage=edge.stage, task=task, partition=partition)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,23 +62,25 @@ class FetchOptions:
 @dataclass(frozen=True, slots=True)
 class Fetch:
     ticket: int
-    map_index: int
+    item: int  # position of the want
     attempt_id: str
+    partition: int
     host: str
     shuffle_port: int
+    codec: int = FRAMES
 
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
     """For the tracker: the reason's first word is missing, corrupt or unreachable."""
 
-    map_attempt_ids: tuple[str, ...]
+    sources: tuple[str, ...]  # attempts
     reason: str
 
 
 @dataclass(slots=True)
 class _Wanted:
-    location: MapLocation | None = None
+    location: OutputLocation | None = None
     ticket: int | None = None  # under way
     fetched: str = ""  # the attempt whose segment has arrived
     failures: int = 0
@@ -62,25 +92,31 @@ class _Host:
     under_way: int = 0
     failures: int = 0
     not_before_us: int = 0
-    ready: list[int] = field(default_factory=list)  # map indexes to fetch, next one last
+    ready: list[int] = field(default_factory=list)  # items to fetch, next one last
 
 
 class FetchPlan:
-    def __init__(self, partition: int, maps: int, options: FetchOptions) -> None:
-        self.partition, self.maps, self.options = partition, maps, options
-        self._wanted = [_Wanted() for _ in range(maps)]
+    def __init__(self, wants: Sequence[Want], turn: int, options: FetchOptions) -> None:
+        """`turn` spreads tasks over hosts: whose turn it is first."""
+        self.wants, self.turn, self.options = tuple(wants), turn, options
+        self._wanted = [_Wanted() for _ in self.wants]
+        self._items: dict[TaskId, list[int]] = {}
+        for item, want in enumerate(self.wants):
+            self._items.setdefault(TaskId(want.stage, want.task), []).append(item)
         self._hosts: dict[tuple[str, int], _Host] = {}
         self._tickets: dict[int, Fetch] = {}
         self._next_ticket = 1
-        self._troubled: dict[int, None] = {}  # maps whose last fetch failed
+        self._troubled: dict[int, None] = {}  # items whose last fetch failed
         self.arrived_count = 0
 
     # ── what the tracker says ──
 
-    def locate(self, location: MapLocation) -> None:
-        if not 0 <= location.map_index < self.maps:
-            return
-        wanted = self._wanted[location.map_index]
+    def locate(self, location: OutputLocation) -> None:
+        for item in self._items.get(TaskId(location.stage, location.task), ()):
+            self._locate(item, location)
+
+    def _locate(self, item: int, location: OutputLocation) -> None:
+        wanted = self._wanted[item]
         if wanted.fetched:
             return
         if location.lost:
@@ -92,17 +128,17 @@ class FetchPlan:
             return
         self._withdraw(wanted)
         wanted.location, wanted.failures, wanted.not_before_us = location, 0, 0
-        self._troubled.pop(location.map_index, None)
-        self._host(location).ready.insert(0, location.map_index)
+        self._troubled.pop(item, None)
+        self._host(location).ready.insert(0, item)
 
     # ── what the fetcher asks and says ──
 
     def next_fetches(self, now_us: int) -> list[Fetch]:
-        """Fetches to begin now. Hosts take turns, beginning with another one in every partition, so
-        reduces do not queue at one host."""
+        """Fetches to begin now. Hosts take turns, beginning with another one in every task, so that
+        tasks do not queue at one host."""
         found: list[Fetch] = []
         names = sorted(self._hosts)
-        turn = self.partition % len(names) if names else 0
+        turn = self.turn % len(names) if names else 0
         for name in names[turn:] + names[:turn]:
             host = self._hosts[name]
             while (
@@ -117,7 +153,7 @@ class FetchPlan:
         return found
 
     def _take(self, host: _Host, name: tuple[str, int], now_us: int) -> int | None:
-        """The next map of this host that is still wanted from it and may be tried now."""
+        """The next item of this host that is still wanted from it and may be tried now."""
         for position in range(len(host.ready) - 1, -1, -1):
             index = host.ready[position]
             wanted = self._wanted[index]
@@ -135,7 +171,15 @@ class FetchPlan:
     def _begin(self, host: _Host, name: tuple[str, int], index: int) -> Fetch:
         wanted = self._wanted[index]
         assert wanted.location is not None
-        fetch = Fetch(self._next_ticket, index, wanted.location.attempt_id, *name)
+        fetch = Fetch(
+            ticket=self._next_ticket,
+            item=index,
+            attempt_id=wanted.location.attempt_id,
+            partition=self.wants[index].partition,
+            host=name[0],
+            shuffle_port=name[1],
+            codec=wanted.location.codec,
+        )
         self._next_ticket += 1
         self._tickets[fetch.ticket] = fetch
         wanted.ticket = fetch.ticket
@@ -151,9 +195,9 @@ class FetchPlan:
         host = self._hosts[fetch.host, fetch.shuffle_port]
         host.under_way -= 1
         host.failures, host.not_before_us = 0, 0
-        wanted = self._wanted[fetch.map_index]
+        wanted = self._wanted[fetch.item]
         wanted.ticket, wanted.fetched = None, fetch.attempt_id
-        self._troubled.pop(fetch.map_index, None)
+        self._troubled.pop(fetch.item, None)
         self.arrived_count += 1
         return True
 
@@ -162,12 +206,12 @@ class FetchPlan:
         if fetch is None:
             return None
         name = (fetch.host, fetch.shuffle_port)
-        host, wanted = self._hosts[name], self._wanted[fetch.map_index]
+        host, wanted = self._hosts[name], self._wanted[fetch.item]
         host.under_way -= 1
         wanted.ticket = None
         wanted.failures += 1
-        self._troubled[fetch.map_index] = None
-        host.ready.insert(0, fetch.map_index)
+        self._troubled[fetch.item] = None
+        host.ready.insert(0, fetch.item)
         if kind == UNREACHABLE:
             return self._host_failed(host, name, reason, now_us)
         if kind == CORRUPT and wanted.failures == 1:
@@ -182,24 +226,24 @@ class FetchPlan:
         host.not_before_us = now_us + self._pause_us(host.failures)
         if host.failures < self.options.unreachable_before_complaint:
             return None
-        there = [
-            w.location.attempt_id
+        there = {
+            w.location.attempt_id: None
             for w in self._wanted
             if not w.fetched and w.location is not None and self._name(w.location) == name
-        ]
+        }
         return Complaint(tuple(there), f"{UNREACHABLE}: {reason}")
 
     # ── how it stands ──
 
     def is_done(self) -> bool:
-        return self.arrived_count == self.maps
+        return self.arrived_count == len(self.wants)
 
     def under_way(self, ticket: int) -> bool:
         """Is the fetch still wanted? A fetcher may ask in the middle of a long segment."""
         return ticket in self._tickets
 
     def sources(self) -> dict[int, str]:
-        """Map index → the attempt its segment came from, of those that have arrived."""
+        """Item → the attempt its segment came from, of those that have arrived."""
         return {
             index: wanted.fetched for index, wanted in enumerate(self._wanted) if wanted.fetched
         }
@@ -212,12 +256,12 @@ class FetchPlan:
         return min((moment for moment in moments if moment > now_us), default=None)
 
     def check_invariants(self) -> None:
-        under_way = sorted(fetch.map_index for fetch in self._tickets.values())
+        under_way = sorted(fetch.item for fetch in self._tickets.values())
         assert len(set(under_way)) == len(under_way), "a segment is fetched twice at once"
         assert sum(host.under_way for host in self._hosts.values()) == len(self._tickets)
         assert self.arrived_count == sum(bool(wanted.fetched) for wanted in self._wanted)
         for ticket, fetch in self._tickets.items():
-            wanted = self._wanted[fetch.map_index]
+            wanted = self._wanted[fetch.item]
             assert wanted.ticket == ticket and not wanted.fetched, "a fetch nobody wants"
             assert wanted.location is not None and wanted.location.attempt_id == fetch.attempt_id, (
                 "attempts are mixed"
@@ -232,11 +276,11 @@ class FetchPlan:
             self._hosts[fetch.host, fetch.shuffle_port].under_way -= 1
             wanted.ticket = None
 
-    def _host(self, location: MapLocation) -> _Host:
+    def _host(self, location: OutputLocation) -> _Host:
         return self._hosts.setdefault(self._name(location), _Host())
 
     @staticmethod
-    def _name(location: MapLocation) -> tuple[str, int]:
+    def _name(location: OutputLocation) -> tuple[str, int]:
         return location.host, location.shuffle_port
 
     def _pause_us(self, failures: int) -> int:

@@ -17,17 +17,8 @@ from dataclasses import dataclass
 from random import Random
 
 from clusterkit.effects import Send
-from mapreduce.worker.core.commands import (
-    DISK,
-    TRACKER,
-    Attend,
-    FetchFailedReport,
-    InventoryItem,
-    ProgressReport,
-    RememberEpoch,
-    Report,
-    ReportItem,
-)
+from mapreduce.exchange import FetchFailed, HeldAttempt, News, Progressed, Report
+from mapreduce.worker.core.commands import DISK, TRACKER, Attend, RememberEpoch
 from mapreduce.worker.core.events import AttendEnded, ReportLost, ReportTaken
 
 
@@ -49,7 +40,7 @@ class TrackerSession:
         self,
         options: SessionOptions,
         highest_epoch: int,
-        inventory: Callable[[], tuple[InventoryItem, ...]],
+        inventory: Callable[[], tuple[HeldAttempt, ...]],
         rng: Random,
     ) -> None:
         self._options, self._inventory, self._rng = options, inventory, rng
@@ -61,8 +52,8 @@ class TrackerSession:
         self._reports_from_us = 0
         self._backoff_us = options.retry_first_us
         self._sequence = 0
-        self._news: list[ReportItem] = []
-        self._progress: dict[str, ProgressReport] = {}
+        self._news: list[News] = []
+        self._progress: dict[str, Progressed] = {}
         self._under_way: Report | None = None
         self._send_at_us: int | None = None  # of the report under way, when it must be sent again
         self._answer_by_us = 0
@@ -74,9 +65,9 @@ class TrackerSession:
     def begin(self, now_us: int) -> None:
         self._attend_at_us = now_us
 
-    def tell(self, item: ReportItem) -> None:
+    def tell(self, item: News) -> None:
         """News that must arrive. It supersedes what was known of that attempt's progress."""
-        if isinstance(item, ProgressReport):
+        if isinstance(item, Progressed):
             self._progress[item.attempt_id] = item
         else:
             self._progress.pop(item.attempt_id, None)
@@ -92,7 +83,7 @@ class TrackerSession:
         self._news = [
             item
             for item in self._news
-            if item.attempt_id not in attempt_ids or not isinstance(item, FetchFailedReport)
+            if item.attempt_id not in attempt_ids or not isinstance(item, FetchFailed)
         ]
         for attempt_id in sorted(attempt_ids):
             self._progress.pop(attempt_id, None)
@@ -131,7 +122,7 @@ class TrackerSession:
         self._backoff_us = self._options.retry_first_us
         self._under_way, self._send_at_us = None, None
         if event.hello_again:
-            self._news[:0] = [item for item in report.items if not isinstance(item, ProgressReport)]
+            self._news[:0] = [item for item in report.news if not isinstance(item, Progressed)]
             if self._attending:
                 self._attending, self._attend_at_us = False, now_us
 
@@ -198,7 +189,7 @@ class TrackerSession:
             if not self._news and self._heartbeat_at_us > now_us:
                 return
             self._sequence += 1
-            items: list[ReportItem] = self._news[: self._options.max_items]
+            items: list[News] = self._news[: self._options.max_items]
             self._news = self._news[self._options.max_items :]
             items += [self._progress[attempt_id] for attempt_id in sorted(self._progress)]
             self._progress = {}

@@ -8,6 +8,7 @@ that were not silenced report twice a second while time passes. Lines that come 
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import random
 from typing import Any
@@ -15,11 +16,28 @@ from typing import Any
 from clusterkit.driver import Driver
 from clusterkit.effects import Edit, Instant, Send
 from clusterkit.journal_memory import MemoryJournal
-from mapreduce.jobtracker.core import edits, events, orders
-from mapreduce.jobtracker.core.model import Failure, FileResult, JobPlan, MapInput
+from mapreduce import exchange as ex
+from mapreduce.jobtracker.core import edits, events
 from mapreduce.jobtracker.core.options import Options
 from mapreduce.jobtracker.core.tracker import JobTracker
 from mapreduce.jobtracker.edit_codec import edit_codec
+from mapreduce.model import (
+    ALL,
+    PART,
+    RESULT,
+    SAME,
+    SPLITS,
+    Edge,
+    Failure,
+    FileResult,
+    JobOutput,
+    JobPlan,
+    TaskOutput,
+    TaskSplit,
+)
+from mapreduce.model import (
+    Stage as PlanStage,
+)
 
 START_WALL_US = 1_795_305_600_000_000  # 2026-11-22
 DAY = "20261122"
@@ -111,9 +129,8 @@ class Stage:
         worker = self.workers[name]
         worker["sequence"] += 1
         worker["beat_us"] = self.clock.mono_us
-        return events.WorkerReported(
-            f"{name}?", name, worker["incarnation"], worker["sequence"], news, worker["no_room"]
-        )
+        report = ex.Report(worker["sequence"], news, worker["no_room"])
+        return events.WorkerReported(f"{name}?", name, worker["incarnation"], report)
 
     # ── the script's commands ─────────────────────────────────────────────────────────────────────
 
@@ -160,21 +177,23 @@ class Stage:
             no_room=no_room,
         )
         self.silent.discard(name)
-        held = [events.HeldAttempt(long(a), "running") for a in runs.split(",") if a]
-        held += [events.HeldAttempt(long(a), "ended") for a in ended.split(",") if a]
+        held = [ex.HeldAttempt(long(a), ex.RUNNING) for a in runs.split(",") if a]
+        held += [ex.HeldAttempt(long(a), ex.ENDED) for a in ended.split(",") if a]
         held += [
-            events.HeldAttempt(
-                long(a), "succeeded", (10, 10), (1, 1), (("job", "map_input_records", 5),)
-            )
-            for a in holds.split(",")
-            if a
+            ex.HeldAttempt(long(a), ex.SUCCEEDED, MADE, READ_FIVE) for a in holds.split(",") if a
         ]
         stream = f"{name}#{worker['streams']}"
-        self.tell(
-            events.WorkerAttended(
-                stream, name, incarnation, host, 1, 2, int(slots), 0, tuple(held), no_room
-            )
+        hello = ex.Hello(
+            worker_id=name,
+            incarnation=incarnation,
+            host=host,
+            rpc_port=1,
+            shuffle_port=2,
+            slots=int(slots),
+            inventory=tuple(held),
+            no_room=no_room,
         )
+        self.tell(events.WorkerAttended(stream, hello))
 
     def do_room(self, name: str, no_room: str = "") -> None:
         self.workers[name]["no_room"] = no_room
@@ -200,31 +219,53 @@ class Stage:
         token: str = "",
     ) -> None:
         self.tokens += 1
-        inputs = tuple(
-            MapInput(b"{}", tuple(hosts.split(",")) if hosts else ()) for _ in range(int(maps))
-        )
+        where = tuple(hosts.split(",")) if hosts else ()
+        splits = tuple(TaskSplit(0, b"{}", where) for _ in range(int(maps)))
+        stages = classic(splits, int(reduces))
         plan = JobPlan(
-            name, "ann", output or f"/{name}", inputs, int(reduces), b"{}", int(attempts)
+            name=name,
+            user="ann",
+            stages=stages,
+            outputs=(JobOutput(0, output or f"/{name}"),),
+            spec=b"{}",
+            max_attempts=int(attempts),
         )
         self.tell(events.SubmitJob("client", token or f"token{self.tokens}", plan))
 
-    def do_progress(self, worker: str, attempt: str, fraction: str, phase: str = "map") -> None:
-        self.tell(
-            self.report(worker, events.AttemptProgressed(long(attempt), float(fraction), phase))
+    def do_plan(self, name: str, *stages: str, open: str = "", attempts: str = "4") -> None:
+        """Submits a plan of its own: see `parsed`."""
+        self.tokens += 1
+        made, outputs = parsed(stages, 0, f"/{name}")
+        plan = JobPlan(
+            name=name,
+            user="ann",
+            stages=made,
+            outputs=outputs,
+            spec=b"{}",
+            max_attempts=int(attempts),
+            open=bool(open),
         )
+        self.tell(events.SubmitJob("client", f"token{self.tokens}", plan))
 
-    def do_made(self, worker: str, attempt: str, incarnation: str = "") -> None:
-        report = self.report(
-            worker,
-            events.MapSucceeded(
-                long(attempt), (10, 10), (1, 1), (("job", "map_input_records", 5),)
-            ),
-        )
+    def do_extend(self, job: str, seq: str, *stages: str, first: str = "0") -> None:
+        made, outputs = parsed(stages, int(first), f"/{job}-{seq}")
+        self.tell(events.ExtendPlan("client", long_job(job), int(seq), made, outputs))
+
+    def do_close(self, job: str) -> None:
+        self.tell(events.ClosePlan("client", long_job(job)))
+
+    def do_retire(self, job: str, up_to: str) -> None:
+        self.tell(events.RetireStages("client", long_job(job), int(up_to)))
+
+    def do_progress(self, worker: str, attempt: str, fraction: str, phase: str = "map") -> None:
+        self.tell(self.report(worker, ex.Progressed(long(attempt), float(fraction), phase)))
+
+    def do_made(self, worker: str, attempt: str, incarnation: str = "", result: str = "") -> None:
+        done = ex.TaskDone(long(attempt), MADE, READ_FIVE, result.encode())
+        told = self.report(worker, done)
         if incarnation:
-            report = events.WorkerReported(
-                report.reply_to, worker, incarnation, report.sequence, report.news
-            )
-        self.tell(report)
+            told = dataclasses.replace(told, incarnation=incarnation)
+        self.tell(told)
 
     def do_again(self, worker: str, attempt: str) -> None:
         """The last report arrives once more, with other news in it: it must change nothing."""
@@ -240,7 +281,7 @@ class Stage:
         killed: str = "",
     ) -> None:
         failure = Failure(kind, message, json.dumps({"kind": kind, "message": message}).encode())
-        self.tell(self.report(worker, events.AttemptFailed(long(attempt), failure, bool(killed))))
+        self.tell(self.report(worker, ex.AttemptFailed(long(attempt), failure, bool(killed))))
 
     def do_nofetch(
         self, worker: str, attempt: str, *maps: str, reason: str = "unreachable"
@@ -248,20 +289,23 @@ class Stage:
         self.tell(
             self.report(
                 worker,
-                events.FetchFailed(long(attempt), tuple(long(name) for name in maps), reason),
+                ex.FetchFailed(long(attempt), tuple(long(name) for name in maps), reason),
             )
         )
 
-    def do_commit(self, worker: str, attempt: str, file: str = "7") -> None:
-        result = FileResult(f"/.staging/{attempt}", int(file), 100, 1)
+    def do_commit(
+        self, worker: str, attempt: str, file: str = "7", output: str = "0", result: str = ""
+    ) -> None:
+        made = FileResult(f"/.staging/{attempt}", int(file), 100, 1, output=int(output), records=3)
         counters = (("WordCount", "words", 2), ("job", "reduce_output_records", 3))
-        self.tell(events.CommitRequested(f"{worker}?", long(attempt), worker, result, counters))
+        ask = ex.AskCommit(long(attempt), (made,), counters, result.encode())
+        self.tell(events.CommitRequested(f"{worker}?", worker, ask))
 
-    def do_published(self, job: str) -> None:
-        self.tell(events.OutputPublished(long_job(job)))
+    def do_published(self, job: str, seq: str = "0", output: str = "0") -> None:
+        self.tell(events.OutputAppeared(long_job(job), int(seq), int(output)))
 
     def do_unpublishable(self, job: str, reason: str) -> None:
-        self.tell(events.PublishFailed(long_job(job), reason))
+        self.tell(events.PublishFailed(long_job(job), 0, 0, reason))
 
     def do_removed(self, job: str) -> None:
         self.tell(events.StagingRemoved(long_job(job)))
@@ -320,20 +364,93 @@ def short_number(number: str) -> str:
     return str(count) if epoch == 1 else f"{epoch}.{count}"
 
 
+LETTERS = {0: "m", 1: "r"}
+
+
 def long(attempt: str) -> str:
-    """1:m0_0 → attempt_20261122_1000001_m_000000_0"""
+    """1:m0_0 → attempt_20261122_1000001_s0_000000_0; r is stage 1, and s2.3 task 3 of stage 2"""
     if ":" not in attempt:
         return attempt
     job, _, rest = attempt.partition(":")
     task, _, number = rest.partition("_")
-    return f"attempt_{DAY}_{job_number(job)}_{task[0]}_{int(task[1:]):06d}_{number}"
+    if task[0] == "s":
+        stage, _, index = task[1:].partition(".")
+    else:
+        stage, index = ("0" if task[0] == "m" else "1"), task[1:]
+    return f"attempt_{DAY}_{job_number(job)}_s{stage}_{int(index):06d}_{number}"
 
 
 def short(name: str) -> str:
     if not name.startswith("attempt_"):
         return short_number(name.rsplit("_", 1)[1]) if name.startswith("job_") else name
-    _, _, job, letter, index, number = name.split("_")
-    return f"{short_number(job)}:{letter}{int(index)}_{number}"
+    _, _, job, stage, index, number = name.split("_")
+    task = LETTERS.get(int(stage[1:]), f"{stage}.")
+    return f"{short_number(job)}:{task}{int(index)}_{number}"
+
+
+MADE = TaskOutput((10, 10), (1, 1))
+READ_FIVE = (("job", "map_input_records", 5),)
+
+
+def classic(splits: tuple[TaskSplit, ...], reduces: int) -> tuple[PlanStage, ...]:
+    maps = PlanStage(
+        id=0,
+        name="map",
+        tasks=len(splits),
+        inputs=(Edge(0, 0, SPLITS),),
+        partitions=reduces,
+        commits=() if reduces else (0,),
+        splits=splits,
+    )
+    reduce = PlanStage(id=1, name="reduce", tasks=reduces, inputs=(Edge(0, 0, PART),), commits=(0,))
+    return (maps, reduce) if reduces else (maps,)
+
+
+KINDS = {"part": PART, "all": ALL, "same": SAME, "result": RESULT}
+
+
+def parsed(
+    texts: tuple[str, ...], first: int, path: str
+) -> tuple[tuple[PlanStage, ...], tuple[JobOutput, ...]]:
+    """Stages of `name:tasks:what it reads:what it makes`, with ids from `first` on. It reads
+    `splits`, or `part0` `part0@2` `all1` `same1` `result0`, joined by +; it makes p3 (partitions),
+    c0 (a file of output 0, published), d1 (of output 1, a durable cut), nothing, or is a driver."""
+    stages, outputs = [], []
+    for position, text in enumerate(texts, first):
+        name, tasks, reads, makes = text.split(":")
+        edges = []
+        for tag, word in enumerate(reads.split("+") if reads else ()):
+            if word == "splits":
+                edges.append(Edge(tag, 0, SPLITS))
+                continue
+            kind, number = word.rstrip("0123456789@"), word.lstrip("abcdefghijklmnopqrstuvwxyz")
+            stage, _, cut = number.partition("@")
+            edges.append(Edge(tag, int(stage), KINDS[kind], int(cut or 0)))
+        numbers = tuple(
+            int(word[1:])
+            for word in makes.split("+")
+            if word[:1] in ("c", "d") and word != "driver"
+        )
+        outputs += [
+            JobOutput(int(word[1:]), f"{path}/{word}", published=word[0] == "c")
+            for word in makes.split("+")
+            if word[:1] in ("c", "d") and word != "driver"
+        ]
+        stages.append(
+            PlanStage(
+                id=position,
+                name=name,
+                tasks=int(tasks),
+                inputs=tuple(edges),
+                partitions=int(makes[1:]) if makes[:1] == "p" else 0,
+                commits=numbers,
+                splits=tuple(TaskSplit(0, b"{}") for _ in range(int(tasks)))
+                if "splits" in reads
+                else (),
+                driver=makes == "driver",
+            )
+        )
+    return tuple(stages), tuple(outputs)
 
 
 def show_edit(op: Any) -> str:
@@ -343,12 +460,21 @@ def show_edit(op: Any) -> str:
             return f"+ {kind} {short(op.job_id)} {op.plan.name}"
         case edits.AttemptEnded():
             return f"+ {kind} {short(op.attempt_id)} on {op.worker_id}: {op.state} ({op.message})"
-        case edits.MapMade():
-            return f"+ {kind} {short(op.attempt_id)} on {op.worker_id}"
+        case edits.TaskDone():
+            told = f" result {op.result.decode()}" if op.result else ""
+            return f"+ {kind} {short(op.attempt_id)} on {op.worker_id}{told}"
         case edits.CommitGranted():
-            return f"+ {kind} {short(op.attempt_id)} on {op.worker_id} file {op.file.file_id}"
-        case edits.MapOutputLost():
-            return f"+ {kind} {short(op.job_id)} map/{op.index} ({op.reason})"
+            files = " ".join(str(file.file_id) for file in op.files)
+            return f"+ {kind} {short(op.attempt_id)} on {op.worker_id} file {files}"
+        case edits.OutputLost():
+            return f"+ {kind} {short(op.job_id)} stage {op.stage} task {op.task} ({op.reason})"
+        case edits.PlanExtended():
+            names = " ".join(f"{stage.id}:{stage.name}" for stage in op.stages)
+            return f"+ {kind} {short(op.job_id)} {op.seq} {names}"
+        case edits.StagesRetired():
+            return f"+ {kind} {short(op.job_id)} {op.up_to}"
+        case edits.OutputPublished():
+            return f"+ {kind} {short(op.job_id)} {op.seq}/{op.output}"
         case edits.JobFinished():
             return f"+ {kind} {short(op.job_id)} {op.state}" + (
                 f" ({op.error})" if op.error else ""
@@ -362,51 +488,55 @@ def show_edit(op: Any) -> str:
 def show_send(send: Send) -> str:
     to, message = send.to, send.message
     kind = type(message).__name__
-    if isinstance(message, orders.ReportReceived):
+    if isinstance(message, ex.ReportReceived):
         return f"{to} hello again" if message.hello_again else ""
     address = f"{str(to).partition('#')[0]} ← {kind}"
     match message:
-        case orders.Launch():
+        case ex.Launch():
             known = " knowing " + places(message.known) if message.known else ""
-            return f"{address} {short(message.attempt_id)}{known}"
-        case orders.TellMapOutputs():
+            results = "".join(
+                f" given s{one.stage}.{one.task}={one.result.decode()}" for one in message.results
+            )
+            return f"{address} {short(message.attempt_id)}{known}{results}"
+        case ex.TellOutputs():
             return f"{address} {places(message.locations)}"
-        case orders.KillAttempt():
+        case ex.KillAttempt():
             return f"{address} {short(message.attempt_id)} ({message.reason})"
-        case orders.ForgetJob():
+        case ex.ForgetJob():
             return f"{address} {short(message.job_id)}"
-        case orders.PublishOutput():
+        case events.PublishOutput():
             parts = " ".join(f"{part.name}={short(part.attempt_id)}" for part in message.parts)
-            return f"{address} {short(message.job_id)} {message.output} {parts}".rstrip()
-        case orders.RemoveStaging():
+            return f"{address} {short(message.job_id)} {message.path} {parts}".rstrip()
+        case events.RemoveStaging():
             return f"{address} {short(message.job_id)}"
-        case orders.EndStream() | orders.StepDown():
+        case events.EndStream() | events.StepDown():
             return f"{address} ({message.reason})"
-        case orders.JobAccepted():
-            return f"{to}: accepted {short(message.job_id)}"
-        case orders.Refusal():
+        case events.Accepted():
+            seq = f" {message.seq}" if message.seq else ""
+            return f"{to}: accepted {short(message.job_id)}{seq}"
+        case events.Refusal():
             return f"{to}: {message.code} {message.message}"
-        case orders.CommitAnswer():
+        case ex.CommitAnswer():
             return f"{to} " + (
                 f"granted {short(message.winner)}"
                 if message.granted
                 else f"denied ({message.reason})"
             )
-        case orders.JobStatus():
+        case events.JobStatus():
             return f"{to}: {show_status(message)}"
-        case orders.JobList():
+        case events.JobList():
             return (
                 "\n".join(f"{to}: {short(job.id)} {job.name} {job.state}" for job in message.jobs)
                 or f"{to}: no jobs"
             )
-        case orders.AttemptList():
+        case events.AttemptList():
             rows = [
                 f"{to}: {short(a.attempt.attempt_id)} {a.attempt.state} {a.attempt.worker_id} "
                 f"{a.worker_address}"
                 for a in message.attempts
             ]
             return "\n".join(row.rstrip() for row in rows)
-        case orders.ClusterStatus():
+        case events.ClusterStatus():
             rows = [
                 f"{to}: {w.worker_id} {w.state} {w.busy}/{w.slots} {w.no_room}".rstrip()
                 for w in message.workers
@@ -421,16 +551,18 @@ def show_send(send: Send) -> str:
     return f"{address} {message}"
 
 
-def places(locations: tuple[orders.MapLocation, ...]) -> str:
+def places(locations: tuple[ex.OutputLocation, ...]) -> str:
     return " ".join(
         f"{short(where.attempt_id)}@{'lost' if where.lost else where.worker_id}"
         for where in locations
     )
 
 
-def show_status(status: orders.JobStatus) -> str:
+def show_status(status: events.JobStatus) -> str:
     stages = []
-    for name, stage in (("maps", status.maps), ("reduces", status.reduces)):
+    names = {"map": "maps", "reduce": "reduces"}
+    for stage in status.stages:
+        name = names.get(stage.name, stage.name)
         counts = (
             f"{stage.done}/{stage.total} done {stage.running} running "
             f"{stage.failed_attempts} failed {stage.killed_attempts} killed"

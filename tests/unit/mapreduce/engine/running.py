@@ -96,7 +96,7 @@ def run_job(
         for number in range(reducers):
             segments = []
             for index, output in enumerate(outputs):
-                entry = read_index(output.index_path)[number]
+                entry = read_index(output.index_path).entries[number]
                 assert (entry.length, entry.records) == (
                     output.segment_bytes[number],
                     output.segment_records[number],

@@ -347,18 +347,18 @@ def test_damage_to_a_segment_is_noticed_and_names_the_map() -> None:
     data = b"a b c d e f g h\n" * 10
 
     def cut_short(segment: Segment) -> Segment:
-        return replace(segment, length=segment.length - 3) if segment.map_index == 1 else segment
+        return replace(segment, length=segment.length - 3) if segment.task == 1 else segment
 
     def other_bytes(segment: Segment) -> Segment:
-        return replace(segment, offset=segment.offset - 1) if segment.map_index == 1 else segment
+        return replace(segment, offset=segment.offset - 1) if segment.task == 1 else segment
 
     def other_sum(segment: Segment) -> Segment:
-        return replace(segment, crc32c=segment.crc32c ^ 1) if segment.map_index == 1 else segment
+        return replace(segment, crc32c=segment.crc32c ^ 1) if segment.task == 1 else segment
 
     for damage in (cut_short, other_bytes, other_sum):
         with pytest.raises(SegmentCorrupt) as caught:
             run_job(Counting, data, [80], damage=damage)
-        assert caught.value.map_index == 1
+        assert caught.value.task == 1
 
 
 def test_damage_that_the_job_swallows_still_fails_the_task() -> None:

@@ -18,8 +18,8 @@ from mapreduce.engine import task_run
 from mapreduce.engine.attempt import Progress
 from mapreduce.engine.pulse import Moves, Pulse
 from mapreduce.failures import UserCodeFailed
-from mapreduce.jobtracker.core.ledger import JobRecord, StageRecord
-from mapreduce.worker.wire import counters_of
+from mapreduce.jobtracker.core.records import JobRecord
+from mapreduce.wire.nouns import counters_of
 from tests.equipment.until import until
 from tests.unit.mapreduce.engine.running import run_job
 
@@ -650,9 +650,9 @@ def test_a_jobs_counters_are_bounded_and_what_is_left_out_is_told(
 ) -> None:
     """The local runners' sum and the tracker's are the same."""
     monkeypatch.setattr("mapreduce.api.counters.MAX_JOB_COUNTERS", 5)
-    monkeypatch.setattr("mapreduce.jobtracker.core.ledger.MAX_JOB_COUNTERS", 5)
+    monkeypatch.setattr("mapreduce.jobtracker.core.records.MAX_JOB_COUNTERS", 5)
     totals: Totals = {}
-    job = JobRecord("job_1", "", None, 1, 0, StageRecord([]), StageRecord([]))  # type: ignore[arg-type]
+    job = JobRecord("job_1", "", None, 1, 0)  # type: ignore[arg-type]
     tasks: list[Totals] = [
         {"G": {f"c{task}{n}": 2 for n in range(3)}, "job": {"map_input_records": 7}}
         for task in range(3)

@@ -16,7 +16,10 @@ from mapreduce.jobtracker.service import TrackerOptions, TrackerService
 from mapreduce.pb import tracker_pb2 as pb
 from mapreduce.pb import tracker_pb2_grpc as pb_grpc
 from mapreduce.plan.spec import CodeRef, JobSpec, Split
+from mapreduce.plan.stages import job_plan
+from mapreduce.storage.manifest import staging_directory
 from mapreduce.storage.memory import MemoryStorage
+from mapreduce.wire.submission import submission_to_pb
 
 SPEC = JobSpec(
     name="wc",
@@ -116,25 +119,24 @@ class FakeWorker:
             self.seated.set()
 
     def _run(self, launch: pb.Launch) -> None:
+        kind = "reduce" if launch.stage else "map"
         counters = pb.Counters(
-            counters=[pb.Counter(group="job", name=f"{launch.kind}_input_records", value=3)]
+            counters=[pb.Counter(group="job", name=f"{kind}_input_records", value=3)]
         )
-        if launch.kind == "map" and b'"reducers":0' not in launch.spec_json:
-            self.report(
-                pb.AttemptReport(
-                    attempt_id=launch.attempt_id, map_succeeded=pb.MapSucceeded(counters=counters)
-                )
-            )
+        if not launch.targets:
+            done = pb.TaskDone(counters=counters)
+            self.report(pb.AttemptReport(attempt_id=launch.attempt_id, done=done))
             return
-        letter = launch.kind[0]
-        info = self.storage.put(
-            f"/a/.out.{launch.job_id}/attempts/part-{letter}-{launch.index:05d}.{launch.attempt_id}",
-            b"k\t1\n",
-        )
+        directory = staging_directory(launch.targets[0].path, launch.job_id)
+        name = f"{launch.targets[0].name}.{launch.attempt_id}"
+        info = self.storage.put(f"{directory}/attempts/{name}", b"k\t1\n")
         file = pb.FileResult(path=info.path, file_id=info.file_id, length=info.length, crc32c=1)
         self.stub.Commit(
             pb.CommitRequest(
-                attempt_id=launch.attempt_id, file=file, counters=counters, worker_id=self.worker_id
+                attempt_id=launch.attempt_id,
+                files=[file],
+                counters=counters,
+                worker_id=self.worker_id,
             )
         )
 
@@ -173,9 +175,7 @@ class House:
         return self.workers[-1]
 
     def submit(self, spec: JobSpec = SPEC, token: str = "t") -> str:
-        reply: pb.SubmitReply = self.stub.Submit(
-            pb.SubmitRequest(token=token, spec_json=spec.to_json(), user="ann")
-        )
+        reply: pb.SubmitReply = self.stub.Submit(submission_to_pb(job_plan(spec, "ann"), token))
         return reply.job_id
 
     def finished(self, job_id: str) -> dict[str, object]:

@@ -13,9 +13,9 @@ import pytest
 
 from clusterkit.errors import ClusterError, TimedOut, TryAgain, Unavailable
 from mapreduce.errors import PublishRefused
-from mapreduce.jobtracker.core import events, orders
-from mapreduce.jobtracker.core.model import FileResult
+from mapreduce.jobtracker.core import events
 from mapreduce.jobtracker.publisher import Publisher, publish
+from mapreduce.model import FileResult
 from mapreduce.storage.memory import MemoryStorage
 
 JOB = "job_20261122_1000001"
@@ -65,24 +65,45 @@ class FailingStorage(MemoryStorage):
         )
 
 
-def prepared(storage: MemoryStorage, parts: int = 3) -> orders.PublishOutput:
+def prepared(storage: MemoryStorage, parts: int = 3) -> events.PublishOutput:
     made = []
     for index in range(parts):
-        attempt = f"attempt_20261122_1000001_r_{index:06d}_0"
+        attempt = f"attempt_20261122_1000001_s1_{index:06d}_0"
         info = storage.put(f"{ATTEMPTS}/part-r-{index:05d}.{attempt}", b"x" * (index + 1))
         made.append(
-            orders.Part(
-                f"part-r-{index:05d}",
-                FileResult(info.path, info.file_id, info.length, 7),
-                index,
-                attempt,
+            events.GrantedPart(
+                name=f"part-r-{index:05d}",
+                file=FileResult(
+                    path=info.path,
+                    file_id=info.file_id,
+                    length=info.length,
+                    crc32c=7,
+                    records=index,
+                ),
+                attempt_id=attempt,
             )
         )
     storage.put(
-        f"{ATTEMPTS}/part-r-00000.attempt_20261122_1000001_r_000000_1", b"of an attempt that lost"
+        f"{ATTEMPTS}/part-r-00000.attempt_20261122_1000001_s1_000000_1", b"of an attempt that lost"
     )
-    return orders.PublishOutput(
-        JOB, "wc", "ann", "/a/out", 0, tuple(made), (("job", "reduce_output_records", 3),)
+    return ordered(tuple(made))
+
+
+def ordered(
+    parts: tuple[events.GrantedPart, ...], seq: int = 0, output: int = 0, path: str = "/a/out"
+) -> events.PublishOutput:
+    return events.PublishOutput(
+        job_id=JOB,
+        seq=seq,
+        output=output,
+        path=path,
+        name="wc",
+        user="ann",
+        replaced_file_id=0,
+        replaced_job_id="",
+        code_sha256="",
+        parts=parts,
+        counters=(("job", "reduce_output_records", 3),),
     )
 
 
@@ -160,8 +181,21 @@ def test_a_granted_file_that_was_replaced_is_not_published() -> None:
 
 def test_no_parts_is_an_output_too() -> None:
     storage = MemoryStorage()
-    publish(storage, orders.PublishOutput(JOB, "wc", "ann", "/a/out", 0, (), ()), epoch=1)
+    publish(storage, ordered(()), epoch=1)
     assert names(storage, "/a/out") == [".manifest.json", "_SUCCESS"]
+
+
+def test_a_published_output_is_known_by_job_extension_and_number() -> None:
+    """Of one job two outputs may have one place, one after the other: what is there by another
+    number is not this one, done already."""
+    storage = MemoryStorage()
+    publish(storage, ordered((), seq=1, output=2), epoch=1)
+    publish(storage, ordered((), seq=1, output=2), epoch=1)
+    found = json.loads(storage.open("/a/out/.manifest.json").read_at(0, 10_000))
+    assert (found["job_id"], found["seq"], found["output"]) == (JOB, 1, 2)
+    for seq, output in ((0, 2), (1, 0), (1, 22)):
+        with pytest.raises(FileExistsError):
+            publish(storage, ordered((), seq=seq, output=output), epoch=1)
 
 
 class AwayStorage(MemoryStorage):
@@ -191,7 +225,7 @@ def carried_out(storage: MemoryStorage, order: Any) -> tuple[list[Any], list[Bas
 
 def test_a_storage_that_is_away_is_waited_for() -> None:
     storage = AwayStorage(Unavailable("nobody answers"), times=2)
-    assert carried_out(storage, prepared(storage)) == ([events.OutputPublished(JOB)], [])
+    assert carried_out(storage, prepared(storage)) == ([events.OutputAppeared(JOB, 0, 0)], [])
 
 
 @pytest.mark.parametrize(
@@ -214,7 +248,7 @@ def test_a_storage_that_fails_is_looked_for_anew(error: Exception) -> None:
     publisher = Publisher(lambda _user: addresses.pop(0), 3, told.append, lambda _error: None)
     publisher.take(order)
     publisher._pool.shutdown(wait=True)
-    assert told == [events.OutputPublished(JOB)]
+    assert told == [events.OutputAppeared(JOB, 0, 0)]
 
 
 def test_a_newer_tracker_ends_this_one() -> None:
@@ -229,7 +263,7 @@ def test_staging_is_removed_whole_and_again() -> None:
     storage = MemoryStorage()
     prepared(storage)
     for _ in range(2):
-        assert carried_out(storage, orders.RemoveStaging(JOB, "/a/out")) == (
+        assert carried_out(storage, events.RemoveStaging(JOB, ("/a/out",))) == (
             [events.StagingRemoved(JOB)],
             [],
         )
@@ -255,8 +289,8 @@ def test_a_jobs_work_and_code_are_its_users() -> None:
     publisher = Publisher(opened, 1, told.put, lambda _error: None)
     storage.put("/user/ann/.mrc/t.zip", b"code")
     publisher.take(prepared(storage))
-    assert told.get(timeout=10) == events.OutputPublished(JOB)
-    publisher.take(orders.RemoveStaging(JOB, "/a/out", "ann", "/user/ann/.mrc/t.zip"))
+    assert told.get(timeout=10) == events.OutputAppeared(JOB, 0, 0)
+    publisher.take(events.RemoveStaging(JOB, ("/a/out",), "ann", "/user/ann/.mrc/t.zip"))
     assert told.get(timeout=10) == events.StagingRemoved(JOB)
     for number in range(40):
         publisher.storage(f"u{number}")

@@ -12,7 +12,9 @@ import pytest
 
 from clusterkit.errors import Unavailable
 from mapreduce.errors import JobRefused
+from mapreduce.model import JobPlan
 from mapreduce.plan.describe import describe
+from mapreduce.plan.stages import job_plan
 from mapreduce.runners.api import Submission
 from mapreduce.runners.cluster import ClusterRunner
 from mapreduce.runners.tracker_client import TrackerClient
@@ -43,7 +45,7 @@ def test_the_first_contact_fails_at_once_when_nobody_is_there() -> None:
 def test_a_watch_goes_on_with_the_next_tracker(house: House) -> None:
     away: list[str] = []
     client = TrackerClient(lambda: house.service.address, away=away.append)
-    job_id = client.submit(SPEC.to_json(), "ann", "t")
+    job_id = client.submit(job_plan(SPEC, "ann"), "t")
     seen = client.watch(job_id, 0.02)
     assert next(seen)["state"] == "WAITING"
     house.channel.close()
@@ -58,7 +60,7 @@ def test_a_watch_goes_on_with_the_next_tracker(house: House) -> None:
             house.worker()
     assert (states[0], states[-1]) == ("WAITING", "SUCCEEDED")
     assert len(away) == 1
-    assert client.submit(SPEC.to_json(), "ann", "t") == job_id
+    assert client.submit(job_plan(SPEC, "ann"), "t") == job_id
     client.close()
 
 
@@ -66,7 +68,7 @@ class Refusing:
     def __init__(self, error: Exception | None) -> None:
         self.error = error
 
-    def submit(self, _spec: bytes, _user: str, token: str) -> str:
+    def submit(self, _plan: JobPlan, token: str) -> str:
         if self.error is not None:
             raise self.error
         return f"job_of_{token}"

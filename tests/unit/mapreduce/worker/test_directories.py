@@ -13,7 +13,7 @@ from mapreduce.failures import FailureReport
 from mapreduce.worker import directories as module
 from mapreduce.worker.directories import WorkerDirectories
 from mapreduce.worker.shuffle_server import SegmentPlace
-from mapreduce.worker.wire import not_started
+from mapreduce.worker.task_news import not_started
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_a_disk_without_room_for_an_attempt_is_named(
         made.prepare("j", "a")
     failure = not_started("a", told.value.message, told.value.next_command).failure
     assert failure is not None and failure.kind == "disk"
-    assert FailureReport.from_json(failure.document).next_command.startswith("df -h /")
+    assert FailureReport.from_json(failure.report).next_command.startswith("df -h /")
 
 
 def test_an_attempts_directories_are_private_and_fresh(made: WorkerDirectories) -> None:

@@ -140,8 +140,8 @@ def test_garbage_ends_the_connection_and_nothing_else(
 def test_replies_that_make_no_sense_are_refused() -> None:
     for data in (
         b"X" * wire.REPLY_HEAD.size,
-        wire.REPLY_HEAD.pack(wire.MAGIC, 9, 0, 0),
-        wire.REPLY_HEAD.pack(wire.MAGIC, 1, 1 << 40, 0),
+        wire.REPLY_HEAD.pack(wire.MAGIC, 9, 1, 0, 0),
+        wire.REPLY_HEAD.pack(wire.MAGIC, 1, 1, 1 << 40, 0),
     ):
         with pytest.raises(CorruptRecord):
             wire.decode_reply(data)

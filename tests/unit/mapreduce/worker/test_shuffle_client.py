@@ -8,14 +8,14 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from clusterkit.checksum import crc32c
 from clusterkit.errors import DiskFailed
 from mapreduce.engine.attempt import Segment
+from mapreduce.exchange import Input, OutputLocation
+from mapreduce.model import PART
 from mapreduce.worker import task_messages as msg
-from mapreduce.worker.core.events import MapLocation
 from mapreduce.worker.shuffle_client import ShuffleClient
 from mapreduce.worker.shuffle_server import SegmentPlace, ServedOutput, ShuffleServer
 from mapreduce.worker.task_main import TaskChannel
@@ -40,11 +40,11 @@ def server(tmp_path: Path) -> Iterator[ShuffleServer]:
     made.stop()
 
 
-def location(server: ShuffleServer, index: int) -> MapLocation:
-    return MapLocation(index, f"m{index}", "127.0.0.1", server.port, 0, "w1")
+def location(server: ShuffleServer, index: int) -> OutputLocation:
+    return OutputLocation(0, index, f"m{index}", "127.0.0.1", server.port, 0, "w1")
 
 
-def order(known: list[MapLocation]) -> msg.TaskOrder:
+def order(known: list[OutputLocation]) -> msg.TaskOrder:
     places = dict.fromkeys(
         ("filesystem", "code_directory", "work_directory", "output_directory"), ""
     )
@@ -52,10 +52,10 @@ def order(known: list[MapLocation]) -> msg.TaskOrder:
         attempt_id="r0",
         job_id="j",
         worker_id="w",
-        kind="reduce",
+        stage=1,
         index=0,
-        maps=len(SIZES),
-        spec=msgspec.Raw(b"{}"),
+        inputs=[Input(edge=0, tag=0, stage=0, kind=PART, first=0, tasks=len(SIZES), partitions=1)],
+        spec=b"{}",
         known=known,
         **places,
     )
@@ -84,10 +84,32 @@ def test_every_segment_arrives_wherever_it_is_put(
             order(known), TaskChannel(ours), work, memory_bytes=memory_bytes
         ).fetch_all()
     wanted = {index: content(f"m{index}") for index in range(len(SIZES)) if SIZES[f"m{index}"]}
-    assert {segment.map_index: bytes_of(segment) for segment in segments} == wanted
+    assert {segment.task: bytes_of(segment) for segment in segments} == wanted
     in_memory = sum(segment.length for segment in segments if segment.data is not None)
     assert in_memory <= memory_bytes
     assert all(crc32c(bytes_of(segment)) == segment.crc32c for segment in segments)
+
+
+def test_what_is_not_the_engines_is_fetched_unread_as_a_file(tmp_path: Path) -> None:
+    """Whatever its size: who reads another codec wants a path."""
+    data = b"rows of somebody else's"
+    (tmp_path / "rows").write_bytes(b"head" + data)
+    served = ServedOutput(tmp_path / "rows", [SegmentPlace(4, len(data), crc32c(data))], codec=9)
+    server = ShuffleServer("127.0.0.1", 0, lambda _job_id, _attempt_id: served)
+    server.start()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        for attempt_id in SIZES:
+            server.offer("j", attempt_id)
+        known = [location(server, index)._replace(codec=9) for index in range(len(SIZES))]
+        client = ShuffleClient(order(known), TaskChannel(ours), tmp_path, memory_bytes=1 << 30)
+        segments = client.fetch_all()
+    server.stop()
+    assert len(segments) == len(SIZES)
+    assert len({segment.path for segment in segments}) == len(SIZES)
+    for segment in segments:
+        assert (segment.codec, segment.offset, segment.data) == (9, 0, None)
+        assert Path(segment.path).read_bytes() == data
 
 
 @pytest.mark.parametrize("at", ["fetched", "work"])

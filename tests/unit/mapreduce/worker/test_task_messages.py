@@ -3,14 +3,14 @@ from __future__ import annotations
 import pytest
 
 from clusterkit.errors import CorruptRecord
+from mapreduce.exchange import OutputLocation
 from mapreduce.failures import FailureReport
 from mapreduce.worker import task_messages as msg
-from mapreduce.worker.core.events import MapLocation
 
 MESSAGES = [
     msg.Progressed(0.5, "map", "é", {"job": {"n": 3}}),
-    msg.MapMade([1, 2], [3, 4]),
-    msg.MayCommit("/p", 1, 2, 3),
+    msg.Made([1, 2], [3, 4], result=b"\0\xff"),
+    msg.MayCommit([msg.TaskFile(path="/p", file_id=1, length=2, crc32c=3, output=4)]),
     msg.Failing(FailureReport(kind="raised", message="no")),
     msg.FetchFailing(["m0"], "missing: it"),
 ]
@@ -29,7 +29,7 @@ def test_what_is_encoded_comes_back_however_it_is_cut() -> None:
 
 
 def test_locations_come_back_as_what_the_plan_takes() -> None:
-    location = MapLocation(1, "m1", "h", 2, 3, "w", True)
+    location = OutputLocation(2, 1, "m1", "h", 2, 3, "w", True, 7)
     (body,) = msg.Frames().feed(msg.encode(msg.Locations([location])))
     assert msg.decode_to_task(body) == msg.Locations([location])
 
@@ -45,7 +45,7 @@ def test_what_makes_no_sense_is_refused(body: bytes) -> None:
 
 @pytest.mark.parametrize("size", [-1, 1 << 63, "9"])
 def test_sizes_that_cannot_be_are_refused(size: object) -> None:
-    body = f'{{"type":"map_made","segment_bytes":[{size!r}],"segment_records":[]}}'.replace(
+    body = f'{{"type":"made","segment_bytes":[{size!r}],"segment_records":[]}}'.replace(
         "'", '"'
     ).encode()
     with pytest.raises(CorruptRecord):

@@ -126,15 +126,25 @@ def test_the_users_own_error_comes_first() -> None:
         "path": "/in",
         "offset": 0,
         "record": "r",
-        "attempt_id": "attempt_1_2_r_000007_0",
+        "attempt_id": "attempt_1_2_s1_000007_0",
     }
     assert failure_text(report) == "T\nrecord: /in offset 0 r"
     assert failure_text(report, verbose=True) == "E\nrecord: /in offset 0 r"
     assert failure_text({"path": "/in", "offset": -1}) == "record: /in"
     assert failure_text({}) == ""
-    assert task_of(report) == "reduce/7"
+    stages = [{"id": 0, "name": "map"}, {"id": 1, "name": "reduce"}]
+    assert task_of({"failure": report, "stages": stages}) == "reduce/7"
+    assert task_of({"failure": report}) == "attempt_1_2_s1_000007_0"
+    assert task_of({"failure": {}, "stages": stages}) == ""
     error = job_failure(
-        {"id": "job_1", "name": "wc", "state": "FAILED", "error": "boom", "failure": report}
+        {
+            "id": "job_1",
+            "name": "wc",
+            "state": "FAILED",
+            "error": "boom",
+            "failure": report,
+            "stages": stages,
+        }
     )
     assert (error.message, error.next_command) == (
         "job_1 (wc) failed: boom",

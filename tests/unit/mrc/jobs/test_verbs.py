@@ -105,12 +105,12 @@ def test_a_failed_job_shows_the_users_error_first(
         path="/in",
         offset=30,
         record="not-a-number",
-        attempt_id=f"attempt_{job_id[4:]}_m_000001_3",
+        attempt_id=f"attempt_{job_id[4:]}_s0_000001_3",
     )
     for number in range(4):
         failed = pb.Failed(failure_json=report.to_json())
         worker.report(
-            pb.AttemptReport(attempt_id=f"attempt_{job_id[4:]}_m_000001_{number}", failed=failed)
+            pb.AttemptReport(attempt_id=f"attempt_{job_id[4:]}_s0_000001_{number}", failed=failed)
         )
     assert run(["job", "wait", job_id]) == 1
     out, err = capsys.readouterr()
@@ -143,7 +143,7 @@ def test_logs_of_a_worker_that_is_gone(house: House, capsys: pytest.CaptureFixtu
     job_id = house.submit()
     assert run(["job", "logs", job_id, "--task", "map/0", "-o", "json"]) == 0
     (row,) = json.loads(capsys.readouterr().out)
-    assert (row["attempt"], row["state"]) == (f"attempt_{job_id[4:]}_m_000000_0", "RUNNING")
+    assert (row["attempt"], row["state"]) == (f"attempt_{job_id[4:]}_s0_000000_0", "RUNNING")
     assert run(["job", "logs", job_id]) == 0
     out, err = capsys.readouterr()
     assert out == "" and "its log cannot be read" in err

@@ -7,8 +7,9 @@ from typing import Any
 from clusterkit.effects import Edit
 from mapreduce.jobtracker.core import edits
 from mapreduce.jobtracker.core.ledger import Ledger
-from mapreduce.jobtracker.core.model import FileResult, JobPlan, MapInput
 from mapreduce.jobtracker.edit_codec import edit_codec
+from mapreduce.model import FileResult, JobOutput, JobPlan, TaskSplit
+from tests.scripts.tracker.stage import classic
 
 NOON_US = 1_795_348_800_000_000  # 2026-11-22T12:00Z
 DAY_US = 86_400_000_000
@@ -26,13 +27,13 @@ def accept(
 ) -> str:
     job_id = ledger.next_job_id(wall_us, epoch)
     assert job_id is not None
+    splits = tuple(TaskSplit(0, b"{}", ("h1",)) for _ in range(maps))
     plan = JobPlan(
-        "j",
-        "ann",
-        f"/{job_id}",
-        tuple(MapInput(b"{}", ("h1",)) for _ in range(maps)),
-        reduces,
-        b"{}",
+        name="j",
+        user="ann",
+        stages=classic(splits, reduces),
+        outputs=(JobOutput(0, f"/{job_id}"),),
+        spec=b"{}",
     )
     apply(ledger, edits.JobAccepted(job_id, f"token-{job_id}", plan), wall_us=wall_us)
     return job_id
@@ -77,12 +78,12 @@ def test_the_oldest_finished_jobs_are_forgotten_with_their_tokens() -> None:
 def test_counters_count_only_what_counts() -> None:
     ledger = Ledger(10)
     job = ledger.jobs[accept(ledger, maps=1, reduces=1)]
-    map_0, map_1 = "attempt_20261122_1000001_m_000000_0", "attempt_20261122_1000001_m_000000_1"
-    apply(ledger, edits.MapMade(map_0, "w1", (("job", "map_input_records", 5),)))
+    map_0, map_1 = "attempt_20261122_1000001_s0_000000_0", "attempt_20261122_1000001_s0_000000_1"
+    apply(ledger, edits.TaskDone(map_0, "w1", (("job", "map_input_records", 5),)))
     apply(
         ledger,
-        edits.MapOutputLost(job.job_id, 0, "w1 is gone"),
-        edits.MapMade(map_1, "w2", (("job", "map_input_records", 5),)),
+        edits.OutputLost(job.job_id, 0, 0, "w1 is gone"),
+        edits.TaskDone(map_1, "w2", (("job", "map_input_records", 5),)),
     )
     assert job.counters() == (("job", "lost_map_outputs", 1), ("job", "map_input_records", 5))
 
@@ -94,12 +95,12 @@ def test_a_ledger_built_from_a_checkpoint_is_the_same_ledger() -> None:
     apply(
         ledger,
         edits.JobStarted(job_id),
-        edits.AttemptEnded("attempt_20261122_1000001_m_000000_0", "w1", "LOST", "gone"),
+        edits.AttemptEnded("attempt_20261122_1000001_s0_000000_0", "w1", "LOST", "gone"),
     )
     grant = edits.CommitGranted(
-        "attempt_20261122_1000001_m_000001_0",
+        "attempt_20261122_1000001_s0_000001_0",
         "w2",
-        FileResult("/s/part", 3, 4, 5),
+        (FileResult("/s/part", 3, 4, 5),),
         (("G", "n", 2),),
     )
     apply(ledger, grant, ledger.image())
@@ -115,8 +116,8 @@ def test_sums_that_no_journal_holds_do_not_keep_a_checkpoint_from_it() -> None:
     for index in range(4):
         apply(
             ledger,
-            edits.MapMade(
-                f"attempt_20261122_1000001_m_{index:06d}_0", "w1", (("G", "n", (1 << 63) - 1),)
+            edits.TaskDone(
+                f"attempt_20261122_1000001_s0_{index:06d}_0", "w1", (("G", "n", (1 << 63) - 1),)
             ),
         )
     apply(Ledger(10), ledger.image())

@@ -10,14 +10,16 @@ from typing import Any
 import pytest
 
 from clusterkit.effects import Instant, Send, Tick
+from mapreduce import exchange as ex
+from mapreduce.model import PART, Failure, FileResult, Limits, TaskOutput
 from mapreduce.worker.core import commands as cmd
 from mapreduce.worker.core import events as ev
 from mapreduce.worker.core.agent import AgentOptions, WorkerAgent
 from mapreduce.worker.core.tracker_session import SessionOptions, TrackerSession
 
-FILE = ev.FileResult("/.out.job_1/attempts/part-r-00000.r0", 7, 100, 5)
-OUTPUT = ev.MapOutput((10, 20), (1, 2))
-REFUSED = ev.Failure("raised", "ValueError: no", b"{}")
+FILE = FileResult("/.out.job_1/attempts/part-r-00000.r0", 7, 100, 5)
+OUTPUT = TaskOutput((10, 20), (1, 2))
+REFUSED = Failure("raised", "ValueError: no", b"{}")
 
 
 class Stage:
@@ -27,7 +29,7 @@ class Stage:
         self.agent = WorkerAgent(AgentOptions("w1", slots), Random(1), highest_epoch=highest_epoch)
         self.ms = 0
         self.session = 0
-        self.reports: list[cmd.Report] = []
+        self.reports: list[ex.Report] = []
 
     def tell(self, *events: Any, after_ms: int = 0) -> list[Any]:
         self.ms += after_ms
@@ -41,12 +43,12 @@ class Stage:
         for message in messages:
             if isinstance(message, cmd.Attend):
                 self.session = message.session
-            if isinstance(message, cmd.Report):
+            if isinstance(message, ex.Report):
                 self.reports.append(message)
         return messages
 
     def order(
-        self, *orders: ev.Order, epoch: int = 1, session: int | None = None, after_ms: int = 0
+        self, *orders: ex.Order, epoch: int = 1, session: int | None = None, after_ms: int = 0
     ) -> list[Any]:
         self.ms += after_ms
         return self.tell(
@@ -54,7 +56,7 @@ class Stage:
         )
 
     def attend(self) -> list[Any]:
-        return self.tell(ev.Started()) + self.order(ev.Ping()) + self.take()
+        return self.tell(ev.Started()) + self.order(ex.Ping()) + self.take()
 
     def take(self, hello_again: bool = False, epoch: int = 1) -> list[Any]:
         """The tracker takes the report under way."""
@@ -72,10 +74,25 @@ class Stage:
         raise AssertionError(f"no {kind.__name__} within {limit_ms} ms")
 
 
+READS = ex.Input(edge=0, tag=0, stage=0, kind=PART, first=0, tasks=1, partitions=2)
+
+
 def launch(
     attempt_id: str, kind: str = "map", job_id: str = "job_1", memory: int = 0, silence_ms: int = 0
-) -> ev.Launch:
-    return ev.Launch(attempt_id, job_id, kind, 0, memory, silence_ms * 1000)
+) -> ex.Launch:
+    is_map = kind == "map"
+    return ex.Launch(
+        attempt_id=attempt_id,
+        job_id=job_id,
+        stage=0 if is_map else 1,
+        index=0,
+        spec=b"{}",
+        limits=Limits(memory, silence_ms * 1000),
+        partitions=2 if is_map else 0,
+        inputs=() if is_map else (READS,),
+        targets=() if is_map else (ex.Target(0, "/out", "part-r-00000"),),
+        driver=kind == "driver",
+    )
 
 
 def of(kind: type, messages: list[Any]) -> list[Any]:
@@ -83,7 +100,7 @@ def of(kind: type, messages: list[Any]) -> list[Any]:
 
 
 def items(messages: list[Any]) -> list[Any]:
-    return [item for report in of(cmd.Report, messages) for item in report.items]
+    return [item for report in of(ex.Report, messages) for item in report.news]
 
 
 @pytest.fixture
@@ -96,13 +113,13 @@ def stage() -> Stage:
 def test_says_hello_then_reports_once_it_is_heard() -> None:
     stage = Stage()
     assert stage.tell(ev.Started()) == [cmd.Attend(1, 0, ())]
-    assert stage.order(ev.Ping(), epoch=4) == [cmd.RememberEpoch(4), cmd.Report(1, ())]
+    assert stage.order(ex.Ping(), epoch=4) == [cmd.RememberEpoch(4), ex.Report(1, ())]
 
 
 def test_reports_even_if_the_tracker_says_nothing() -> None:
     stage = Stage()
     stage.tell(ev.Started())
-    assert stage.until(cmd.Report) == cmd.Report(1, ())
+    assert stage.until(ex.Report) == ex.Report(1, ())
     assert stage.ms < 1000
 
 
@@ -123,13 +140,13 @@ def test_a_disk_without_room_is_told_at_once_and_with_every_report_until_there_i
     )
     stage.take()
     assert stage.tell(measured(20), measured(95)) == []
-    assert stage.until(cmd.Report).no_room == report.no_room
+    assert stage.until(ex.Report).no_room == report.no_room
     stage.take(hello_again=True)
     assert stage.until(cmd.Attend).no_room == report.no_room
-    stage.order(ev.Ping())
+    stage.order(ex.Ping())
     assert of(cmd.NoteRoom, stage.tell(measured(96))) == [cmd.NoteRoom("")]
     stage.take()
-    assert stage.until(cmd.Report).no_room == ""
+    assert stage.until(ex.Report).no_room == ""
 
 
 def test_what_runs_goes_on_when_the_disk_is_full(stage: Stage) -> None:
@@ -142,18 +159,18 @@ def test_what_runs_goes_on_when_the_disk_is_full(stage: Stage) -> None:
 
 def test_an_attempt_that_met_a_full_disk_has_the_room_measured(stage: Stage) -> None:
     stage.order(launch("a"), launch("b"))
-    full = ev.Failure("disk", "the disk at /s is full")
+    full = Failure("disk", "the disk at /s is full")
     assert of(cmd.MeasureRoom, stage.tell(ev.TaskFailed("a", full))) == [cmd.MeasureRoom()]
     sent = stage.tell(ev.TaskNotStarted("b", full.message, full))
     assert of(cmd.MeasureRoom, sent) == [cmd.MeasureRoom()]
     stage.take()
-    assert cmd.FailedReport("b", full, False) in stage.until(cmd.Report).items
+    assert ex.AttemptFailed("b", full, False) in stage.until(ex.Report).news
 
 
 def test_heartbeats_at_the_interval(stage: Stage) -> None:
     start, first = stage.ms, stage.reports[-1].sequence
-    report = stage.until(cmd.Report)
-    assert (report.sequence, report.items) == (first + 1, ())
+    report = stage.until(ex.Report)
+    assert (report.sequence, report.news) == (first + 1, ())
     assert stage.ms - start == 500
 
 
@@ -166,49 +183,49 @@ def test_launches_wait_for_a_slot_until_the_process_is_gone() -> None:
     stage = Stage(slots=1)
     stage.attend()
     assert len(of(cmd.StartTask, stage.order(launch("m0"), launch("m1")))) == 1
-    sent = stage.tell(ev.MapFinished("m0", OUTPUT, ()))
-    assert items(sent) == [cmd.MapSucceededReport("m0", OUTPUT, ())]
+    sent = stage.tell(ev.TaskFinished("m0", OUTPUT, ()))
+    assert items(sent) == [ex.TaskDone("m0", OUTPUT, ())]
     assert of(cmd.OfferOutput, sent) and not of(cmd.StartTask, sent)
     assert of(cmd.StartTask, stage.tell(ev.TaskExited("m0", 0))) == [cmd.StartTask(launch("m1"))]
 
 
 def test_news_goes_at_once_one_report_at_a_time_and_again_until_taken(stage: Stage) -> None:
     stage.order(launch("m0"), launch("m1"))
-    first = stage.tell(ev.MapFinished("m0", OUTPUT, ()))
-    assert len(of(cmd.Report, first)) == 1
-    assert stage.tell(ev.MapFinished("m1", OUTPUT, ())) == [cmd.OfferOutput("job_1", "m1")]
+    first = stage.tell(ev.TaskFinished("m0", OUTPUT, ()))
+    assert len(of(ex.Report, first)) == 1
+    assert stage.tell(ev.TaskFinished("m1", OUTPUT, ())) == [cmd.OfferOutput("job_1", "m1")]
     stage.tell(ev.ReportLost(stage.reports[-1].sequence, "deadline"))
     stage.until(cmd.Attend)
-    again = stage.order(ev.Ping())
-    assert of(cmd.Report, again) == of(cmd.Report, first), "the same number, the same content"
-    assert items(stage.take()) == [cmd.MapSucceededReport("m1", OUTPUT, ())]
+    again = stage.order(ex.Ping())
+    assert of(ex.Report, again) == of(ex.Report, first), "the same number, the same content"
+    assert items(stage.take()) == [ex.TaskDone("m1", OUTPUT, ())]
 
 
 def test_an_unanswered_report_is_lost_after_a_while(stage: Stage) -> None:
-    lost = stage.until(cmd.Report)
+    lost = stage.until(ex.Report)
     stage.until(cmd.Attend)
-    assert stage.until(cmd.Report) == lost
+    assert stage.until(ex.Report) == lost
 
 
 def test_progress_travels_with_the_heartbeat_in_its_newest_form(stage: Stage) -> None:
     stage.order(launch("m0"))
     for fraction in (0.1, 0.2):
         assert stage.tell(ev.TaskProgressed("m0", fraction, "map", "", ())) == []
-    assert stage.until(cmd.Report).items == (cmd.ProgressReport("m0", 0.2, "map", "", ()),)
+    assert stage.until(ex.Report).news == (ex.Progressed("m0", 0.2, "map", "", ()),)
 
 
 def test_hello_again_brings_the_inventory_and_the_news_not_yet_taken(stage: Stage) -> None:
     stage.order(launch("m0"), launch("m1"))
-    stage.tell(ev.MapFinished("m0", OUTPUT, (("g", "n", 1),)))
+    stage.tell(ev.TaskFinished("m0", OUTPUT, (("g", "n", 1),)))
     stage.take()
     stage.tell(ev.TaskFailed("m1", REFUSED))
     sent = stage.take(hello_again=True, epoch=2)
     held = (
-        cmd.InventoryItem("m0", "succeeded", OUTPUT, (("g", "n", 1),)),
-        cmd.InventoryItem("m1", "ended"),
+        ex.HeldAttempt("m0", "succeeded", OUTPUT, (("g", "n", 1),)),
+        ex.HeldAttempt("m1", "ended"),
     )
     assert sent == [cmd.RememberEpoch(2), cmd.Attend(2, 2, held)]
-    assert items(stage.order(ev.Ping(), epoch=2)) == [cmd.FailedReport("m1", REFUSED, False)]
+    assert items(stage.order(ex.Ping(), epoch=2)) == [ex.AttemptFailed("m1", REFUSED, False)]
 
 
 def test_a_deposed_tracker_is_refused_and_left() -> None:
@@ -261,22 +278,22 @@ def test_workers_do_not_come_back_in_step() -> None:
 
 def test_a_kill_is_reported_when_the_process_is_gone(stage: Stage) -> None:
     stage.order(launch("m0"))
-    assert stage.order(ev.KillAttempt("m0", "job killed")) == [cmd.KillTask("m0")]
+    assert stage.order(ex.KillAttempt("m0", "job killed")) == [cmd.KillTask("m0")]
     sent = stage.tell(ev.TaskExited("m0", -9, "SIGKILL"))
-    assert items(sent) == [cmd.FailedReport("m0", ev.Failure("killed", "job killed"), True)]
+    assert items(sent) == [ex.AttemptFailed("m0", Failure("killed", "job killed"), True)]
     assert cmd.DropAttempt("job_1", "m0") in sent
 
 
 def test_a_kill_that_overtakes_its_launch_wins(stage: Stage) -> None:
-    sent = stage.order(ev.KillAttempt("m0", "speculated"))
-    assert items(sent) == [cmd.FailedReport("m0", ev.Failure("killed", "speculated"), True)]
+    sent = stage.order(ex.KillAttempt("m0", "speculated"))
+    assert items(sent) == [ex.AttemptFailed("m0", Failure("killed", "speculated"), True)]
     assert of(cmd.StartTask, stage.order(launch("m0"))) == []
 
 
 def test_a_kill_takes_back_a_map_output(stage: Stage) -> None:
     stage.order(launch("m0"))
-    stage.tell(ev.MapFinished("m0", OUTPUT, ()), ev.TaskExited("m0", 0))
-    assert cmd.DropAttempt("job_1", "m0") in stage.order(ev.KillAttempt("m0", "not needed"))
+    stage.tell(ev.TaskFinished("m0", OUTPUT, ()), ev.TaskExited("m0", 0))
+    assert cmd.DropAttempt("job_1", "m0") in stage.order(ex.KillAttempt("m0", "not needed"))
 
 
 @pytest.mark.parametrize(
@@ -291,13 +308,13 @@ def test_a_process_that_ends_unasked_has_failed(
     stage: Stage, event: ev.TaskExited, kind: str, message: str
 ) -> None:
     stage.order(launch("r0", "reduce"))
-    assert items(stage.tell(event)) == [cmd.FailedReport("r0", ev.Failure(kind, message), False)]
+    assert items(stage.tell(event)) == [ex.AttemptFailed("r0", Failure(kind, message), False)]
 
 
 def test_what_the_task_says_stands_whatever_its_exit(stage: Stage) -> None:
     stage.order(launch("m0"))
     assert items(stage.tell(ev.TaskFailed("m0", REFUSED))) == [
-        cmd.FailedReport("m0", REFUSED, False)
+        ex.AttemptFailed("m0", REFUSED, False)
     ]
     stage.take()
     assert items(stage.tell(ev.TaskExited("m0", 1))) == []
@@ -305,7 +322,7 @@ def test_what_the_task_says_stands_whatever_its_exit(stage: Stage) -> None:
 
 def test_a_task_that_said_its_last_word_and_stays_is_killed(stage: Stage) -> None:
     stage.order(launch("m0"))
-    stage.tell(ev.MapFinished("m0", OUTPUT, ()))
+    stage.tell(ev.TaskFinished("m0", OUTPUT, ()))
     stage.take()
     assert stage.until(cmd.KillTask) == cmd.KillTask("m0")
 
@@ -314,9 +331,9 @@ def test_memory_beyond_the_limit_ends_the_task_with_both_numbers(stage: Stage) -
     stage.order(launch("m0", memory=512 << 20))
     assert stage.tell(ev.TaskSampled("m0", 511 << 20, 1)) == []
     assert stage.tell(ev.TaskSampled("m0", 612 << 20, 1)) == [cmd.KillTask("m0")]
-    failure = ev.Failure("memory", "used 612 MiB of memory (resident), limit 512 MiB")
+    failure = Failure("memory", "used 612 MiB of memory (resident), limit 512 MiB")
     assert items(stage.tell(ev.TaskExited("m0", -9, "SIGKILL"))) == [
-        cmd.FailedReport("m0", failure, False)
+        ex.AttemptFailed("m0", failure, False)
     ]
 
 
@@ -353,19 +370,21 @@ def test_the_workers_own_pause_is_not_the_tasks_silence(stage: Stage) -> None:
 
 def test_commit_granted_ends_the_attempt(stage: Stage) -> None:
     stage.order(launch("r0", "reduce"))
-    assert stage.tell(ev.CommitAsked("r0", FILE, ())) == [cmd.AskCommit("r0", FILE, ())]
-    assert stage.tell(ev.CommitAnswered("r0", 1, True)) == [cmd.TellCommit("r0", True, "")]
+    assert stage.tell(ev.CommitAsked("r0", (FILE,), ())) == [ex.AskCommit("r0", (FILE,), ())]
+    assert stage.tell(ev.CommitAnswered("r0", 1, ex.CommitAnswer(True))) == [
+        cmd.TellCommit("r0", True, "")
+    ]
     assert stage.tell(ev.TaskExited("r0", 0)) == []
-    assert stage.agent._inventory() == (cmd.InventoryItem("r0", "ended"),)
+    assert stage.agent._inventory() == (ex.HeldAttempt("r0", "ended"),)
 
 
 def test_commit_denied_is_told_and_reported_as_nobodys_fault(stage: Stage) -> None:
     stage.order(launch("r0", "reduce"))
-    stage.tell(ev.CommitAsked("r0", FILE, ()))
-    sent = stage.tell(ev.CommitAnswered("r0", 1, False, "r0_1"))
+    stage.tell(ev.CommitAsked("r0", (FILE,), ()))
+    sent = stage.tell(ev.CommitAnswered("r0", 1, ex.CommitAnswer(False, "r0_1")))
     assert cmd.TellCommit("r0", False, "") in sent
     assert items(sent) == [
-        cmd.FailedReport("r0", ev.Failure("killed", "commit denied: superseded by r0_1"), True)
+        ex.AttemptFailed("r0", Failure("killed", "commit denied: superseded by r0_1"), True)
     ]
 
 
@@ -373,19 +392,19 @@ def test_commit_is_asked_again_when_its_answer_is_lost_even_after_the_process_di
     stage: Stage,
 ) -> None:
     stage.order(launch("r0", "reduce"))
-    stage.tell(ev.CommitAsked("r0", FILE, ()))
+    stage.tell(ev.CommitAsked("r0", (FILE,), ()))
     stage.tell(ev.TaskExited("r0", -9, "SIGKILL"))
     stage.tell(ev.CommitLost("r0", "unavailable"))
-    assert stage.until(cmd.AskCommit) == cmd.AskCommit("r0", FILE, ())
-    assert stage.tell(ev.CommitAnswered("r0", 1, True)) == []
+    assert stage.until(ex.AskCommit) == ex.AskCommit("r0", (FILE,), ())
+    assert stage.tell(ev.CommitAnswered("r0", 1, ex.CommitAnswer(True))) == []
     assert stage.agent.attempts["r0"].state == "committed"
 
 
 def test_a_deposed_trackers_grant_is_no_grant(stage: Stage) -> None:
     stage.order(launch("r0", "reduce"), epoch=3)
-    stage.tell(ev.CommitAsked("r0", FILE, ()))
-    assert of(cmd.TellCommit, stage.tell(ev.CommitAnswered("r0", 2, True))) == []
-    assert stage.until(cmd.AskCommit) == cmd.AskCommit("r0", FILE, ())
+    stage.tell(ev.CommitAsked("r0", (FILE,), ()))
+    assert of(cmd.TellCommit, stage.tell(ev.CommitAnswered("r0", 2, ex.CommitAnswer(True)))) == []
+    assert stage.until(ex.AskCommit) == ex.AskCommit("r0", (FILE,), ())
 
 
 def test_news_of_map_outputs_reaches_running_and_waiting_reduces() -> None:
@@ -394,8 +413,8 @@ def test_news_of_map_outputs_reaches_running_and_waiting_reduces() -> None:
     stage.order(
         launch("r0", "reduce"), launch("r1", "reduce"), launch("r2", "reduce", job_id="job_2")
     )
-    news = (ev.MapLocation(0, "m0", "h", 1, 9, "w2"),)
-    assert stage.order(ev.MapOutputsNews("job_1", news)) == [cmd.TellLocations("r0", news)]
+    news = (ex.OutputLocation(0, 0, "m0", "h", 1, 9, "w2"),)
+    assert stage.order(ex.TellOutputs("job_1", news)) == [cmd.TellLocations("r0", news)]
     stage.tell(ev.TaskFailed("r0", REFUSED))
     started = of(cmd.StartTask, stage.tell(ev.TaskExited("r0", 1)))
     assert started[0].launch.known == news
@@ -404,13 +423,13 @@ def test_news_of_map_outputs_reaches_running_and_waiting_reduces() -> None:
 def test_fetch_failures_are_passed_on(stage: Stage) -> None:
     stage.order(launch("r0", "reduce"))
     sent = stage.tell(ev.FetchesFailed("r0", ("m0",), "missing: m0"))
-    assert items(sent) == [cmd.FetchFailedReport("r0", ("m0",), "missing: m0")]
+    assert items(sent) == [ex.FetchFailed("r0", ("m0",), "missing: m0")]
 
 
 def test_forgetting_a_job_kills_its_tasks_and_drops_its_files_after_the_last(stage: Stage) -> None:
     stage.order(launch("m0"), launch("m1"), launch("m2", job_id="job_2"))
-    stage.tell(ev.MapFinished("m1", OUTPUT, ()), ev.TaskExited("m1", 0))
-    assert stage.order(ev.ForgetJob("job_1"))[0] == cmd.KillTask("m0")
+    stage.tell(ev.TaskFinished("m1", OUTPUT, ()), ev.TaskExited("m1", 0))
+    assert stage.order(ex.ForgetJob("job_1"))[0] == cmd.KillTask("m0")
     assert cmd.DropJob("job_1") in stage.tell(ev.TaskExited("m0", -9, "SIGKILL"))
     assert sorted(stage.agent.attempts) == ["m2"]
 
@@ -419,13 +438,13 @@ def test_the_end_of_a_killed_jobs_tasks_is_told_because_the_tracker_holds_their_
     stage: Stage,
 ) -> None:
     stage.order(launch("m0"), launch("m1"), launch("m2"))  # m2 waits for a slot
-    kill = [ev.KillAttempt(name, "the job has ended") for name in ("m0", "m1", "m2")]
-    told = items(stage.order(*kill, ev.ForgetJob("job_1")))
+    kill = [ex.KillAttempt(name, "the job has ended") for name in ("m0", "m1", "m2")]
+    told = items(stage.order(*kill, ex.ForgetJob("job_1")))
     told += items(stage.take()) + items(stage.tell(ev.TaskExited("m0", -9, "SIGKILL")))
     told += items(stage.take()) + items(stage.tell(ev.TaskExited("m1", -9, "SIGKILL")))
-    verdict = ev.Failure("killed", "the job has ended")
+    verdict = Failure("killed", "the job has ended")
     assert sorted(told, key=lambda item: str(item.attempt_id)) == [
-        cmd.FailedReport(name, verdict, True) for name in ("m0", "m1", "m2")
+        ex.AttemptFailed(name, verdict, True) for name in ("m0", "m1", "m2")
     ]
     assert stage.agent.attempts == {}
 
@@ -443,9 +462,9 @@ def test_the_warm_servers_death_is_no_jobs_fault(stage: Stage) -> None:
 
 def test_a_task_killed_before_its_process_was_there_ends_as_ordered(stage: Stage) -> None:
     stage.order(launch("m0"))
-    stage.order(ev.KillAttempt("m0", "job killed"))
+    stage.order(ex.KillAttempt("m0", "job killed"))
     sent = stage.tell(ev.TaskNotStarted("m0", "killed first"))
-    assert items(sent) == [cmd.FailedReport("m0", ev.Failure("killed", "job killed"), True)]
+    assert items(sent) == [ex.AttemptFailed("m0", Failure("killed", "job killed"), True)]
 
 
 def test_a_task_that_cannot_be_started_frees_its_slot() -> None:
@@ -455,3 +474,26 @@ def test_a_task_that_cannot_be_started_frees_its_slot() -> None:
     sent = stage.tell(ev.TaskNotStarted("m0", "no processes left"))
     assert items(sent)[0].killed
     assert of(cmd.StartTask, sent) == [cmd.StartTask(launch("m1"))]
+
+
+def test_a_driver_starts_without_a_slot_and_takes_none() -> None:
+    stage = Stage(slots=1)
+    stage.attend()
+    sent = stage.order(launch("m0"), launch("d0", "driver"), launch("m1"))
+    assert [start.launch.attempt_id for start in of(cmd.StartTask, sent)] == ["m0", "d0"]
+    assert stage.agent.busy() == 1
+    sent = stage.tell(ev.TaskExited("d0", 1))
+    assert of(cmd.StartTask, sent) == []
+
+
+def test_a_result_is_told_with_the_end_and_with_the_inventory(stage: Stage) -> None:
+    stage.order(launch("m0"))
+    sent = stage.tell(ev.TaskFinished("m0", OUTPUT, (), b"7 rows"))
+    assert items(sent) == [ex.TaskDone("m0", OUTPUT, (), b"7 rows")]
+    assert stage.agent._inventory() == (ex.HeldAttempt("m0", ex.SUCCEEDED, OUTPUT, (), b"7 rows"),)
+
+
+def test_news_of_a_stage_that_a_task_does_not_read_is_not_for_it(stage: Stage) -> None:
+    stage.order(launch("r0", "reduce"))
+    other = (ex.OutputLocation(3, 0, "x0", "h", 1, 9, "w2"),)
+    assert stage.order(ex.TellOutputs("job_1", other)) == []

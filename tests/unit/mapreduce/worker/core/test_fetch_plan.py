@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import random
 
-from mapreduce.worker.core.events import MapLocation
+from mapreduce.exchange import Input, OutputLocation
+from mapreduce.model import ALL, PART, SAME
 from mapreduce.worker.core.fetch_plan import (
     CORRUPT,
     MISSING,
@@ -10,17 +11,21 @@ from mapreduce.worker.core.fetch_plan import (
     Fetch,
     FetchOptions,
     FetchPlan,
+    Want,
+    wants,
 )
 
 
-def location(index: int, attempt: int = 0, host: str = "h1", lost: bool = False) -> MapLocation:
-    return MapLocation(index, f"m{index}_{attempt}", host, 1, 10, f"worker at {host}", lost)
+def location(index: int, attempt: int = 0, host: str = "h1", lost: bool = False) -> OutputLocation:
+    name, worker = f"m{index}_{attempt}", f"worker at {host}"
+    return OutputLocation(0, index, name, host, 1, 10, worker, lost)
 
 
 def plan(
-    maps: int, *known: MapLocation, partition: int = 0, per_host: int = 2, total: int = 8
+    maps: int, *known: OutputLocation, partition: int = 0, per_host: int = 2, total: int = 8
 ) -> FetchPlan:
-    made = FetchPlan(partition, maps, FetchOptions(per_host=per_host, total=total))
+    reads = [Want(0, 0, index, partition) for index in range(maps)]
+    made = FetchPlan(reads, partition, FetchOptions(per_host=per_host, total=total))
     for one in known:
         made.locate(one)
     return made
@@ -101,7 +106,7 @@ def test_hearing_the_same_place_again_does_not_disturb_a_fetch() -> None:
 def test_missing_is_complained_about_at_once() -> None:
     made = plan(1, location(0))
     complaint = made.failed(made.next_fetches(0)[0].ticket, MISSING, "h1 holds no m0_0", 0)
-    assert complaint is not None and complaint.map_attempt_ids == ("m0_0",)
+    assert complaint is not None and complaint.sources == ("m0_0",)
     assert complaint.reason.startswith("missing: ")
 
 
@@ -121,7 +126,7 @@ def test_an_unreachable_host_is_left_alone_as_a_whole_then_complained_about() ->
     retry_us = made.next_deadline(0)
     assert retry_us == 100_000
     complaint = made.failed(made.next_fetches(retry_us)[0].ticket, UNREACHABLE, "refused", retry_us)
-    assert complaint is not None and sorted(complaint.map_attempt_ids) == ["m0_0", "m1_0", "m2_0"]
+    assert complaint is not None and sorted(complaint.sources) == ["m0_0", "m1_0", "m2_0"]
     assert made.next_deadline(retry_us) == retry_us + 200_000
 
 
@@ -160,7 +165,7 @@ def test_any_order_of_news_failures_and_arrivals_ends_with_one_whole_attempt_of_
                         fetch.ticket, rng.choice([MISSING, CORRUPT, UNREACHABLE]), "why", now
                     )
                 elif made.arrived(fetch.ticket):
-                    assert made.sources()[fetch.map_index] == fetch.attempt_id
+                    assert made.sources()[fetch.item] == fetch.attempt_id
             made.check_invariants()
             now += rng.randrange(300_000)
         for index in range(6):
@@ -171,3 +176,32 @@ def test_any_order_of_news_failures_and_arrivals_ends_with_one_whole_attempt_of_
             under_way = []
             now += 1_000_000
         assert len(made.sources()) == 6
+
+
+def edge(kind: str, stage: int = 0, *, first: int = 0, position: int = 0) -> Input:
+    return Input(edge=position, tag=0, stage=stage, kind=kind, first=first, tasks=3, partitions=2)
+
+
+def test_what_each_kind_of_edge_reads_in_the_order_of_merging() -> None:
+    assert list(wants([edge(PART, first=4)], 1)) == [Want(0, 0, task, 5) for task in range(3)]
+    assert list(wants([edge(SAME)], 1)) == [Want(0, 0, 1, 0), Want(0, 0, 1, 1)]
+    every = [(task, cut) for task in range(3) for cut in range(2)]
+    both = list(wants([edge(ALL), edge(PART, 7, position=1)], 0))
+    assert both[:6] == [Want(0, 0, task, cut) for task, cut in every]
+    assert both[6:] == [Want(1, 7, task, 0) for task in range(3)]
+
+
+def test_one_output_may_be_read_by_several_cuts_and_is_complained_about_once() -> None:
+    made = FetchPlan([Want(0, 0, 0, 0), Want(1, 0, 0, 3)], 0, FetchOptions())
+    made.locate(location(0))
+    first, second = made.next_fetches(0)
+    assert {first.partition, second.partition} == {0, 3}
+    assert made.failed(first.ticket, UNREACHABLE, "refused", 0) is None
+    complaint = made.failed(second.ticket, UNREACHABLE, "refused", 0)
+    assert complaint is not None and complaint.sources == ("m0_0",)
+
+
+def test_outputs_of_other_stages_are_not_taken_for_those_that_are_read() -> None:
+    made = plan(1)
+    made.locate(OutputLocation(4, 0, "x", "h1", 1, 10, "w"))
+    assert made.next_fetches(0) == []
