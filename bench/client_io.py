@@ -5,9 +5,8 @@ over TCP, write with 1 and 3 replicas.
 
 Starts a cluster of its own with `mrc up` (3 datanodes) and ends it. Each round measures ours and
 the peer one after the other, so that a machine whose speed swings is compared with itself; what
-counts is the ratio, of which the median and the range are printed. The peers are those of
-docs/ARCHITECTURE.md: a warm `dd` of the same block files, a raw Python loopback stream, `dd
-conv=fdatasync` on the same disk.
+counts is the ratio, of which the median and the range are printed. The peers are a warm `dd` of
+the same block files, a raw Python loopback stream, `dd conv=fdatasync` on the same disk.
 """
 
 from __future__ import annotations

@@ -1,2 +1,2 @@
 """The distributed file system: namenode, datanodes, client. Speaks HDFS's own wire
-(docs/ARCHITECTURE.md, "The wire")."""
+(docs/wire.md)."""

@@ -6,7 +6,7 @@ A connection opens with seven bytes (`hrpc`, 9, service class, auth), then a con
 follows it; calls are pipelined and answered in any order. Feed whatever arrived; whole frames come
 out. Anything malformed raises `MalformedRpc` once, with what to send before closing; the connection
 ends. Source: docs of the wire in Hadoop's own Client.java and Server.java; see
-docs/ARCHITECTURE.md, "The wire".
+docs/wire.md.
 """
 
 from __future__ import annotations
