@@ -22,8 +22,7 @@ from mapreduce.engine.spill import Spills
 from mapreduce.engine.task_run import GentleGarbageCollection, Position, TaskRun
 from mapreduce.formats.opening import check_unchanged, open_planned
 from mapreduce.formats.pairs import Pair
-from mapreduce.formats.text import Batch, TextInput
-from mapreduce.formats.text_output import TextOutput
+from mapreduce.formats.registry import RecordBatch, format_of
 from mapreduce.plan.spec import JobSpec, Split
 from mapreduce.storage.api import Storage, Writer
 
@@ -38,14 +37,8 @@ class _Input:
     def __init__(self, run: TaskRun, spec: JobSpec, split: Split, storage: Storage) -> None:
         self._run, self._split = run, split
         self._reader = open_planned(storage, split)
-        self._text = TextInput(
-            self._reader,
-            split.offset,
-            split.length,
-            record_type=spec.record_type,
-            encoding_errors=spec.encoding_errors,
-        )
-        self._batch: Batch | None = None
+        self._source = format_of(spec.input_format).source(self._reader, split, spec)
+        self._batch: RecordBatch | None = None
         self._slice: Any = iter(())  # a list iterator: it knows how many it has left
         self._slice_end = 0
         run.position = self.position
@@ -55,24 +48,24 @@ class _Input:
         index = self._slice_end - self._slice.__length_hint__() - 1
         if self._batch is None or index < 0:
             return Position(self._split.path)
-        return Position(self._split.path, self._batch.offset(index), self._batch.lines[index])
+        return Position(self._split.path, self._batch.offset(index), self._batch.records[index])
 
     def _records(self) -> Iterator[Any]:
         """Every record of the split; between slices of them the task reports."""
         records, size = self._run.counter("map_input_records"), 1
-        for batch in self._text.batches():
+        for batch in self._source.batches():
             self._batch, self._slice_end = batch, 0
-            while self._slice_end < len(batch.lines):
+            while self._slice_end < len(batch.records):
                 started = self._run.tick()
-                part = batch.lines[self._slice_end : self._slice_end + size]
+                part = batch.records[self._slice_end : self._slice_end + size]
                 self._slice, self._slice_end = iter(part), self._slice_end + len(part)
                 yield from self._slice
                 records.inc(len(part))
                 size = adapted(size, self._run.tick() - started, MAX_SLICE_RECORDS)
-            self._run.fraction = self._text.bytes_done / max(self._split.length, 1)
+            self._run.fraction = self._source.bytes_done / max(self._split.length, 1)
         self._batch = None
         check_unchanged(self._reader, self._split)
-        self._run.counter("map_input_bytes").inc(self._text.bytes_done)
+        self._run.counter("map_input_bytes").inc(self._source.bytes_done)
 
     def consume(
         self, take: Callable[[Iterator[Pair], int], bool], between: Callable[[], None]
@@ -172,7 +165,7 @@ def run_map_only(
     run = TaskRun(job, spec, task, progress, phase="map", input_path=split.path)
     with run.boundary(), GentleGarbageCollection():
         run.begin()
-        output = TextOutput(writer)
+        output = format_of(spec.output_format).sink(writer, spec)
         source = _Input(run, spec, split, storage)
         try:
             source.consume(output.take, lambda: None)

@@ -29,7 +29,7 @@ from mapreduce.engine.spill import Spills, write_merged
 from mapreduce.engine.task_run import GentleGarbageCollection, Position, TaskRun
 from mapreduce.engine.values import thaw_pair
 from mapreduce.formats.pairs import Pair
-from mapreduce.formats.text_output import TextOutput
+from mapreduce.formats.registry import format_of
 from mapreduce.plan.spec import JobSpec
 from mapreduce.storage.api import Writer
 
@@ -54,7 +54,7 @@ def run_reduce(
     run = TaskRun(job, spec, task, progress, phase="sort")
     with run.boundary(), GentleGarbageCollection():
         source = _Source(run, segments, directory)
-        output = TextOutput(writer)
+        output = format_of(spec.output_format).sink(writer, spec)
         source.reduction().consume(source.sections(), output.write)
         run.calls.once("teardown")
         output.flush()

@@ -21,6 +21,7 @@ from itertools import accumulate
 from mapreduce.formats.compressed import Decompressed
 from mapreduce.formats.containers import BYTE_ORDER_MARK, COMPRESSED, recognise, refusal
 from mapreduce.formats.errors import BadInput, BadRecord
+from mapreduce.plan.spec import JobSpec, Split
 from mapreduce.storage.api import Reader
 
 READ_BYTES = 4 << 20
@@ -33,10 +34,10 @@ _TAIL_BYTES = 64 << 10
 class Batch:
     """Consecutive lines."""
 
-    __slots__ = ("_offsets", "_raw", "_start", "lines")
+    __slots__ = ("_offsets", "_raw", "_start", "records")
 
     def __init__(self, lines: Sequence[str] | Sequence[bytes], raw: bytes, start: int) -> None:
-        self.lines, self._raw, self._start = lines, raw, start
+        self.records, self._raw, self._start = lines, raw, start
         self._offsets: list[int] | None = None
 
     def offset(self, index: int) -> int:
@@ -45,6 +46,17 @@ class Batch:
             lengths = (len(line) + 1 for line in self._raw.split(b"\n"))
             self._offsets = list(accumulate(lengths, initial=self._start))
         return self._offsets[index]
+
+
+def read(reader: Reader, split: Split, spec: JobSpec) -> TextInput:
+    """See registry."""
+    return TextInput(
+        reader,
+        split.offset,
+        split.length,
+        record_type=spec.record_type,
+        encoding_errors=spec.encoding_errors,
+    )
 
 
 class TextInput:

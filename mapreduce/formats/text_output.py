@@ -18,6 +18,7 @@ from typing import Any
 
 from clusterkit.checksum import crc32c
 from mapreduce.formats.pairs import as_pair
+from mapreduce.plan.spec import JobSpec
 from mapreduce.storage.api import Writer
 
 FLUSH_BYTES = 1 << 20
@@ -31,6 +32,11 @@ _TOLD_BY_ADDRESS = frozenset(
 
 class CannotWrite(Exception):
     """A key or value that has no text; the cause is what writing it raised."""
+
+
+def write(writer: Writer, spec: JobSpec) -> TextOutput:
+    """See registry."""
+    return TextOutput(writer)
 
 
 class TextOutput:

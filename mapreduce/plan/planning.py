@@ -11,15 +11,17 @@ from typing import Any
 from clusterkit.errors import UsageError
 from mapreduce.errors import InputRefused, OutputExists
 from mapreduce.failures import printable
+from mapreduce.formats.registry import format_of
 from mapreduce.plan.describe import SETTINGS, JobClassFacts
 from mapreduce.plan.earlier import check_replaceable
 from mapreduce.plan.inputs import input_files
 from mapreduce.plan.parameters import all_encoded, shown
 from mapreduce.plan.spec import CodeRef, JobSpec
-from mapreduce.plan.splits import make_splits, uncut
 from mapreduce.storage.api import Storage
 
 MAX_REDUCERS = 10_000
+TEXT = "text"
+"""The format of every job, until jobs can name another."""
 _LEAST: dict[str, float] = {
     "reducers": 0,
     "split_bytes": 0,
@@ -63,10 +65,8 @@ def plan_job(
         _check_apart(
             target, output, code.origin, [info.path for info in files] if target is storage else []
         )
-    splits = uncut(
-        storage,
-        files,
-        make_splits(storage, files, split_bytes=chosen["split_bytes"], least=least_maps),
+    splits = format_of(TEXT).splits(
+        storage, files, split_bytes=chosen["split_bytes"], least=least_maps
     )
     passed = {setting: chosen[setting] for setting in SETTINGS if setting != "split_bytes"}
     return JobSpec(
@@ -80,6 +80,8 @@ def plan_job(
         replaced_inode_id=replaced,
         replaced_job_id=replaced_job,
         has_combine=facts.has_combine,
+        input_format=TEXT,
+        output_format=TEXT,
         record_type=facts.record_type,
         splits=splits,
         python=f"{sys.version_info.major}.{sys.version_info.minor}",

@@ -89,7 +89,8 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     replaced_job_id: str = ""  # the job that made it
     reducers: int = DEFAULT_REDUCERS  # 0 = map-only
     has_combine: bool = False
-    input_format: str = "text"
+    input_format: str = "text"  # of mapreduce.formats.registry, as the next
+    output_format: str = "text"
     record_type: str = "str"  # str | bytes: what `map` annotated
     encoding_errors: str = "strict"
     splits: list[Split] = []

@@ -26,6 +26,14 @@ _CRUMB = 0.1
 _OFFSET = attrgetter("offset")
 
 
+def text_splits(
+    storage: Storage, files: Sequence[FileInfo], *, split_bytes: int, least: int
+) -> list[Split]:
+    """See formats.registry."""
+    made = make_splits(storage, files, split_bytes=split_bytes, least=least)
+    return uncut(storage, files, made)
+
+
 def make_splits(
     storage: Storage, files: Sequence[FileInfo], *, split_bytes: int = 0, least: int = 1
 ) -> list[Split]:

@@ -34,6 +34,7 @@ from mapreduce.engine.tasks import (
     run_reduce_into_partitions,
 )
 from mapreduce.failures import FailureReport, TaskFailed
+from mapreduce.formats.registry import format_of
 from mapreduce.plan.loading import load_job
 from mapreduce.plan.packaging import unpack_code
 from mapreduce.plan.spec import HASH_SEED, MAP, JobSpec, Program, Split
@@ -375,6 +376,8 @@ def _planned(order: msg.TaskOrder) -> tuple[JobSpec, Program]:
     try:
         spec = JobSpec.from_json(order.spec)
         program = spec.program(order.stage)
+        format_of(spec.input_format)
+        format_of(spec.output_format)
         if len(order.targets) > 1:
             raise UsageError(f"a task writes one output here, not {len(order.targets)}")
         if not order.targets and not order.partitions:

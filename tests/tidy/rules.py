@@ -77,6 +77,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "mapreduce.failures",
             "mapreduce.model",
             "mapreduce.formats.containers",
+            "mapreduce.formats.registry",
         ),
     ),
     (
@@ -179,7 +180,6 @@ LONG_FILES: dict[str, str] = {
     "clusterkit/rpc.py": "becomes grpc_server, grpc_channel and grpc_errors (house-2.md, R9)",
     "minihdfs/wire/data_transfer.py": "packets and operations are two nouns (R9)",
     "minihdfs/datanode/files/block_store.py": "keeps file work only once the core owns states (R6)",
-    "mapreduce/worker/core/agent.py": "shares its vocabulary with the tracker's core (R5)",
 }
 LONG_FUNCTIONS: dict[str, str] = {}
 FULL_FOLDERS: dict[str, int] = {

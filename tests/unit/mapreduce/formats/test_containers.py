@@ -35,7 +35,7 @@ def read(data: bytes, **how: Any) -> list[tuple[int, Any]]:
     found = [
         (batch.offset(i), record)
         for batch in source.batches()
-        for i, record in enumerate(batch.lines)
+        for i, record in enumerate(batch.records)
     ]
     assert source.bytes_done == len(data)
     return found

@@ -40,7 +40,7 @@ def records(
     return [
         (batch.offset(i), record)
         for batch in source.batches()
-        for i, record in enumerate(batch.lines)
+        for i, record in enumerate(batch.records)
     ]
 
 
