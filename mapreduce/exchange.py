@@ -186,6 +186,15 @@ class Launch:
 
 
 @dataclass(frozen=True, slots=True)
+class TellResults:
+    """Results for an attempt that is about to be launched, where they are more than one message
+    should hold. What its Launch brings comes behind them."""
+
+    attempt_id: str
+    results: tuple[TaskResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class TellOutputs:
     job_id: str
     locations: tuple[OutputLocation, ...]
@@ -207,4 +216,4 @@ class Ping:
     """The first message of a stream of orders: the epoch, and that the worker is seated."""
 
 
-Order = Launch | TellOutputs | KillAttempt | ForgetJob | Ping
+Order = Launch | TellResults | TellOutputs | KillAttempt | ForgetJob | Ping

@@ -27,6 +27,9 @@ here."""
 MAX_RESULT_BYTES, MAX_JOB_RESULT_BYTES = 64 << 10, 16 << 20
 """Of one task's result, and of all results that a job keeps."""
 
+MESSAGE_RESULT_BYTES = 4 << 20
+"""Results that one message carries at most: a job's are more than fit into one."""
+
 Counters = tuple[tuple[str, str, int], ...]
 """(group, name, value), sorted, each (group, name) once."""
 

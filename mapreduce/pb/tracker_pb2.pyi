@@ -287,20 +287,22 @@ class FileResult(_message.Message):
     def __init__(self, path: _Optional[str] = ..., file_id: _Optional[int] = ..., length: _Optional[int] = ..., crc32c: _Optional[int] = ..., output: _Optional[int] = ..., records: _Optional[int] = ...) -> None: ...
 
 class WorkerOrder(_message.Message):
-    __slots__ = ("epoch", "launch", "kill", "forget", "outputs", "ping")
+    __slots__ = ("epoch", "launch", "kill", "forget", "outputs", "ping", "results")
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     LAUNCH_FIELD_NUMBER: _ClassVar[int]
     KILL_FIELD_NUMBER: _ClassVar[int]
     FORGET_FIELD_NUMBER: _ClassVar[int]
     OUTPUTS_FIELD_NUMBER: _ClassVar[int]
     PING_FIELD_NUMBER: _ClassVar[int]
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
     epoch: int
     launch: Launch
     kill: KillAttempt
     forget: ForgetJob
     outputs: TellOutputs
     ping: Ping
-    def __init__(self, epoch: _Optional[int] = ..., launch: _Optional[_Union[Launch, _Mapping]] = ..., kill: _Optional[_Union[KillAttempt, _Mapping]] = ..., forget: _Optional[_Union[ForgetJob, _Mapping]] = ..., outputs: _Optional[_Union[TellOutputs, _Mapping]] = ..., ping: _Optional[_Union[Ping, _Mapping]] = ...) -> None: ...
+    results: TellResults
+    def __init__(self, epoch: _Optional[int] = ..., launch: _Optional[_Union[Launch, _Mapping]] = ..., kill: _Optional[_Union[KillAttempt, _Mapping]] = ..., forget: _Optional[_Union[ForgetJob, _Mapping]] = ..., outputs: _Optional[_Union[TellOutputs, _Mapping]] = ..., ping: _Optional[_Union[Ping, _Mapping]] = ..., results: _Optional[_Union[TellResults, _Mapping]] = ...) -> None: ...
 
 class Launch(_message.Message):
     __slots__ = ("attempt_id", "job_id", "stage", "index", "spec", "split", "split_tag", "limits", "user", "partitions", "targets", "inputs", "known", "results", "driver", "extensions", "affinity")
@@ -367,6 +369,14 @@ class Input(_message.Message):
     tasks: int
     partitions: int
     def __init__(self, edge: _Optional[int] = ..., tag: _Optional[int] = ..., stage: _Optional[int] = ..., kind: _Optional[str] = ..., first: _Optional[int] = ..., tasks: _Optional[int] = ..., partitions: _Optional[int] = ...) -> None: ...
+
+class TellResults(_message.Message):
+    __slots__ = ("attempt_id", "results")
+    ATTEMPT_ID_FIELD_NUMBER: _ClassVar[int]
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    attempt_id: str
+    results: _containers.RepeatedCompositeFieldContainer[TaskResult]
+    def __init__(self, attempt_id: _Optional[str] = ..., results: _Optional[_Iterable[_Union[TaskResult, _Mapping]]] = ...) -> None: ...
 
 class TaskResult(_message.Message):
     __slots__ = ("stage", "task", "result")

@@ -330,6 +330,17 @@ def _location(message: pb.OutputLocation) -> ex.OutputLocation:
 
 _ORDERS: dict[type, tuple[str, Callable[[Any], Any], Callable[[Any], ex.Order]]] = {
     ex.Launch: ("launch", _launch_to_pb, _launch),
+    ex.TellResults: (
+        "results",
+        lambda order: pb.TellResults(
+            attempt_id=order.attempt_id,
+            results=[pb.TaskResult(**result._asdict()) for result in order.results],
+        ),
+        lambda message: ex.TellResults(
+            message.attempt_id,
+            tuple(ex.TaskResult(one.stage, one.task, one.result) for one in message.results),
+        ),
+    ),
     ex.TellOutputs: (
         "outputs",
         lambda order: pb.TellOutputs(

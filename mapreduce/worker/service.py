@@ -31,7 +31,8 @@ from clusterkit.service import DataDirectory
 from mapreduce.exchange import Hello
 from mapreduce.worker.core import commands as cmd
 from mapreduce.worker.core import events as ev
-from mapreduce.worker.core.agent import AgentOptions, WorkerAgent
+from mapreduce.worker.core.agent import WorkerAgent
+from mapreduce.worker.core.options import AgentOptions
 from mapreduce.worker.core.scratch_room import RESERVE_BYTES
 from mapreduce.worker.core.tracker_session import SessionOptions
 from mapreduce.worker.directories import RoomWatch, WorkerDirectories, measure

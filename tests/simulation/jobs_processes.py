@@ -28,7 +28,8 @@ from mapreduce.storage.manifest import staging_directory
 from mapreduce.storage.memory import MemoryStorage
 from mapreduce.worker.core import commands as cmd
 from mapreduce.worker.core import events as ev
-from mapreduce.worker.core.agent import AgentOptions, WorkerAgent
+from mapreduce.worker.core.agent import WorkerAgent
+from mapreduce.worker.core.options import AgentOptions
 from mapreduce.worker.core.tracker_session import SessionOptions
 from tests.simulation.fs_processes import EarlyDriver
 from tests.simulation.jobs_streams import OrderStream

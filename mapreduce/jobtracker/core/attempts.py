@@ -3,7 +3,16 @@ failed job."""
 
 from __future__ import annotations
 
-from mapreduce.exchange import AttemptFailed, Input, Launch, Progressed, Target, TaskDone
+from mapreduce.exchange import (
+    AttemptFailed,
+    Input,
+    Launch,
+    Progressed,
+    Target,
+    TaskDone,
+    TaskResult,
+    TellResults,
+)
 from mapreduce.jobtracker.core import edits
 from mapreduce.jobtracker.core.live import (
     LiveJob,
@@ -18,7 +27,7 @@ from mapreduce.jobtracker.core.live import (
 from mapreduce.jobtracker.core.outputs import add_output, locations, remake, results, results_fit
 from mapreduce.jobtracker.core.publishing import fail_job, publish_what_is_complete
 from mapreduce.jobtracker.core.records import DONE, FAILED, KILLED, LOST, WAITING
-from mapreduce.model import FETCHED, AttemptId, TaskId, part_name
+from mapreduce.model import FETCHED, MESSAGE_RESULT_BYTES, AttemptId, TaskId, part_name
 
 OUTSIDE_FAULTS = frozenset({"storage", "shuffle"})
 """Kinds of failure that are nobody's code: the attempt counts as killed, and the task waits before
@@ -37,10 +46,28 @@ def launch(live: LiveState, work: LiveJob, task: TaskId, worker: Worker) -> None
         live.commit(edits.JobStarted(job.job_id))
     attempt = work.next_attempt(task, live.epoch)
     open_run(live, work, attempt, worker.worker_id)
-    live.order(worker.worker_id, _launch_order(live, work, attempt))
+    *before, last = _pieces(results(work, task.stage))
+    for piece in before:
+        live.order(worker.worker_id, TellResults(str(attempt), piece))
+    live.order(worker.worker_id, _launch_order(live, work, attempt, last))
 
 
-def _launch_order(live: LiveState, work: LiveJob, attempt: AttemptId) -> Launch:
+def _pieces(found: tuple[TaskResult, ...]) -> list[tuple[TaskResult, ...]]:
+    """In order, each of as many as one message may carry; at least one, if empty."""
+    pieces: list[list[TaskResult]] = [[]]
+    size = 0
+    for one in found:
+        if size + len(one.result) > MESSAGE_RESULT_BYTES:
+            pieces.append([])
+            size = 0
+        pieces[-1].append(one)
+        size += len(one.result)
+    return [tuple(piece) for piece in pieces]
+
+
+def _launch_order(
+    live: LiveState, work: LiveJob, attempt: AttemptId, given: tuple[TaskResult, ...]
+) -> Launch:
     job, found = work.job, work.job.stages[attempt.stage]
     stage = found.stage
     split = stage.splits[attempt.index] if stage.splits else None
@@ -77,7 +104,7 @@ def _launch_order(live: LiveState, work: LiveJob, attempt: AttemptId) -> Launch:
         ),
         inputs=tuple(inputs),
         known=locations(live, work, attempt.stage) if inputs else (),
-        results=results(work, attempt.stage),
+        results=given,
         driver=stage.driver,
         extensions=job.extensions,
         affinity=stage.affinity,

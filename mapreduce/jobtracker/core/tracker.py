@@ -35,7 +35,7 @@ PAUSE_US = 1_000_000
 """A step that comes this much later than the deadline we asked for means that we were paused, not
 that the workers were silent."""
 
-MAX_CHECKPOINT_TASKS = 100_000
+MAX_CHECKPOINT_TASKS, MAX_CHECKPOINT_RESULT_BYTES = 100_000, 256 << 20
 
 _ROOMS: dict[type, Callable[[LiveState, Any], None]] = {
     events.SubmitJob: clients.submit,
@@ -138,6 +138,7 @@ class JobTracker:
         if (
             live.ledger.edits_since_checkpoint >= live.options.checkpoint_edits
             and live.ledger.live_tasks() <= MAX_CHECKPOINT_TASKS
+            and sum(job.result_bytes for job in live.ledger.live()) <= MAX_CHECKPOINT_RESULT_BYTES
         ):
             live.commit(live.ledger.image())
 

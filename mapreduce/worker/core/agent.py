@@ -24,9 +24,9 @@ from typing import Any
 from clusterkit.effects import Edit, Effects, Event, Instant, Send
 from mapreduce import exchange as ex
 from mapreduce.model import Failure
+from mapreduce.worker.core import commands as cmd
 from mapreduce.worker.core import events as ev
 from mapreduce.worker.core.attempts import (
-    ALIVE,
     COMMITTING,
     DYING,
     FAILED,
@@ -35,37 +35,14 @@ from mapreduce.worker.core.attempts import (
     SUCCEEDED,
     Attempt,
     failure_of_exit,
+    over_limit,
 )
-from mapreduce.worker.core.commands import (
-    DISK,
-    POOL,
-    TRACKER,
-    DropAttempt,
-    DropJob,
-    KillTask,
-    MeasureRoom,
-    NoteRoom,
-    OfferOutput,
-    StartTask,
-    TellCommit,
-    TellLocations,
-)
-from mapreduce.worker.core.scratch_room import RESERVE_BYTES, ScratchRoom
-from mapreduce.worker.core.tracker_session import SessionOptions, TrackerSession
+from mapreduce.worker.core.commands import DISK, POOL, TRACKER
+from mapreduce.worker.core.options import AgentOptions
+from mapreduce.worker.core.scratch_room import ScratchRoom
+from mapreduce.worker.core.tracker_session import TrackerSession
 
 MAX_TOMBSTONES = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class AgentOptions:
-    worker_id: str
-    slots: int
-    session: SessionOptions = field(default_factory=SessionOptions)
-    linger_us: int = 3_000_000  # a process that has said its last word is killed after this
-    commit_answer_us: int = 10_000_000
-    commit_retry_us: int = 200_000
-    processes_per_task: int = 256
-    reserve_bytes: int = RESERVE_BYTES  # of the scratch disk: with less free, no slots are offered
 
 
 @dataclass(slots=True)
@@ -81,6 +58,8 @@ class WorkerAgent:
         self.options = options
         self.attempts: dict[str, Attempt] = {}
         self._tombstones: dict[str, None] = {}
+        # of attempts to be launched next
+        self._results: dict[str, tuple[ex.TaskResult, ...]] = {}
         self._session = TrackerSession(options.session, highest_epoch, self._inventory, rng)
         self._room = ScratchRoom(options.reserve_bytes)
         self._last_step_us: int | None = None
@@ -123,21 +102,7 @@ class WorkerAgent:
         assert self.busy() <= self.options.slots, "more processes than slots"
         for attempt_id, attempt in sorted(self.attempts.items()):
             assert attempt.launch.attempt_id == attempt_id
-            assert attempt.has_process or attempt.state not in (RUNNING, DYING), (
-                f"{attempt_id} is {attempt.state} without a process"
-            )
-            assert attempt.state != QUEUED or not attempt.has_process, (
-                f"{attempt_id} waits, yet has a process"
-            )
-            assert (attempt.state == DYING) <= (attempt.verdict is not None), (
-                f"{attempt_id} dies for no reason"
-            )
-            assert (attempt.state == COMMITTING) <= bool(attempt.files), (
-                f"{attempt_id} commits nothing"
-            )
-            assert (attempt.state == SUCCEEDED) <= (attempt.output is not None), (
-                f"{attempt_id} succeeded without output"
-            )
+            attempt.check_invariants()
 
     def busy(self) -> int:
         """Slots that are taken: a driver needs none."""
@@ -152,12 +117,27 @@ class WorkerAgent:
     def _on_started(self, _event: ev.Started, step: _Step) -> None:
         self._session.begin(step.now_us)
 
+    def _on_attend_ended(self, event: ev.AttendEnded, step: _Step) -> None:
+        self._results = {}  # whose launch has not come with this stream: all is said again
+        self._session.attend_ended(event, step.now_us)
+
+    def _on_report_taken(self, event: ev.ReportTaken, step: _Step) -> None:
+        """A result that the tracker has need not be said again."""
+        for news in self._session.report_taken(event, step.now_us):
+            attempt = self.attempts.get(news.attempt_id)
+            if attempt is not None and isinstance(news, ex.TaskDone):
+                attempt.result = b""
+
     def _on_order(self, event: ev.OrderReceived, step: _Step) -> None:
         if not self._session.hears(event.session, event.epoch, step.now_us):
             return
         order = event.order
-        if isinstance(order, ex.Launch):
-            self._launch(order, event.epoch, step)
+        if isinstance(order, ex.TellResults):
+            held = self._results.get(order.attempt_id, ())
+            self._results[order.attempt_id] = held + order.results
+        elif isinstance(order, ex.Launch):
+            before, self._results = self._results.get(order.attempt_id, ()), {}
+            self._launch(replace(order, results=before + order.results), event.epoch, step)
         elif isinstance(order, ex.KillAttempt):
             self._kill(order, step)
         elif isinstance(order, ex.ForgetJob):
@@ -180,7 +160,7 @@ class WorkerAgent:
             # came to is no answer to it.
             self.attempts[attempt_id] = Attempt(launch, epoch)
         elif held.state == SUCCEEDED and held.output is not None:
-            self._session.tell(_done(held))
+            self._session.tell(held.done())
         elif held.state == FAILED and held.verdict is not None:
             self._session.tell(ex.AttemptFailed(attempt_id, *held.verdict))
 
@@ -207,26 +187,19 @@ class WorkerAgent:
         for attempt_id, attempt in of_job.items():
             attempt.forgotten, attempt.commit_at_us = True, None
             if attempt.has_process:
-                step.sends.append(Send(POOL, KillTask(attempt_id)))
+                step.sends.append(Send(POOL, cmd.KillTask(attempt_id)))
             else:
                 del self.attempts[attempt_id]
         if not any(attempt.has_process for attempt in of_job.values()):
-            step.sends.append(Send(DISK, DropJob(job_id)))
+            step.sends.append(Send(DISK, cmd.DropJob(job_id)))
 
     def _spread_news(self, news: ex.TellOutputs, step: _Step) -> None:
         for attempt_id, attempt in sorted(self.attempts.items()):
-            if (
-                attempt.launch.job_id != news.job_id
-                or attempt.forgotten
-                or not attempt.launch.inputs
-            ):
-                continue
-            read = {edge.stage for edge in attempt.launch.inputs}
-            places = tuple(place for place in news.locations if place.stage in read)
+            places = () if attempt.forgotten else attempt.reads(news)
             if attempt.state == QUEUED:
                 attempt.launch = replace(attempt.launch, known=attempt.launch.known + places)
             elif attempt.state == RUNNING and places:
-                step.sends.append(Send(POOL, TellLocations(attempt_id, places)))
+                step.sends.append(Send(POOL, cmd.TellLocations(attempt_id, places)))
 
     # ── facts ──
 
@@ -253,8 +226,8 @@ class WorkerAgent:
         attempt.result = event.result
         attempt.die_by_us = step.now_us + self.options.linger_us
         if attempt.launch.partitions:
-            step.sends.append(Send(DISK, OfferOutput(attempt.launch.job_id, event.attempt_id)))
-        self._session.tell(_done(attempt))
+            step.sends.append(Send(DISK, cmd.OfferOutput(attempt.launch.job_id, event.attempt_id)))
+        self._session.tell(attempt.done())
 
     def _on_commit_asked(self, event: ev.CommitAsked, step: _Step) -> None:
         attempt = self._attempt(event.attempt_id, RUNNING)
@@ -273,7 +246,7 @@ class WorkerAgent:
         attempt.commit_at_us = None
         if attempt.has_process:
             attempt.die_by_us = step.now_us + self.options.linger_us
-            told = TellCommit(event.attempt_id, answer.granted, answer.reason)
+            told = cmd.TellCommit(event.attempt_id, answer.granted, answer.reason)
             step.sends.append(Send(POOL, told))
         if answer.granted:
             attempt.move("grant")
@@ -304,18 +277,9 @@ class WorkerAgent:
         attempt = self._attempt(event.attempt_id, RUNNING)
         if attempt is None:
             return
-        limit = attempt.launch.limits.memory_limit_bytes
-        if event.processes > self.options.processes_per_task:
-            what = f"ran {event.processes} processes, limit {self.options.processes_per_task}"
-            self._condemn(attempt, Failure("processes", what), False, step)
-        elif limit and event.resident_bytes > limit:
-            used, allowed = event.resident_bytes >> 20, limit >> 20
-            self._condemn(
-                attempt,
-                Failure("memory", f"used {used} MiB of memory (resident), limit {allowed} MiB"),
-                False,
-                step,
-            )
+        failure = over_limit(event, attempt, self.options.processes_per_task)
+        if failure is not None:
+            self._condemn(attempt, failure, False, step)
 
     def _on_exited(self, event: ev.TaskExited, step: _Step) -> None:
         attempt = self.attempts.get(event.attempt_id)
@@ -343,12 +307,12 @@ class WorkerAgent:
 
     def _look_at_the_disk(self, failure: Failure, step: _Step) -> None:
         if failure.kind == "disk":
-            step.sends.append(Send(DISK, MeasureRoom()))
+            step.sends.append(Send(DISK, cmd.MeasureRoom()))
 
     def _on_room(self, event: ev.RoomMeasured, step: _Step) -> None:
         if self._room.measured(event):
             self._session.tell_room(self._room.no_room, step.now_us)
-            step.sends.append(Send(DISK, NoteRoom(self._room.no_room)))
+            step.sends.append(Send(DISK, cmd.NoteRoom(self._room.no_room)))
 
     def _on_lost(self, event: ev.TaskLost, step: _Step) -> None:
         self._lose(event.attempt_id, event.reason, step)
@@ -384,7 +348,7 @@ class WorkerAgent:
                 step.sends.append(Send(TRACKER, ask))
             if attempt.die_by_us is not None and attempt.die_by_us <= step.now_us:
                 attempt.die_by_us = step.now_us + self.options.linger_us
-                step.sends.append(Send(POOL, KillTask(attempt_id)))
+                step.sends.append(Send(POOL, cmd.KillTask(attempt_id)))
             silent_at = attempt.silent_at_us()
             if silent_at is not None and silent_at <= step.now_us:
                 limit_s = attempt.launch.limits.no_progress_limit_us / 1e6
@@ -409,7 +373,7 @@ class WorkerAgent:
             if attempt.state == QUEUED and (free > 0 or attempt.launch.driver):
                 attempt.move("start")
                 attempt.has_process, attempt.last_progress_us = True, step.now_us
-                step.sends.append(Send(POOL, StartTask(attempt.launch)))
+                step.sends.append(Send(POOL, cmd.StartTask(attempt.launch)))
                 free -= not attempt.launch.driver
 
     # ── shared ──
@@ -429,7 +393,8 @@ class WorkerAgent:
         attempt.die_by_us = step.now_us + self.options.linger_us
         step.sends.append(
             Send(
-                POOL, KillTask(attempt.launch.attempt_id, dump_stacks=failure.kind == "no_progress")
+                POOL,
+                cmd.KillTask(attempt.launch.attempt_id, dump_stacks=failure.kind == "no_progress"),
             )
         )
 
@@ -437,7 +402,9 @@ class WorkerAgent:
         attempt.move("fail")
         attempt.verdict, attempt.commit_at_us = (failure, killed), None
         self._session.tell(ex.AttemptFailed(attempt.launch.attempt_id, failure, killed))
-        step.sends.append(Send(DISK, DropAttempt(attempt.launch.job_id, attempt.launch.attempt_id)))
+        step.sends.append(
+            Send(DISK, cmd.DropAttempt(attempt.launch.job_id, attempt.launch.attempt_id))
+        )
 
     def _bury(self, attempt: Attempt, step: _Step) -> None:
         """The tracker hears that the slot is free; the last process of a forgotten job takes the
@@ -454,47 +421,18 @@ class WorkerAgent:
         if not any(
             other.launch.job_id == attempt.launch.job_id for other in self.attempts.values()
         ):
-            step.sends.append(Send(DISK, DropJob(attempt.launch.job_id)))
+            step.sends.append(Send(DISK, cmd.DropJob(attempt.launch.job_id)))
 
     def _inventory(self) -> tuple[ex.HeldAttempt, ...]:
-        items = []
-        for attempt_id, attempt in sorted(self.attempts.items()):
-            if attempt.forgotten:
-                continue
-            if attempt.state in ALIVE:
-                items.append(ex.HeldAttempt(attempt_id, ex.RUNNING))
-            elif attempt.state == SUCCEEDED:
-                items.append(
-                    ex.HeldAttempt(
-                        attempt_id=attempt_id,
-                        state=ex.SUCCEEDED,
-                        output=attempt.output,
-                        counters=attempt.counters,
-                        result=attempt.result,
-                    )
-                )
-            else:
-                # what it left on the disk stays until its job is forgotten, and the order to forget
-                # may have been missed
-                items.append(ex.HeldAttempt(attempt_id, ex.ENDED))
-        return tuple(items)
-
-
-def _done(attempt: Attempt) -> ex.TaskDone:
-    assert attempt.output is not None
-    return ex.TaskDone(
-        attempt_id=attempt.launch.attempt_id,
-        output=attempt.output,
-        counters=attempt.counters,
-        result=attempt.result,
-    )
+        held = [one for _name, one in sorted(self.attempts.items()) if not one.forgotten]
+        return tuple(attempt.held() for attempt in held)
 
 
 _HANDLERS: dict[type, Callable[[WorkerAgent, Any, _Step], None]] = {
     ev.Started: WorkerAgent._on_started,
     ev.OrderReceived: WorkerAgent._on_order,
-    ev.AttendEnded: lambda agent, event, step: agent._session.attend_ended(event, step.now_us),
-    ev.ReportTaken: lambda agent, event, step: agent._session.report_taken(event, step.now_us),
+    ev.AttendEnded: WorkerAgent._on_attend_ended,
+    ev.ReportTaken: WorkerAgent._on_report_taken,
     ev.ReportLost: lambda agent, event, step: agent._session.report_lost(event, step.now_us),
     ev.CommitAnswered: WorkerAgent._on_commit_answered,
     ev.CommitLost: WorkerAgent._on_commit_lost,

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from random import Random
 
 from clusterkit.effects import Send
-from mapreduce.exchange import FetchFailed, HeldAttempt, News, Progressed, Report
+from mapreduce.exchange import FetchFailed, HeldAttempt, News, Progressed, Report, TaskDone
+from mapreduce.model import MESSAGE_RESULT_BYTES
 from mapreduce.worker.core.commands import DISK, TRACKER, Attend, RememberEpoch
 from mapreduce.worker.core.events import AttendEnded, ReportLost, ReportTaken
 
@@ -111,20 +112,32 @@ class TrackerSession:
         if event.session == self.session and self._attending:
             self._attend_anew(now_us)
 
-    def report_taken(self, event: ReportTaken, now_us: int) -> None:
+    def report_taken(self, event: ReportTaken, now_us: int) -> tuple[News, ...]:
+        """What the tracker has durably, now that it has taken the report."""
         report = self._under_way
         if (
             report is None
             or event.sequence != report.sequence
             or not self.admits(event.epoch, now_us)
         ):
-            return
+            return ()
         self._backoff_us = self._options.retry_first_us
         self._under_way, self._send_at_us = None, None
         if event.hello_again:
             self._news[:0] = [item for item in report.news if not isinstance(item, Progressed)]
             if self._attending:
                 self._attending, self._attend_at_us = False, now_us
+            return ()
+        return report.news
+
+    def _next_items(self) -> int:
+        """How much of the news one report carries: a message has a largest size."""
+        left = MESSAGE_RESULT_BYTES
+        for count, item in enumerate(self._news[: self._options.max_items]):
+            left -= len(item.result) if isinstance(item, TaskDone) else 0
+            if left < 0 and count:
+                return count
+        return self._options.max_items
 
     def report_lost(self, event: ReportLost, now_us: int) -> None:
         if self._under_way is not None and event.sequence == self._under_way.sequence:
@@ -189,8 +202,9 @@ class TrackerSession:
             if not self._news and self._heartbeat_at_us > now_us:
                 return
             self._sequence += 1
-            items: list[News] = self._news[: self._options.max_items]
-            self._news = self._news[self._options.max_items :]
+            count = self._next_items()
+            items: list[News] = self._news[:count]
+            self._news = self._news[count:]
             items += [self._progress[attempt_id] for attempt_id in sorted(self._progress)]
             self._progress = {}
             self._under_way = Report(self._sequence, tuple(items), self._no_room)

@@ -53,6 +53,7 @@ LAUNCH = ex.Launch(
 )
 ORDERS = [
     LAUNCH,
+    ex.TellResults("a", (ex.TaskResult(1, 2, b"\0"), ex.TaskResult(3, 4, b""))),
     ex.TellOutputs("j", (PLACE, PLACE._replace(lost=False))),
     ex.KillAttempt("a", "why"),
     ex.ForgetJob("j"),

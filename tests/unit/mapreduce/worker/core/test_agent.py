@@ -3,6 +3,7 @@ sends."""
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from random import Random
 from typing import Any
@@ -11,10 +12,11 @@ import pytest
 
 from clusterkit.effects import Instant, Send, Tick
 from mapreduce import exchange as ex
-from mapreduce.model import PART, Failure, FileResult, Limits, TaskOutput
+from mapreduce.model import MESSAGE_RESULT_BYTES, PART, Failure, FileResult, Limits, TaskOutput
 from mapreduce.worker.core import commands as cmd
 from mapreduce.worker.core import events as ev
-from mapreduce.worker.core.agent import AgentOptions, WorkerAgent
+from mapreduce.worker.core.agent import WorkerAgent
+from mapreduce.worker.core.options import AgentOptions
 from mapreduce.worker.core.tracker_session import SessionOptions, TrackerSession
 
 FILE = FileResult("/.out.job_1/attempts/part-r-00000.r0", 7, 100, 5)
@@ -497,3 +499,46 @@ def test_news_of_a_stage_that_a_task_does_not_read_is_not_for_it(stage: Stage) -
     stage.order(launch("r0", "reduce"))
     other = (ex.OutputLocation(3, 0, "x0", "h", 1, 9, "w2"),)
     assert stage.order(ex.TellOutputs("job_1", other)) == []
+
+
+def test_results_that_came_before_their_launch_go_with_it(stage: Stage) -> None:
+    one, two, three = (ex.TaskResult(0, task, b"r") for task in range(3))
+    order = dataclasses.replace(launch("r0", "reduce"), results=(three,))
+    sent = stage.order(ex.TellResults("r0", (one,)), ex.TellResults("r0", (two,)), order)
+    assert [start.launch.results for start in of(cmd.StartTask, sent)] == [(one, two, three)]
+
+
+def test_results_for_a_launch_that_never_came_go_with_none(stage: Stage) -> None:
+    """Its stream broke in between: the tracker tells all again."""
+    one = ex.TaskResult(0, 0, b"r")
+    order = dataclasses.replace(launch("r0", "reduce"), results=(one,))
+    stage.order(ex.TellResults("r0", (one,)), ex.TellResults("r1", (one,)))
+    stage.tell(ev.AttendEnded(stage.session, "broken"))
+    stage.until(cmd.Attend)
+    sent = stage.order(ex.TellResults("r0", (one,)), order)
+    assert [start.launch.results for start in of(cmd.StartTask, sent)] == [(one, one)]
+
+
+def test_a_report_carries_no_more_results_than_a_message_holds() -> None:
+    stage = Stage(slots=9)
+    stage.attend()
+    stage.order(*(launch(f"m{index}") for index in range(9)))
+    stage.tell(Tick(), after_ms=500)
+    big = b"r" * (1 << 20)
+    stage.tell(*(ev.TaskFinished(f"m{index}", OUTPUT, (), big) for index in range(9)))
+    told = []
+    while len(told) < 9:
+        news = stage.reports[-1].news
+        assert sum(len(item.result) for item in news) <= MESSAGE_RESULT_BYTES
+        told += [item.attempt_id for item in news]
+        stage.take()
+    assert told == [f"m{index}" for index in range(9)]
+
+
+def test_a_result_that_the_tracker_has_is_not_said_again(stage: Stage) -> None:
+    """All that a worker held would be more than a hello may be."""
+    stage.order(launch("m0"))
+    stage.tell(ev.TaskFinished("m0", OUTPUT, (), b"seven"))
+    assert stage.agent._inventory()[0].result == b"seven"
+    stage.take()
+    assert stage.agent._inventory()[0].result == b""
