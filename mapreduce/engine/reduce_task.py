@@ -55,7 +55,8 @@ def run_reduce(
     with run.boundary(), GentleGarbageCollection():
         source = _Source(run, segments, directory)
         output = format_of(spec.output_format).sink(writer, spec)
-        source.reduction().consume(source.sections(), output.write)
+        for pairs in source.reduction().groups(source.sections()):
+            output.write(pairs)
         run.calls.once("teardown")
         output.flush()
         run.counter("reduce_output_records").inc(output.records)
@@ -83,12 +84,9 @@ def run_reduce_into_partitions(
         gauge = ResidentGauge(spec.spill_bytes)
         spills = Spills(collector, output, partitions, gauge, can_fold=False)
 
-        def take(pairs: Iterable[Pair]) -> None:
-            pairs = iter(pairs)
-            while collector.take(pairs, MAX_TAKEN_PAIRS):
-                spills.check()
-
-        source.reduction().consume(source.sections(), take)
+        pairs = chain.from_iterable(source.reduction().groups(source.sections()))
+        while collector.take(pairs, MAX_TAKEN_PAIRS):
+            spills.check()
         run.calls.once("teardown")
         entries = spills.finish(run.tick)
         run.counter("reduce_output_records").inc(sum(entry.records for entry in entries))
@@ -161,17 +159,16 @@ class _Reduction:
         self.key: Any = None
         self._failure: BaseException | None = None
 
-    def consume(
-        self,
-        sections: Iterator[tuple[Section, Iterator[list[Pair]]]],
-        write: Callable[[Iterable[Pair]], None],
-    ) -> None:
+    def groups(
+        self, sections: Iterator[tuple[Section, Iterator[list[Pair]]]]
+    ) -> Iterator[Iterable[Pair]]:
+        """What reduce yields, key by key; each is to be read to its end before the next."""
         reduce_function, through = self._run.calls.pairs_of("reduce"), self._run.moves.through
         self._run.position = lambda: Position(record=f"key {self.key!r}", method="reduce")
         for section, pieces in sections:
             for key, group in groupby(through(self._pairs(pieces)), _KEY):
                 self.key = key = decode(key) if section.is_encoded else key
-                write(through(reduce_function(key, chain(map(_VALUE, group), _EndOf(self, key)))))
+                yield through(reduce_function(key, chain(map(_VALUE, group), _EndOf(self, key))))
                 if self._failure is not None:
                     raise self._failure
                 self._groups.inc()
