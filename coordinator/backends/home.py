@@ -26,6 +26,9 @@ from coordinator.errors import Conflict, check_epoch, check_name, check_value, m
 LOOK_S = 0.02
 KEEP_S = 0.05
 """How often a session looks whether it still leads what it led."""
+SWEPT_S = 0.5
+"""What somebody deleted is made again only after so long: they may be deleting the whole home, and
+`rm -r` fails where something new appears in it."""
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
@@ -60,6 +63,7 @@ class _Session:
         self._fd = -1
         self._led: dict[str, HomeLeadership] = {}
         self._members: dict[tuple[str, str], Member] = {}
+        self._swept_looks = 0
         self._keeper = threading.Thread(target=self._keep, name="coordinator-session", daemon=True)
 
     def _open(self) -> None:
@@ -129,6 +133,8 @@ class _Session:
             if self._led.get(led.service) is not led:
                 return
             del self._led[led.service]
+            if not self.files.holds(self.name, self._fd):
+                return  # whose session's file is gone leads nothing, and the home may be going
         try:
             with self.files.changing() as state:
                 if self._is_mine(state, led):
@@ -173,9 +179,12 @@ class _Session:
         for one in led:
             if not self._is_mine(state, one):
                 self._drop(one)
+        gone = [m for m in members if m.id not in state.members.get(m.role, {})]
+        self._swept_looks = self._swept_looks + 1 if swept or gone else 0
+        if self._swept_looks * KEEP_S < SWEPT_S:
+            return
         if swept:
             self._hold_again()
-        gone = [m for m in members if m.id not in state.members.get(m.role, {})]
         if gone:  # swept away with the session's file, or with the state
             with self.files.changing() as state:
                 for member in gone:

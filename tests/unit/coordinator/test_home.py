@@ -368,6 +368,21 @@ def test_a_home_that_is_deleted_or_moved_ends_what_was_led_from_it_and_is_not_ma
     assert not session.home.exists()
 
 
+def test_nothing_new_appears_in_a_home_that_is_being_deleted(
+    session: Sessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`rm -r` removes what a directory held, and fails where something came meanwhile."""
+    monkeypatch.setattr(home_backend, "SWEPT_S", float("inf"))
+    one = session()
+    one.membership.join(Member("worker", "w1", "h:1"))
+    led = elect(one)
+    shutil.rmtree(session.home / "sessions")
+    (session.home / "state.lock").unlink()
+    led.resign()
+    one.close()
+    assert [path.name for path in session.home.iterdir()] == ["state.json"]
+
+
 def test_a_copied_home_has_the_epochs_and_none_of_the_living(
     session: Sessions, tmp_path: Path
 ) -> None:
