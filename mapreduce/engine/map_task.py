@@ -139,11 +139,11 @@ def run_map(
         run.fraction = 1.0
         run.report()
     return MapOutput(
-        directory / DATA_NAME,
-        directory / INDEX_NAME,
-        tuple(entry.length for entry in entries),
-        tuple(entry.records for entry in entries),
-        run.totals(),
+        data_path=directory / DATA_NAME,
+        index_path=directory / INDEX_NAME,
+        segment_bytes=tuple(entry.length for entry in entries),
+        segment_records=tuple(entry.records for entry in entries),
+        counters=run.totals(),
     )
 
 

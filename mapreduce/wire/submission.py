@@ -112,6 +112,8 @@ def _check_numbers(message: pb.JobPlan) -> None:
     check_range("number of stages", len(message.stages), 1, bounds.MAX_STAGES)
     check_range("number of outputs", len(message.outputs), 0, bounds.MAX_OUTPUTS)
     check_range("max_attempts", message.max_attempts, 1, bounds.MAX_ATTEMPTS)
+    for output in message.outputs:
+        check_range("number of an output", output.number, 0, bounds.MAX_NUMBER)
     edges = sum(len(stage.inputs) + len(stage.commits) for stage in message.stages)
     check_range("number of edges", edges, 0, bounds.MAX_EDGES)
     tasks = max(max(stage.tasks, len(stage.splits)) for stage in message.stages)

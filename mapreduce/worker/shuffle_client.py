@@ -24,6 +24,15 @@ from clusterkit.errors import CorruptRecord
 from mapreduce.engine.attempt import Segment
 from mapreduce.engine.map_output import HOLDS
 from mapreduce.model import FRAMES
+from mapreduce.wire.shuffle import (
+    NOT_HERE,
+    OK,
+    REPLY_HEAD,
+    ReplyHead,
+    SegmentRequest,
+    decode_reply,
+    encode_request,
+)
 from mapreduce.worker import task_messages as msg
 from mapreduce.worker.core.fetch_plan import (
     CORRUPT,
@@ -34,15 +43,6 @@ from mapreduce.worker.core.fetch_plan import (
     FetchPlan,
     Want,
     wants,
-)
-from mapreduce.worker.shuffle_wire import (
-    NOT_HERE,
-    OK,
-    REPLY_HEAD,
-    ReplyHead,
-    SegmentRequest,
-    decode_reply,
-    encode_request,
 )
 
 PIECE_BYTES = 1 << 20

@@ -21,8 +21,7 @@ from typing import NamedTuple
 from clusterkit.errors import ClusterError, CorruptRecord
 from clusterkit.listening import listen
 from mapreduce.model import FRAMES
-from mapreduce.worker.shuffle_peers import Peer, Peers
-from mapreduce.worker.shuffle_wire import (
+from mapreduce.wire.shuffle import (
     NOT_HERE,
     OK,
     REFUSED,
@@ -32,6 +31,7 @@ from mapreduce.worker.shuffle_wire import (
     encode_reply,
     name_lengths,
 )
+from mapreduce.worker.shuffle_peers import Peer, Peers
 
 MAX_CONNECTIONS = 256
 IDLE_S = 60.0

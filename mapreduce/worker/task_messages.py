@@ -24,6 +24,8 @@ _LENGTH = struct.Struct(">I")
 
 Totals = dict[str, dict[str, int]]
 Size = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
+Number = Annotated[int, msgspec.Meta(ge=0, le=(1 << 16) - 1)]
+"""Of an output, of a codec: what the wire and the files have room for."""
 
 
 class TaskFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,7 +35,7 @@ class TaskFile(msgspec.Struct, frozen=True, kw_only=True):
     file_id: Size
     length: Size
     crc32c: Size
-    output: Size = 0
+    output: Number = 0
     records: Size = 0
 
     def result(self) -> FileResult:
@@ -99,7 +101,7 @@ class Made(msgspec.Struct, frozen=True, tag="made"):
     segment_bytes: list[Size] = []
     segment_records: list[Size] = []
     counters: Totals = {}
-    codec: int = FRAMES
+    codec: Number = FRAMES
     fingerprint: str = ""
     result: bytes = b""
 

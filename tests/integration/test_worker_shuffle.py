@@ -12,7 +12,7 @@ import pytest
 
 from mapreduce.engine.map_output import DATA_NAME
 from mapreduce.pb import tracker_pb2 as pb
-from mapreduce.worker.shuffle_wire import OK, ReplyHead, encode_reply
+from mapreduce.wire.shuffle import OK, ReplyHead, encode_reply
 from tests.integration.scripted_tracker import WORDS, World, wait_until, world
 
 

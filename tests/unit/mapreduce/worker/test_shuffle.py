@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from clusterkit.errors import CorruptRecord
+from mapreduce.wire import shuffle as wire
 from mapreduce.worker import shuffle_server
-from mapreduce.worker import shuffle_wire as wire
 from mapreduce.worker.shuffle_peers import Peer, Peers
 from mapreduce.worker.shuffle_server import SegmentPlace, ServedOutput, ShuffleServer
 

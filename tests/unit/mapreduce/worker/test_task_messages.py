@@ -55,3 +55,17 @@ def test_sizes_that_cannot_be_are_refused(size: object) -> None:
 def test_a_frame_that_says_it_is_huge_is_refused_before_it_is_held() -> None:
     with pytest.raises(CorruptRecord):
         list(msg.Frames().feed(b"\xff\xff\xff\xff"))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"type":"made","codec":65536}',
+        b'{"type":"made","codec":-1}',
+        b'{"type":"may_commit","files":[{"path":"/p","file_id":1,"length":1,"crc32c":1,"output":65536}]}',
+    ],
+)
+def test_numbers_that_no_message_can_carry_are_refused(body: bytes) -> None:
+    """What a task makes up must end the task, not the worker that has to pass it on."""
+    with pytest.raises(CorruptRecord):
+        msg.decode_from_task(body)
