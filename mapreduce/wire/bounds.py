@@ -6,9 +6,9 @@ from __future__ import annotations
 from clusterkit.errors import UsageError
 
 MAX_PARTITIONS, MAX_ATTEMPTS, MAX_FILE_ID = 10_000, 100, (1 << 64) - 1
-MAX_TASKS = 10_000
-"""Of a stage. Splits are doubled until a job has no more (mapreduce.plan.splits); a step of the
-core touches no more records."""
+MAX_TASKS, MAX_JOB_TASKS = 10_000, 50_000
+"""Of a stage, and of a job. Splits are doubled until a stage has no more (mapreduce.plan.splits); a
+step of the core, which may be the job's submission, touches no more records."""
 MAX_STAGES, MAX_EDGES, MAX_OUTPUTS = 200, 1_000, 100
 MAX_HOSTS = 16 * MAX_TASKS
 MAX_NUMBER = (1 << 16) - 1  # of an output

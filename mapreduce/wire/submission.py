@@ -122,6 +122,8 @@ def _check_numbers(message: pb.JobPlan) -> None:
             f"the job has {tasks} tasks in a stage; {bounds.MAX_TASKS} is the most",
             next_command=FEWER,
         )
+    every = sum(stage.tasks for stage in message.stages)
+    check_range("number of tasks", every, 0, bounds.MAX_JOB_TASKS)
     splits = [split for stage in message.stages for split in stage.splits]
     size = sum(stage.ByteSize() for stage in message.stages)
     if size > bounds.MAX_SPLITS_BYTES:

@@ -124,6 +124,7 @@ STAGE = pb.Stage(name="map", tasks=1)
         (changed(stages=[]), "number of stages = 0 is not within"),
         (changed(stages=[STAGE] * 201), "number of stages = 201 is not within"),
         (changed(outputs=[pb.JobOutput()] * 101), "number of outputs = 101 is not within"),
+        (changed(stages=[pb.Stage(name="m", tasks=10_000)] * 6), "number of tasks = 60000"),
         (changed(outputs=[pb.JobOutput(number=65_536)]), "number of an output = 65536"),
         (
             changed(stages=[pb.Stage(name="m", inputs=[pb.Edge()] * 1_001)]),
