@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 import click
 
-from clusterkit.errors import EXIT_INTERRUPTED
+from clusterkit.errors import EXIT_FAILED, EXIT_INTERRUPTED
 from mapreduce.errors import Interrupted
 from mapreduce.runners.leftovers import end_descendants
 from mapreduce.runners.task import run_one
@@ -90,10 +90,34 @@ def job_in_this_process() -> Iterator[None]:
     before = frozenset(process_control.children(os.getpid()))
     process_control.adopt_orphans()
     try:
-        yield
+        with _no_silent_exit():
+            yield
     finally:
         end_descendants(before)
         process_control.adopt_orphans(False)
+
+
+@contextlib.contextmanager
+def _no_silent_exit() -> Iterator[None]:
+    """os._exit in a job that runs here ends this command without another word, and with the job's
+    exit code: that must not look like success. Processes that the job forks may use it."""
+    leave, here = os._exit, os.getpid()
+
+    def told(status: int) -> NoReturn:
+        if os.getpid() == here:
+            err(
+                f"error: the job ended the process that runs it: os._exit({status}); its output is "
+                "not there",
+                lines=False,
+            )
+            leave(EXIT_FAILED)
+        leave(status)
+
+    os._exit = told
+    try:
+        yield
+    finally:
+        os._exit = leave
 
 
 def leave_threads_behind(code: int) -> int:

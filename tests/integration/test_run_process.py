@@ -107,6 +107,36 @@ def test_what_a_task_starts_ends_with_it(
     assert left(tmp_path) == set()
 
 
+EXITS = """
+    import os
+    from mapreduce import Job
+
+    class Exits(Job):
+        def map(self, line: str):
+            if not os.fork():
+                os._exit(0)  # a process of the job's own may
+            os._exit(0)
+
+        def reduce(self, key, values):
+            yield key
+"""
+
+
+@pytest.mark.parametrize("extra", [[], ["--inline"]])
+def test_a_job_that_ends_its_process_has_not_succeeded(tmp_path: Path, extra: list[str]) -> None:
+    environment = prepared(tmp_path, EXITS)
+    done = subprocess.run(
+        [*MRC, "run", *extra, "job.py", "in", "out"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+    )
+    assert done.returncode == 1 and not (tmp_path / "out").exists()
+    assert done.stderr.count("error: ") == 1, done.stderr
+
+
 @pytest.mark.parametrize("extra", [[], ["--inline"]])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signals_leave_nothing_and_a_second_one_changes_nothing(
