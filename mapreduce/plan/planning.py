@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from clusterkit.errors import UsageError
+from clusterkit.errors import NotPermitted, UsageError
 from mapreduce.errors import InputRefused, OutputExists
 from mapreduce.failures import printable
 from mapreduce.formats.registry import format_of
@@ -149,8 +149,8 @@ def _check_output(storage: Storage, output: str, overwrite: bool) -> tuple[int, 
         raise UsageError(f"output {printable(output)}: a name must be UTF-8 text")
     _check_link(storage, output)
     there = storage.stat(output)
+    _check_parents(storage, output)
     if there is None:
-        _check_parents(storage, output)
         return 0, ""
     if not there.is_directory:
         raise OutputExists(
@@ -178,6 +178,12 @@ def _check_parents(storage: Storage, output: str) -> None:
     if parent and there is not None and not there.is_directory:
         raise OutputExists(
             f"output {storage.uri(output)} cannot be made: {storage.uri(parent)} is a file",
+            next_command="another output name",
+        )
+    if not storage.may_write(parent or "/"):
+        raise NotPermitted(
+            f"output {storage.uri(output)} cannot be made: you may not write in "
+            f"{storage.uri(parent or '/')}",
             next_command="another output name",
         )
 

@@ -101,6 +101,11 @@ class Storage(Protocol):
         storage has such a thing."""
         ...
 
+    def may_write(self, directory: str) -> bool:
+        """May this user make names in a directory that exists? Asked before a job begins, so that
+        it does not fail at its end; no promise."""
+        ...
+
     def delete(self, path: str) -> None:
         """Recursive; a missing path is no error."""
         ...

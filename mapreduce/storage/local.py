@@ -132,6 +132,9 @@ class LocalStorage:
         _path(path).mkdir(mode, parents=True, exist_ok=True)
         fsync_directory(_path(path).parent)
 
+    def may_write(self, directory: str) -> bool:
+        return os.access(_path(directory), os.W_OK | os.X_OK)
+
     def delete(self, path: str) -> None:
         target = _path(path)
         if target.is_dir() and not target.is_symlink():

@@ -95,6 +95,9 @@ class MemoryStorage:
         self.mkdirs(_parent(path))
         self._entries[path] = _Entry(next(self._ids), None)
 
+    def may_write(self, directory: str) -> bool:
+        return True
+
     def delete(self, path: str) -> None:
         for name in self._below(_normal(path)):
             del self._entries[name]

@@ -43,6 +43,7 @@ _KEPT = (Unavailable, TryAgain, TimedOut, errors.FencedWriter)
 
 
 PATIENCE_S = 60.0
+_WRITE_ENTER = 0o3  # as in a mode: -wx
 
 
 def _patiently(ask: Callable[[], T], patience_s: float) -> T:
@@ -158,6 +159,13 @@ class MinihdfsStorage:
 
     def mkdirs(self, path: str, *, mode: int = 0o755) -> None:
         self._answer(lambda: self._fs.mkdirs(self._path(path), permission=mode))
+
+    def may_write(self, directory: str) -> bool:
+        try:
+            self._answer(lambda: self._fs.calls.check_access(self._path(directory), _WRITE_ENTER))
+        except PermissionError:
+            return False
+        return True
 
     def delete(self, path: str) -> None:
         self._answer(lambda: self._fs.delete(self._path(path), recursive=True))

@@ -256,3 +256,9 @@ def test_a_uri_names_the_file_too(place: tuple[Storage, str]) -> None:
     storage, root = place
     put(storage, f"{root}/a b", b"x")
     assert get(storage, storage.uri(f"{root}/a b")) == b"x"
+
+
+def test_where_names_may_be_made_can_be_asked(place: tuple[Storage, str]) -> None:
+    storage, work = place
+    storage.mkdirs(f"{work}/d")
+    assert storage.may_write(f"{work}/d") is True

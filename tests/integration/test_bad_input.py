@@ -168,8 +168,10 @@ def test_a_second_user_submits_and_owns_what_comes_of_it(
     files = ("", "/_SUCCESS", "/part-r-00000")
     owners = {cluster.mrc("fs", "stat", "%u", f"/user/alice/out{file}").stdout for file in files}
     assert owners == {"alice\n"}
-    refused = cluster.mrc("submit", "ok.py", "/in", "/not-hers", rc=1)
-    assert "Permission denied" in refused.stderr
+    before = len(cluster.mrc("jobs").stdout.splitlines())
+    refused = cluster.mrc("submit", "ok.py", "/in", "/not-hers", rc=77)
+    assert "you may not write in" in refused.stderr
+    assert len(cluster.mrc("jobs").stdout.splitlines()) == before, "before any job began"
 
 
 def test_a_line_longer_than_a_block(cluster: WholeCluster, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from clusterkit.errors import ClusterError
+from clusterkit.errors import ClusterError, NotPermitted
 from mapreduce.errors import InputRefused, OutputExists
 from mapreduce.plan.describe import describe
 from mapreduce.plan.planning import plan_job
@@ -115,6 +115,24 @@ def test_an_output_below_a_file_is_refused_before_anything_runs(here: Path) -> N
     for output in ("in.txt/out", "in.txt/deeper/out"):
         with pytest.raises(OutputExists, match=r"in\.txt is a file"):
             run(here, "in.txt", output)
+
+
+def test_an_output_where_nobody_may_write_is_refused_before_anything_runs(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def may_write(_storage: LocalStorage, directory: str) -> bool:
+        asked.append(directory)
+        return False
+
+    monkeypatch.setattr(LocalStorage, "may_write", may_write)
+    for output in ("new", "deeper/new"):
+        with pytest.raises(NotPermitted, match="you may not write in"):
+            run(here, "in.txt", output)
+    with pytest.raises(NotPermitted, match="you may not write in"):
+        run(here, "in.txt", "out", overwrite=True)
+    assert set(asked) == {str(here)}
 
 
 def test_what_comes_into_the_output_while_the_job_runs_is_not_swapped_away(here: Path) -> None:
