@@ -190,6 +190,8 @@ def _ask(
     try:
         sock.sendall(local_fd.encode_request(local_fd.FdRequest(block.id, block.stamp)))
         data, fds, _, _ = socket.recv_fds(sock, local_fd.REPLY_BYTES, local_fd.DESCRIPTORS)
+        for fd in fds:
+            os.set_inheritable(fd, False)  # what a user's code starts by exec has no use for it
         if not data:
             raise ConnectionResetError("the datanode closed its descriptor socket")
         if len(data) < local_fd.REPLY_BYTES:
@@ -209,10 +211,9 @@ def _ask(
                 f"checksums of type {reply.checksum_type} over {reply.bytes_per_checksum} bytes "
                 "cannot be verified"
             )
-    except NotGiven:
-        raise
-    except BaseException:
-        connection.close()
+    except BaseException as error:
+        if not isinstance(error, NotGiven):
+            connection.close()
         for fd in fds:
             os.close(fd)
         raise

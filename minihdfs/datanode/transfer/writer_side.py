@@ -195,10 +195,12 @@ class BlockReceiver:
         return dt.Status.SUCCESS
 
     def _sound(self, header: dt.PacketHeader) -> bool:
-        if self._mirror is not None and self._writer.takes_checksums_of(
-            header.offset, self._write.checksum
+        if (
+            self._place is Place.CLIENT
+            and self._mirror is not None
+            and self._writer.takes_checksums_of(header.offset, self._write.checksum)
         ):
-            return True  # the last of the pipeline verifies
+            return True  # the last of the pipeline verifies, and its client waits for all
         checksum = self._write.checksum
         bad = first_bad_chunk(
             self._packets.data, self._packets.checksums, checksum.bytes_per_checksum, checksum.type

@@ -172,9 +172,9 @@ class FakeDatanode:
             self.fd_requests += 1
             data = self.blocks.get(request.block_id)
             if data is None:
-                sock.sendall(
-                    local_fd.encode_fd_reply(local_fd.FdReply(local_fd.NOT_HERE, reason="not here"))
-                )
+                refused = local_fd.FdReply(local_fd.NOT_HERE, reason="not here")
+                with open("/dev/null", "rb") as extra:  # that nobody asked for
+                    socket.send_fds(sock, [local_fd.encode_fd_reply(refused)], [extra.fileno()])
                 continue
             sums = checksums_of(data, 512)
             if self.fault("corrupt") is not None:

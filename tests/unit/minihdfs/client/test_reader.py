@@ -17,10 +17,13 @@ from typing import Any, cast
 
 import pytest
 
+from minihdfs.client import local_block
 from minihdfs.client.api import ClientOptions
 from minihdfs.client.datanodes import Datanodes
 from minihdfs.client.reader import FileReader
 from minihdfs.errors import BlockMissing, FileNotFound
+from minihdfs.wire.local_fd import FdReply
+from tests.equipment.until import until
 from tests.unit.minihdfs.client.fakes import FakeDatanode, FakeNamenode, open_descriptors
 
 BLOCK = 200_000
@@ -319,6 +322,38 @@ def test_a_stream_that_was_left_standing_is_nobodys_fault(
         assert file.read() == DATA[80_000:]
         assert not file._broken
     assert namenode.bad == [] and not datanodes.suspects()
+
+
+@pytest.mark.parametrize("cluster", ["local"], indirect=True)
+def test_descriptors_are_for_this_process_and_none_is_left(
+    cluster: tuple[FakeNamenode, Datanodes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    namenode, _datanodes = cluster
+    inherited: list[bool] = []
+
+    class Seen(local_block.LocalBlock):
+        def __init__(self, reply: FdReply, data_fd: int, checksum_fd: int) -> None:
+            inherited.extend(os.get_inheritable(fd) for fd in (data_fd, checksum_fd))
+            super().__init__(reply, data_fd, checksum_fd)
+
+    monkeypatch.setattr(local_block, "LocalBlock", Seen)
+    before = open_on_null()
+    with reader(cluster) as file:
+        assert file.pread(0, 10) == DATA[:10]
+    assert inherited == [False, False]
+    for node in namenode.datanodes:
+        node.blocks.clear()
+    with reader(cluster) as file, pytest.raises(BlockMissing):
+        file.pread(0, 10)
+    until(lambda: open_on_null() <= before, "what came with a refusal is closed", 10)
+
+
+def open_on_null() -> int:
+    found = 0
+    for path in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # other threads close theirs
+            found += str(path.readlink()) == "/dev/null"
+    return found
 
 
 @pytest.mark.parametrize("cluster", ["local"], indirect=True)  # over TCP the datanode meets it

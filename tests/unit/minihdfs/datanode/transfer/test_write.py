@@ -3,6 +3,7 @@ break."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import struct
@@ -70,6 +71,18 @@ def test_writers_with_other_checksums_or_none_are_served(tmp_path: Path, kind: i
                 is_sound(node.store, BlockRef(7, 1, len(data)))
                 and node.block_file(7).read_bytes() == data
             )
+
+
+def test_a_copy_is_verified_by_everyone_it_passes(tmp_path: Path) -> None:
+    """Nobody waits for the whole pipeline of a copy: each of its datanodes reports what it has."""
+    with nodes(tmp_path, 2) as pipeline:
+        writer = Writer(pipeline, BlockRef(7, 1, 0), SMALL, client="")
+        with contextlib.suppress(OSError):  # each of the two may end the stream at once
+            writer.send(b"x" * 512, last=True, sums=b"\0\0\0\0")
+            assert dt.Status.ERROR_CHECKSUM in writer.ack().replies
+        writer.sock.close()
+        until(lambda: all(node.store.get(7) is None for node in pipeline))
+        assert [node.heard for node in pipeline] == [[], []]
 
 
 def test_a_dead_datanode_is_named_while_the_pipeline_is_set_up(tmp_path: Path) -> None:
