@@ -24,7 +24,7 @@ from clusterkit.errors import ClusterError, Fenced, PortInUse, TryAgain
 from clusterkit.homes import ServiceHome
 from clusterkit.journal_local import LocalJournal
 from clusterkit.rpc import format_address, make_server
-from clusterkit.rpc_lanes import Lane
+from clusterkit.rpc.lanes import Lane
 from clusterkit.service import DataDirectory
 from coordinator.api import Candidate, Coordinator, Leadership, Member
 from mapreduce.jobtracker.core import edits, events

@@ -20,8 +20,8 @@ import grpc
 import pytest
 from grpc._cython import cygrpc
 
-from clusterkit import errors, rpc
-from clusterkit.rpc import Channel, Server, make_channel, make_server, peer_host
+from clusterkit import errors
+from clusterkit.rpc import Channel, Server, make_channel, make_server, options, peer_host
 
 ROOT = Path(__file__).parents[3]
 
@@ -397,7 +397,7 @@ def test_a_server_process_ends_on_sigterm_with_a_call_in_flight(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    "option", sorted({name for name, _ in (*rpc._SERVER_OPTIONS, *rpc._CHANNEL_OPTIONS)})
+    "option", sorted({name for name, _ in (*options.SERVER_OPTIONS, *options.CHANNEL_OPTIONS)})
 )
 def test_grpc_knows_every_option_that_is_set(option: str) -> None:
     """It takes any name in silence: a misspelt one is simply not in force. The names it knows are
@@ -410,7 +410,7 @@ def test_grpc_knows_every_option_that_is_set(option: str) -> None:
 
 def test_a_server_bears_the_pings_of_its_own_peers() -> None:
     """Otherwise it cuts an idle connection off with "too many pings"."""
-    server, channel = dict(rpc._SERVER_OPTIONS), dict(rpc._CHANNEL_OPTIONS)
+    server, channel = dict(options.SERVER_OPTIONS), dict(options.CHANNEL_OPTIONS)
     assert (
         server["grpc.http2.min_ping_interval_without_data_ms"] < channel["grpc.keepalive_time_ms"]
     )

@@ -12,9 +12,10 @@ from typing import Any
 import grpc
 import pytest
 
-from clusterkit import errors, rpc
+from clusterkit import errors
 from clusterkit.rpc import Server, make_channel, make_server
-from clusterkit.rpc_lanes import Deadlines, Lane, LanePool
+from clusterkit.rpc import server as rpc_server
+from clusterkit.rpc.lanes import Deadlines, Lane, LanePool
 
 PARKED = Lane(threads=2, waiting=1)
 
@@ -86,7 +87,7 @@ def test_a_lane_has_room_again_when_calls_end(house: House) -> None:
 
 def test_a_call_that_never_sends_its_request_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else a few of them hold every thread for ever."""
-    monkeypatch.setattr(rpc, "REQUEST_WITHIN_S", 0.2)
+    monkeypatch.setattr(rpc_server, "REQUEST_WITHIN_S", 0.2)
     house = House()
     channel = grpc.insecure_channel(house.server.address)
     silence: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()

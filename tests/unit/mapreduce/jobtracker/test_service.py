@@ -13,7 +13,7 @@ import pytest
 from clusterkit.errors import Fenced, Overloaded, UsageError
 from clusterkit.homes import NotTheHome
 from clusterkit.rpc import make_channel
-from clusterkit.rpc_lanes import Lane
+from clusterkit.rpc.lanes import Lane
 from mapreduce.errors import JobNotFound, JobRefused, OutputExists
 from mapreduce.failures import FailureReport
 from mapreduce.jobtracker import service
